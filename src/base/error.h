@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// error: what went wrong, as a value. A fallible function returns 0 or a kind (never negative) and takes a trailing
+// `struct sl_error *`; the message lives inline so that out-of-memory can be reported too. Context is wrapped on the way up.
+// One table gives kind, AWS error name (x-amzn-ErrorType, <Code>), HTTP status and who is to blame.
+// Library code does not log; the boundary (http, daemon, cli) logs or answers once.
+#ifndef SL_BASE_ERROR_H
+#define SL_BASE_ERROR_H
+
+#include "base/str.h"
+
+// kind, AWS name, HTTP status. Kinds above the line are ours and surface as InternalFailure-like errors when they reach a client.
+#define SL_ERROR_TABLE(X)                                                                                              \
+    X(INTERNAL, "InternalFailure", 500)                                                                                \
+    X(NO_MEMORY, "InternalFailure", 500)                                                                               \
+    X(IO, "InternalFailure", 500)                                                                                      \
+    X(LIMIT, "InternalFailure", 500)                                                                                   \
+    X(INVALID, "InternalFailure", 500)                                                                                 \
+    X(USAGE, "InternalFailure", 500)                                                                                   \
+    X(UNAVAILABLE, "ServiceUnavailableException", 503)                                                                 \
+    /* shared by several services */                                                                                   \
+    X(VALIDATION, "ValidationException", 400)                                                                          \
+    X(SERIALIZATION, "SerializationException", 400)                                                                    \
+    X(ACCESS_DENIED, "AccessDeniedException", 403)                                                                     \
+    X(UNKNOWN_OPERATION, "UnknownOperationException", 404)                                                             \
+    X(NOT_IMPLEMENTED, "NotImplementedException", 501)                                                                 \
+    X(MISSING_TOKEN, "MissingAuthenticationTokenException", 403)                                                       \
+    X(INCOMPLETE_SIGNATURE, "IncompleteSignatureException", 403)                                                       \
+    X(INVALID_SIGNATURE, "InvalidSignatureException", 403)                                                             \
+    X(UNRECOGNIZED_CLIENT, "UnrecognizedClientException", 403)                                                         \
+    X(EXPIRED_TOKEN, "ExpiredTokenException", 403)                                                                     \
+    X(MALFORMED, "MalformedRequestException", 400)                                                                     \
+    /* lambda */                                                                                                       \
+    X(INVALID_PARAMETER, "InvalidParameterValueException", 400)                                                        \
+    X(RESOURCE_NOT_FOUND, "ResourceNotFoundException", 404)                                                            \
+    X(RESOURCE_CONFLICT, "ResourceConflictException", 409)                                                             \
+    X(RESOURCE_IN_USE, "ResourceInUseException", 400)                                                                  \
+    X(PRECONDITION_FAILED, "PreconditionFailedException", 412)                                                         \
+    X(POLICY_LENGTH, "PolicyLengthExceededException", 400)                                                             \
+    X(CODE_STORAGE, "CodeStorageExceededException", 400)                                                               \
+    X(REQUEST_TOO_LARGE, "RequestTooLargeException", 413)                                                              \
+    X(REQUEST_ENTITY_TOO_LARGE, "RequestEntityTooLargeException", 413)                                                 \
+    X(INVALID_REQUEST_CONTENT, "InvalidRequestContentException", 400)                                                  \
+    X(UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaTypeException", 415)                                                    \
+    X(THROTTLED, "TooManyRequestsException", 429)                                                                      \
+    X(SERVICE, "ServiceException", 500)                                                                                \
+    X(INVALID_RUNTIME, "InvalidRuntimeException", 502)                                                                 \
+    X(INVALID_ZIP, "InvalidZipFileException", 502)                                                                     \
+    X(RESOURCE_NOT_READY, "ResourceNotReadyException", 502)                                                            \
+    /* API Gateway v1 and v2 */                                                                                        \
+    X(NOT_FOUND, "NotFoundException", 404)                                                                             \
+    X(BAD_REQUEST, "BadRequestException", 400)                                                                         \
+    X(CONFLICT, "ConflictException", 409)                                                                              \
+    X(LIMIT_EXCEEDED, "LimitExceededException", 429)                                                                   \
+    X(FORBIDDEN, "ForbiddenException", 403)                                                                            \
+    X(GONE, "GoneException", 410)                                                                                      \
+    X(PAYLOAD_TOO_LARGE, "PayloadTooLargeException", 413)                                                              \
+    /* iam and sts (query protocol) */                                                                                 \
+    X(ENTITY_EXISTS, "EntityAlreadyExists", 409)                                                                       \
+    X(NO_SUCH_ENTITY, "NoSuchEntity", 404)                                                                             \
+    X(DELETE_CONFLICT, "DeleteConflict", 409)                                                                          \
+    X(MALFORMED_POLICY, "MalformedPolicyDocument", 400)                                                                \
+    X(INVALID_ACTION, "InvalidAction", 400)                                                                            \
+    X(INVALID_INPUT, "InvalidInput", 400)                                                                              \
+    X(QUERY_VALIDATION, "ValidationError", 400)
+
+enum sl_error_kind {
+    SL_OK = 0,
+#define X(kind, name, status) SL_E_##kind,
+    SL_ERROR_TABLE(X)
+#undef X
+        SL_E_COUNT
+};
+
+struct sl_error {
+    int kind;
+    char message[4000]; // NUL-terminated; long enough for AWS's enum listings
+};
+
+// Sets kind and message; returns kind, so that `return sl_fail(err, SL_E_..., ...)` reads well. err may be NULL.
+int sl_fail(struct sl_error *err, int kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+// The same for a failed system call: appends ": <strerror(errno)>". Kind is SL_E_IO.
+int sl_fail_errno(struct sl_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// Puts context before the message: "open sluice.db: " + message. Returns err->kind.
+int sl_wrap(struct sl_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// The row of the table; an unknown kind gives INTERNAL's.
+const char *sl_error_name(int kind);
+int sl_error_status(int kind);
+
+#endif

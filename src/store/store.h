@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// store: everything durable. One storage thread owns the database; work comes as jobs, and all jobs waiting are run in one
+// transaction with one fsync (group commit), each in a savepoint of its own, so that one that fails undoes only itself. A job's `run`
+// sees all earlier jobs' effects: control-plane operations are thus serial, read-check-write needs no lock.
+//
+// Resources (functions, APIs, routes, roles ...) are documents: a key (kind, account, region, parent, id) and a JSON text in the
+// shape the API answers, private members beginning with '_'. That is one table for 300 operations; a new resource kind needs
+// no migration. Events (accepted asynchronous invocations) and blobs (code) have their own verbs.
+//
+// Invariants: what `done` reported as committed survives kill -9 and power loss (WAL, synchronous=FULL); `run` and `committed` are called on the
+// storage thread only; `done` on the loop that submitted.
+#ifndef SL_STORE_STORE_H
+#define SL_STORE_STORE_H
+
+#include "base/json.h"
+#include "net/loop.h"
+
+struct sl_store;
+struct sl_store_tx;
+
+struct sl_store_config {
+    int data_dir;     // directory fd; the store keeps its own duplicate. -1: in memory, nothing is kept.
+    unsigned max_jobs; // queued; over it sl_store_submit refuses
+};
+
+// Opens (creates, migrates) and starts the storage thread. Errors say what to do: directory in use by another server (flock), newer schema, not writable.
+int sl_store_open(struct sl_store **ret, const struct sl_store_config *config, struct sl_error *err);
+// Finishes queued jobs, closes.
+void sl_store_close(struct sl_store *store);
+
+struct sl_store_job {
+    // On the storage thread, inside the transaction. Nonzero: this job's changes are undone and err goes to `done`.
+    int (*run)(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err);
+    // On the storage thread, after the commit succeeded (not for failed jobs). To publish in memory. May be NULL.
+    void (*committed)(struct sl_store_job *job);
+    // On the home loop's thread. result 0 = durable. If the commit itself failed, every job of it gets SL_E_IO.
+    void (*done)(struct sl_store_job *job, int result, const struct sl_error *err);
+    bool read_only; // answered as soon as it has run: it does not wait for the commit
+    // internal
+    struct sl_mail mail;
+    struct sl_store_job *next;
+    struct sl_loop *home;
+    int result;
+    struct sl_error *error;
+};
+// Any loop thread. SL_E_UNAVAILABLE when the queue is full. The job belongs to the store until done.
+int sl_store_submit(struct sl_store *store, struct sl_store_job *job, struct sl_error *err);
+// The same for start-up and tools: runs on the storage thread, the caller blocks. home is not used, `done` may be NULL.
+int sl_store_run(struct sl_store *store, struct sl_store_job *job, struct sl_error *err);
+
+// --- resources (inside run) -------------------------------------------------------------------------------------------------
+struct sl_key {
+    const char *kind;       // literal: "function", "apigatewayv2.route", "iam.role" ...
+    struct sl_str account;  // 12 digits; "" for global things
+    struct sl_str region;   // "" for global services
+    struct sl_str parent;   // owner's id ("" at the top): an API's id for its routes, a function's name for its versions
+    struct sl_str id;
+};
+// Document, parsed into the arena; SL_E_NOT_FOUND (message is for logs; handlers word their own) when absent.
+int sl_store_get(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_key *key, struct sl_json **ret, struct sl_error *err);
+bool sl_store_has(struct sl_store_tx *tx, const struct sl_key *key);
+// Inserts or replaces.
+int sl_store_put(struct sl_store_tx *tx, const struct sl_key *key, const struct sl_json *document, struct sl_error *err);
+// Deletes if there; *ret_existed may be NULL.
+int sl_store_delete(struct sl_store_tx *tx, const struct sl_key *key, bool *ret_existed, struct sl_error *err);
+// Deletes every document of that kind and parent (key->id ignored).
+int sl_store_delete_children(struct sl_store_tx *tx, const struct sl_key *key, struct sl_error *err);
+// Documents of (kind, account, region, parent) with id > after_id, in id order (bytewise), at most `limit`. *ret_more: more follow.
+// Returns an array node; each element is an object {"id": ..., "doc": {...}}.
+int sl_store_list(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_key *key, struct sl_str after_id, unsigned limit,
+                  struct sl_json **ret, bool *ret_more, struct sl_error *err);
+int64_t sl_store_count(struct sl_store_tx *tx, const struct sl_key *key);
+// Every document of a kind, over all accounts and regions: for loading memory at start. `each` gets views valid during the call.
+int sl_store_each(struct sl_store_tx *tx, const char *kind,
+                  int (*each)(void *user, const struct sl_key *key, struct sl_str document, struct sl_error *err), void *user,
+                  struct sl_error *err);
+
+// --- events: the durable queue of asynchronous invocations -------------------------------------------------------------------
+struct sl_event {
+    int64_t id;              // store's, ascending
+    struct sl_str function;  // ARN as invoked, with qualifier
+    char request_id[37];
+    int64_t accepted_ms;
+    int64_t due_ms;          // not before
+    unsigned attempts;       // finished attempts
+    struct sl_str payload;
+    struct sl_str context;   // JSON: client context, trace id ...; may be empty
+};
+int sl_event_append(struct sl_store_tx *tx, struct sl_event *event, struct sl_error *err);   // sets id
+int sl_event_reschedule(struct sl_store_tx *tx, int64_t id, int64_t due_ms, unsigned attempts, struct sl_error *err);
+int sl_event_remove(struct sl_store_tx *tx, int64_t id, struct sl_error *err);
+// Events with due_ms <= now (or all, now = INT64_MAX) and id > after, ascending id; payloads in the arena.
+int sl_event_load(struct sl_store_tx *tx, struct sl_arena *arena, int64_t now_ms, int64_t after, unsigned limit, struct sl_event **ret,
+                  unsigned *ret_count, struct sl_error *err);
+
+// --- blobs: code, by content hash, as directories and files under the data directory -----------------------------------------
+// (any thread; unpacking is slow: use the pool). In-memory stores keep them in a temporary directory that is removed at close.
+// A blob directory that is unpacked: "code/<sha256 hex>/". Returns an O_PATH directory fd; SL_E_NOT_FOUND when absent.
+int sl_blob_open_dir(struct sl_store *store, struct sl_str sha256_hex, int *ret_fd, struct sl_error *err);
+bool sl_blob_has(struct sl_store *store, struct sl_str sha256_hex);
+// Keeps the original bytes too (GetFunction's Code.Location): "zip/<sha256 hex>". Written to a temporary name, fsynced, renamed.
+int sl_blob_put_bytes(struct sl_store *store, struct sl_str sha256_hex, struct sl_str bytes, struct sl_error *err);
+int sl_blob_open_bytes(struct sl_store *store, struct sl_str sha256_hex, int *ret_fd, struct sl_error *err);
+// A fresh private directory to unpack into; then adopt renames it to its final name (durably) or discards it when that exists.
+int sl_blob_scratch(struct sl_store *store, char ret_name[static 64], int *ret_fd, struct sl_error *err);
+int sl_blob_adopt(struct sl_store *store, const char *scratch_name, struct sl_str sha256_hex, struct sl_error *err);
+void sl_blob_discard(struct sl_store *store, const char *scratch_name);
+// Deletes blobs that `keep` does not want; scratch left-overs too. For garbage collection at start and after deletions.
+void sl_blob_sweep(struct sl_store *store, bool (*keep)(void *user, struct sl_str sha256_hex), void *user);
+
+#endif
