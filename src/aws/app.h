@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// app: the parts of the running server that operation handlers reach (sl_op.app). Made by the daemon at start, never changed
+// after. A bag of pointers on purpose: handlers stay testable with the few parts they use.
+#ifndef SL_AWS_APP_H
+#define SL_AWS_APP_H
+
+#include "base/str.h"
+
+struct sl_store;
+struct sl_invoker;
+struct sl_gateway;
+struct sl_event_queue;
+
+struct sl_app {
+    struct sl_store *store;
+    struct sl_invoker *invoker;
+    struct sl_gateway *gateway;
+    struct sl_event_queue *events;
+    // "localhost:4566": what URLs that clients get are made of, e.g. http://{api}.execute-api.localhost:4566 and
+    // http://{id}.lambda-url.{region}.localhost:4566/.
+    struct sl_str public_host;
+    // Whether CreateFunction accepts a runtime identifier whose exact version is not installed (served by the nearest).
+    bool nearest_runtime;
+};
+
+#endif
