@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// runtime: the server's side of the Lambda Runtime API (version 2018-06-01) for one instance. The listening socket lives inside
+// the instance's own network namespace, so the connection is the identity: whoever speaks here is this instance and no other.
+//
+// Data flow: the runtime inside asks GET .../invocation/next, which is parked; sl_runtime_send answers it with an event; POST
+// .../response or .../error for the same request id ends the invocation. Every byte is hostile: paths, ids, states and sizes are
+// checked here, and a wrong call gets the answer AWS's emulator gives.
+//
+// Threads: all calls and callbacks on the owning loop's thread. Callbacks must not close the runtime (stop the instance instead and
+// close when its end is reported): the request that caused them is still being answered.
+#ifndef SL_RUNTIME_RUNTIME_H
+#define SL_RUNTIME_RUNTIME_H
+
+#include "http/http.h"
+
+struct sl_runtime;
+
+struct sl_runtime_handler {
+    // GET next is parked: the runtime wants an event. May call sl_runtime_send at once.
+    void (*ready)(struct sl_runtime *runtime);
+    // The current invocation's answer. Views are valid during the call.
+    void (*response)(struct sl_runtime *runtime, struct sl_str body, struct sl_str content_type);
+    // The current invocation failed in the function; `type` is Lambda-Runtime-Function-Error-Type or empty.
+    void (*error)(struct sl_runtime *runtime, struct sl_str body, struct sl_str type);
+    void (*init_error)(struct sl_runtime *runtime, struct sl_str body, struct sl_str type);
+    // The answer was larger than Lambda allows; the runtime got its 413.
+    void (*too_large)(struct sl_runtime *runtime);
+};
+
+enum { SL_RUNTIME_CONNS = 16 };
+
+// Embedded in the instance; fields belong to api.c.
+struct sl_runtime {
+    const struct sl_runtime_handler *handler;
+    void *user;
+    struct sl_loop *loop;
+    struct sl_watch listener;
+    struct sl_http_conn *conns[SL_RUNTIME_CONNS];
+    unsigned conn_count;
+    struct sl_http_request *parked;
+    char current[37]; // request id in flight, "" when none
+    bool initialised; // next was called once: init errors are out of place from now on
+};
+
+// Takes ownership of listen_fd (non-blocking).
+int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, int listen_fd, const struct sl_runtime_handler *handler, void *user,
+                    struct sl_error *err);
+// Closes all connections and the listener. Accepts a runtime that was never opened (zeroed).
+void sl_runtime_close(struct sl_runtime *runtime);
+// Moves everything to another loop. Called on the old owner's thread while a next is parked; afterwards the old thread must not
+// touch the runtime.
+int sl_runtime_move(struct sl_runtime *runtime, struct sl_loop *to, struct sl_error *err);
+
+struct sl_runtime_event {
+    struct sl_str request_id; // 36 characters
+    int64_t deadline_ms;
+    struct sl_str function_arn, trace_id, client_context, tenant_id; // the last two may be empty
+    struct sl_str payload;
+};
+static inline bool sl_runtime_is_ready(const struct sl_runtime *runtime) { return runtime->parked != NULL; }
+// Answers the parked next. Only when sl_runtime_is_ready.
+void sl_runtime_send(struct sl_runtime *runtime, const struct sl_runtime_event *event);
+// The current invocation is over for the caller (time-out): late answers get "Invalid request ID".
+static inline void sl_runtime_forget(struct sl_runtime *runtime) { runtime->current[0] = '\0'; }
+
+#endif
