@@ -78,7 +78,7 @@ void sl_hex_encode(struct sl_buf *out, struct sl_str bytes) {
     out->len += bytes.len * 2;
 }
 
-static int hex_value(char c) {
+int sl_hex_value(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
     if (c >= 'A' && c <= 'F') return c - 'A' + 10;
@@ -97,7 +97,7 @@ bool sl_percent_decode(struct sl_arena *arena, struct sl_str text, bool plus, st
         char c = text.ptr[i];
         if (c == '%') {
             if (text.len - i < 3) return false;
-            int high = hex_value(text.ptr[i + 1]), low = hex_value(text.ptr[i + 2]);
+            int high = sl_hex_value(text.ptr[i + 1]), low = sl_hex_value(text.ptr[i + 2]);
             if (high < 0 || low < 0) return false;
             c = (char)(high << 4 | low);
             i += 2;
@@ -128,30 +128,56 @@ void sl_percent_encode(struct sl_buf *out, struct sl_str text, bool keep_slash) 
     }
 }
 
-bool sl_utf8_valid(struct sl_str text) {
+size_t sl_utf8_step(struct sl_str text, bool *ret_valid) {
     const unsigned char *s = (const unsigned char *)text.ptr;
+    *ret_valid = true;
+    if (s[0] < 0x80) return 1;
+    // Table 3-7 of the Unicode standard: the second byte's range depends on the first.
+    size_t len = s[0] < 0xc2 ? 0 : s[0] <= 0xdf ? 2 : s[0] <= 0xef ? 3 : s[0] <= 0xf4 ? 4 : 0;
+    unsigned char low = 0x80, high = 0xbf;
+    if (s[0] == 0xe0) low = 0xa0;
+    if (s[0] == 0xed) high = 0x9f;
+    if (s[0] == 0xf0) low = 0x90;
+    if (s[0] == 0xf4) high = 0x8f;
+    size_t at = 1;
+    while (at < len && at < text.len && s[at] >= low && s[at] <= high) {
+        at++;
+        low = 0x80;
+        high = 0xbf;
+    }
+    *ret_valid = at == len;
+    return at;
+}
+
+size_t sl_utf8_valid_prefix(struct sl_str text) {
     size_t i = 0;
     while (i < text.len) {
-        if (s[i] < 0x80) {
-            i++;
-            continue;
+        if (text.len - i >= 8) {
+            uint64_t eight;
+            memcpy(&eight, text.ptr + i, sizeof eight);
+            if (!(eight & 0x8080808080808080u)) {
+                i += 8;
+                continue;
+            }
         }
-        // Table 3-7 of the Unicode standard: the second byte's range depends on the first.
-        size_t more;
-        unsigned char low = 0x80, high = 0xbf;
-        if (s[i] >= 0xc2 && s[i] <= 0xdf) more = 1;
-        else if (s[i] >= 0xe0 && s[i] <= 0xef) more = 2;
-        else if (s[i] >= 0xf0 && s[i] <= 0xf4) more = 3;
-        else return false;
-        if (s[i] == 0xe0) low = 0xa0;
-        if (s[i] == 0xed) high = 0x9f;
-        if (s[i] == 0xf0) low = 0x90;
-        if (s[i] == 0xf4) high = 0x8f;
-        if (text.len - i <= more || s[i + 1] < low || s[i + 1] > high) return false;
-        for (size_t k = 2; k <= more; k++) {
-            if (s[i + k] < 0x80 || s[i + k] > 0xbf) return false;
-        }
-        i += more + 1;
+        bool valid;
+        size_t step = sl_utf8_step(sl_str_n(text.ptr + i, text.len - i), &valid);
+        if (!valid) break;
+        i += step;
     }
-    return true;
+    return i;
+}
+
+bool sl_utf8_valid(struct sl_str text) { return sl_utf8_valid_prefix(text) == text.len; }
+
+size_t sl_utf8_encode(uint32_t code, char out[static 4]) {
+    if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) code = 0xfffd;
+    size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    for (size_t i = len; i > 1; i--) {
+        out[i - 1] = (char)(0x80 | (code & 63));
+        code >>= 6;
+    }
+    out[0] = (char)(lead[len] | code);
+    return len;
 }

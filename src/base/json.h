@@ -27,7 +27,12 @@ struct sl_json {
 // The value of the whole text (blanks around it allowed). Views into `text` are kept: it must outlive the tree.
 // Error kind SL_E_SERIALIZATION with "... at line L column C". Invalid UTF-8 is refused; a lone surrogate escape (\uD800) is
 // accepted and decoded as U+FFFD, as AWS's parsers do; numbers of any size are accepted (kept as text); a byte order mark is refused.
-// Duplicate keys are kept; sl_json_get finds the last.
+// Duplicate keys are kept; sl_json_get finds the last. SL_JSON_DEPTH levels are accepted, one more is refused.
+// SL_E_NO_MEMORY when the arena is full (a node takes 64 bytes, so a text of brackets needs some 30 times its length).
+// *ret is set on success only. Columns count bytes, from 1.
+// The choices by the names of the conformance suite: accepted are i_number_*, i_object_key_lone_2nd_surrogate, the i_string_*
+// whose surrogate escapes are not paired, and i_structure_500_nested_arrays; refused are the i_string_* that are not
+// UTF-8 (invalid, overlong, truncated, encoded surrogates, Latin-1, UTF-16) and i_structure_UTF-8_BOM_empty_object.
 int sl_json_parse(struct sl_arena *arena, struct sl_str text, struct sl_json **ret, struct sl_error *err);
 // The same check without building anything; for payloads that only pass through.
 int sl_json_validate(struct sl_str text, struct sl_error *err);
@@ -40,8 +45,9 @@ struct sl_str sl_json_string(const struct sl_json *object, const char *key);
 // Member's number as an integer, or `fallback` (absent, not a whole number, out of range).
 int64_t sl_json_int(const struct sl_json *object, const char *key, int64_t fallback);
 bool sl_json_bool(const struct sl_json *object, const char *key, bool fallback);
-// Integer of a NUMBER node; false when it is not whole or does not fit.
+// Integer of a NUMBER node (1.0 and 1e3 are whole); false when it is not whole or does not fit.
 bool sl_json_to_i64(const struct sl_json *node, int64_t *ret);
+// The nearest double; false for no number, and for one beyond the range of double.
 bool sl_json_to_double(const struct sl_json *node, double *ret);
 
 // Builders: nodes in the arena, NULL when it is full (and then every other builder accepts the NULL and does nothing).
@@ -56,7 +62,8 @@ struct sl_json *sl_json_new_null(struct sl_arena *arena);
 // Deep copy into the arena, strings included.
 struct sl_json *sl_json_copy(struct sl_arena *arena, const struct sl_json *node);
 
-// Sets (replaces in place, or appends) a member; returns the value. A node belongs to one parent only.
+// Sets (replaces in place, or appends) a member; returns the value. A node belongs to one parent only. Where the key occurs
+// several times, set and remove take all of them out: the object then has what was set, or nothing, under that key.
 struct sl_json *sl_json_set(struct sl_json *object, struct sl_str key, struct sl_json *value);
 struct sl_json *sl_json_push(struct sl_json *array, struct sl_json *value);
 // Removes the member; false when it was not there.
@@ -68,7 +75,8 @@ void sl_json_put_int(struct sl_arena *arena, struct sl_json *object, const char 
 void sl_json_put_bool(struct sl_arena *arena, struct sl_json *object, const char *key, bool value);
 
 // Writes compact JSON. `sl_json_write_string` writes one quoted, escaped string; non-ASCII is written as UTF-8; invalid UTF-8 bytes
-// are written as U+FFFD so that the output is always valid JSON.
+// are written as U+FFFD so that the output is always valid JSON. A NULL node (a tree that did not fit its arena) and a tree
+// deeper than SL_JSON_DEPTH set out->failed. NaN and infinities become null when the node is built.
 void sl_json_write(struct sl_buf *out, const struct sl_json *node);
 void sl_json_write_string(struct sl_buf *out, struct sl_str s);
 
