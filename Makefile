@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# A thin front of Meson and Ninja: `make help` lists the targets. Builds in one folder wait for each other (flock), so that
+# several terminals may call make at once. BUILD=build-mine gives a folder of its own.
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-print-directory
+
+BUILD ?= build
+JOBS ?= $(shell nproc)
+# CI refuses warnings; elsewhere another compiler's new warning must not stop a build.
+OPTIONS := $(if $(CI),-Dwerror=true)
+ASAN := -Db_sanitize=address,undefined -Db_lundef=false -Db_ndebug=false -Doptimization=1
+TSAN := -Db_sanitize=thread -Db_lundef=false -Db_ndebug=false -Doptimization=1
+
+# $(call build,folder,options,ninja targets)
+define build
+	@mkdir -p $(1)
+	@flock $(1)/.lock sh -c 'tools/meson/configure $(1) $(2) && ninja -C $(1) -j $(JOBS) --quiet $(3)'
+endef
+
+all: ## build build/sluice
+	$(call build,$(BUILD),$(OPTIONS),)
+
+deps: ## install the packages that building and running need
+	@tools/install-deps
+
+deps-test: ## ... and those that the tests need
+	@tools/install-deps --test
+
+run: deps all ## install, build, start Sluice, deploy the examples, print their URLs
+	@tools/run
+
+stop: ## stop what `make run` started
+	@tools/run --stop
+
+test: deps-test ## install, build, run every test; ends with "N passed, N failed"
+	@tools/test/all $(TESTFLAGS)
+
+unit: ## build and run one unit test: make unit T=json
+	$(call build,$(BUILD),$(OPTIONS),$(if $(T),tests/unit/test_$(T)))
+	@$(if $(T),$(BUILD)/tests/unit/test_$(T),tools/test/unit $(BUILD))
+
+asan: ## build and run the unit tests and black-box tests with AddressSanitizer and UBSan
+	$(call build,build-asan,$(OPTIONS) $(ASAN),)
+	@tools/test/all --only asan
+
+tsan: ## build with ThreadSanitizer and run the unit tests
+	$(call build,build-tsan,$(OPTIONS) $(TSAN),)
+	@tools/test/unit build-tsan
+
+fuzz: ## run every fuzz target for SECONDS (default 60) each: make fuzz [T=json] [SECONDS=60]
+	@CC=clang; export CC; mkdir -p build-fuzz; flock build-fuzz/.lock sh -c \
+	    'tools/meson/configure build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false -Db_ndebug=false && ninja -C build-fuzz -j $(JOBS) --quiet'
+	@tools/test/fuzz "$(T)" "$(or $(SECONDS),60)"
+
+bench: all ## measure, each figure beside its floor
+	@tools/install-deps --bench
+	@bench/run
+
+lint: ## format, static checks, layering, banned functions, size budgets
+	@tools/lint/all
+
+format: ## lay out all C files
+	@git ls-files -z '*.c' '*.h' | xargs -0 --no-run-if-empty clang-format-14 -i
+
+install: all ## install to PREFIX (default /usr/local); DESTDIR is honoured
+	$(if $(PREFIX),@meson configure $(BUILD) -Dprefix=$(PREFIX))
+	@meson install -C $(BUILD) --strip --quiet
+
+clean: ## remove everything that was built
+	rm -rf build build-asan build-tsan build-fuzz
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: all deps deps-test run stop test unit asan tsan fuzz bench lint format install clean help
