@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHUNK = 16 * 1024, ALIGN = 16 };
+enum { CHUNK = 16 * 1024, KEEP = 4 * CHUNK, ALIGN = 16 };
 
 struct sl_arena_chunk {
     struct sl_arena_chunk *older;
@@ -31,6 +31,11 @@ void sl_arena_reset(struct sl_arena *arena) {
         free(arena->chunk);
         arena->chunk = older;
     }
+    // One large request must not keep its memory for as long as the connection lives.
+    if (arena->chunk->size > KEEP) {
+        sl_arena_free(arena);
+        return;
+    }
     arena->used = arena->chunk->size;
     arena->at = chunk_start(arena->chunk);
     arena->end = (char *)arena->chunk + arena->chunk->size;
@@ -48,8 +53,10 @@ void sl_arena_free(struct sl_arena *arena) {
 static bool grow(struct sl_arena *arena, size_t size) {
     size_t want = size + sizeof(struct sl_arena_chunk) + ALIGN;
     if (want < size) return false;
-    if (want < CHUNK) want = CHUNK;
-    if (want > arena->max || arena->used > arena->max - want) return false;
+    size_t left = arena->max - arena->used;
+    if (want > left) return false;
+    // A whole chunk where the maximum allows it, else what is left.
+    if (want < CHUNK) want = left < CHUNK ? left : CHUNK;
     struct sl_arena_chunk *chunk = malloc(want);
     if (!chunk) return false;
     chunk->older = arena->chunk;
@@ -62,7 +69,7 @@ static bool grow(struct sl_arena *arena, size_t size) {
 }
 
 void *sl_arena_alloc(struct sl_arena *arena, size_t size) {
-    size_t rounded = (size + ALIGN - 1) / ALIGN * ALIGN;
+    size_t rounded = size ? (size + ALIGN - 1) / ALIGN * ALIGN : ALIGN; // NULL means failure only
     if (rounded < size || ((size_t)(arena->end - arena->at) < rounded && !grow(arena, rounded))) {
         arena->failed = true;
         return NULL;

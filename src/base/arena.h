@@ -22,12 +22,12 @@ struct sl_arena {
 
 // `max` bounds the bytes held in total. No allocation happens before the first use.
 void sl_arena_init(struct sl_arena *arena, size_t max);
-// Forgets everything; keeps one chunk for the next use.
+// Forgets everything; keeps one chunk for the next use, unless it is larger than 64 KiB.
 void sl_arena_reset(struct sl_arena *arena);
 // Gives everything back. Accepts a zeroed arena.
 void sl_arena_free(struct sl_arena *arena);
 
-// 16-byte aligned; NULL when the maximum is reached. zalloc clears.
+// 16-byte aligned; NULL when the maximum is reached (never for size 0). zalloc clears.
 void *sl_arena_alloc(struct sl_arena *arena, size_t size);
 void *sl_arena_zalloc(struct sl_arena *arena, size_t size);
 static inline bool sl_arena_failed(const struct sl_arena *arena) { return arena->failed; }

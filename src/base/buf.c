@@ -27,7 +27,7 @@ void sl_buf_clear(struct sl_buf *buf, size_t keep) {
 
 char *sl_buf_reserve(struct sl_buf *buf, size_t more) {
     if (buf->failed) return NULL;
-    if (buf->cap - buf->len >= more) return buf->ptr + buf->len;
+    if (buf->ptr && buf->cap - buf->len >= more) return buf->ptr + buf->len;
     if (more > buf->max || buf->len > buf->max - more) {
         buf->failed = true;
         return NULL;
@@ -36,7 +36,8 @@ char *sl_buf_reserve(struct sl_buf *buf, size_t more) {
     size_t cap = buf->cap ? buf->cap : FIRST;
     while (cap < want) cap = cap > buf->max / 2 ? buf->max : cap * 2;
     if (cap > buf->max) cap = buf->max;
-    char *grown = realloc(buf->ptr, cap);
+    // One byte more than counted, for the NUL of vsnprintf.
+    char *grown = cap < SIZE_MAX ? realloc(buf->ptr, cap + 1) : NULL;
     if (!grown) {
         buf->failed = true;
         return NULL;
@@ -72,7 +73,7 @@ void sl_buf_printf(struct sl_buf *buf, const char *format, ...) {
     va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    char *at = length < 0 ? NULL : sl_buf_reserve(buf, (size_t)length + 1);
+    char *at = length < 0 ? NULL : sl_buf_reserve(buf, (size_t)length);
     if (at) {
         vsnprintf(at, (size_t)length + 1, format, again);
         buf->len += (size_t)length;

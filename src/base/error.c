@@ -19,11 +19,16 @@ static const struct {
 
 int sl_fail(struct sl_error *err, int kind, const char *format, ...) {
     if (!err) return kind;
-    err->kind = kind;
+    // Formatted beside the message, which the arguments may quote.
+    char text[sizeof err->message];
     va_list args;
     va_start(args, format);
-    vsnprintf(err->message, sizeof err->message, format, args);
+    int length = vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    err->kind = kind;
+    size_t used = length < 0 ? 0 : (size_t)length < sizeof text ? (size_t)length : sizeof text - 1;
+    memcpy(err->message, text, used);
+    err->message[used] = '\0';
     return kind;
 }
 

@@ -3,6 +3,7 @@
 // id: see id.h.
 #include "base/id.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@ static void fill(void *out, size_t len) {
     unsigned char *at = out;
     while (len) {
         ssize_t got = getrandom(at, len < 256 ? len : 256, 0);
+        // A signal may interrupt the wait for the kernel's pool right after boot.
+        if (got < 0 && errno == EINTR) continue;
         // Only a kernel without the call, or a broken one, gets here: nothing secure can be made without it.
         if (got <= 0) abort();
         at += got;

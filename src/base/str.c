@@ -43,6 +43,7 @@ ptrdiff_t sl_str_find(struct sl_str s, struct sl_str needle) {
 struct sl_str sl_str_sub(struct sl_str s, size_t from, size_t to) {
     if (to > s.len) to = s.len;
     if (from > to) from = to;
+    if (from == 0) return (struct sl_str){s.ptr, to}; // NULL + 0 is undefined in C
     return (struct sl_str){s.ptr + from, to - from};
 }
 
