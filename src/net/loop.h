@@ -5,13 +5,24 @@
 // sl_loop_config.quiescent (the daemon reports a QSBR quiescent state there).
 //
 // Lifetime: a watch, timer or mail belongs to its user and is embedded in the user's object. After sl_watch_stop no callback of that
-// watch is called any more, also none that the current epoll batch still holds, and the object may be freed at once
-// (the loop checks a stopped watch of the running batch before it calls).
+// watch is called any more, also none that the current epoll batch still holds, and the object may be freed at once: the
+// kernel is given a slot number and a generation, never the watch's address, and the loop compares generations before it calls.
+//
+// Moving a watch to another loop (work stealing). The thread of the new loop does all of it; the old loop's thread does nothing
+// and may be asleep, or in the middle of a batch that holds an event of this watch. Protocol:
+//   1. The mover must hold the right to the object by a lock of its own (invoke/: the idle list's), which the old loop's thread takes too before
+//      it uses the object from anywhere but the watch's callback. No timer and no letter of the object may be under way.
+//   2. sl_watch_claim sets the slot's busy bit. The old loop's dispatch sets the same bit with a compare-and-swap before it calls, so
+//      either the claim fails (the old loop is inside the callback: leave the object alone, give the right back) or the old loop cannot enter.
+//   3. The mover looks at the object, then sl_watch_move (generation up, EPOLL_CTL_DEL there, EPOLL_CTL_ADD here) or sl_watch_unclaim.
+// An event that the old loop drops because of 2 or 3 is not lost: readiness is level-triggered, the next epoll_wait reports it again.
+// The memory of a slot is never given back before the loop, so a stale event never reads freed memory.
 #ifndef SL_NET_LOOP_H
 #define SL_NET_LOOP_H
 
 #include "base/error.h"
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 
@@ -26,8 +37,9 @@ struct sl_loop_config {
 };
 
 int sl_loop_new(struct sl_loop **ret, const struct sl_loop_config *config, struct sl_error *err);
+// The loop must not run. Watches and timers must be stopped before (their memory is not touched); undelivered letters are dropped.
 void sl_loop_free(struct sl_loop *loop);
-// Runs until sl_loop_stop (any thread may call stop).
+// Runs until sl_loop_stop (any thread or signal handler may call stop; a stop before run makes run return at once).
 void sl_loop_run(struct sl_loop *loop);
 void sl_loop_stop(struct sl_loop *loop);
 int sl_loop_index(const struct sl_loop *loop);
@@ -36,17 +48,32 @@ struct sl_loop *sl_loop_current(void);
 // Monotonic milliseconds at the start of this turn: cheap, coarse.
 int64_t sl_loop_now_ms(const struct sl_loop *loop);
 
+// What a module keeps per loop (free lists, caches). One key per module; the value is released by sl_loop_free.
+enum { SL_LOOP_LOCAL_HTTP, SL_LOOP_LOCAL_COUNT };
+struct sl_loop_local {
+    void *value;
+    void (*release)(void *value);
+};
+struct sl_loop_local *sl_loop_local(struct sl_loop *loop, unsigned key);
+
 // A file descriptor's readiness. Level-triggered; `events` are EPOLL* bits.
 struct sl_watch {
     int fd;
     uint32_t events;
     struct sl_loop *loop; // NULL when stopped
+    struct sl_loop_slot *slot; // internal
     void (*ready)(struct sl_watch *watch, uint32_t events);
 };
 int sl_watch_start(struct sl_loop *loop, struct sl_watch *watch, int fd, uint32_t events,
                    void (*ready)(struct sl_watch *, uint32_t), struct sl_error *err);
 int sl_watch_change(struct sl_watch *watch, uint32_t events); // no system call when unchanged
-void sl_watch_stop(struct sl_watch *watch);                   // does not close the fd; accepts a stopped watch
+void sl_watch_stop(struct sl_watch *watch);                   // does not close the fd (stop first, then close); accepts a stopped watch
+
+// See "Moving" above. claim is false when the owner loop is inside the callback right now. move needs a claimed watch and is called on the
+// thread of `to`; on failure the watch is stopped. All three are for the mover's thread only.
+bool sl_watch_claim(struct sl_watch *watch);
+void sl_watch_unclaim(struct sl_watch *watch);
+int sl_watch_move(struct sl_watch *watch, struct sl_loop *to, struct sl_error *err);
 
 // One-shot timers, millisecond resolution, O(1) start and stop.
 struct sl_timer {
@@ -55,7 +82,8 @@ struct sl_timer {
     struct sl_loop *loop;
     void (*fire)(struct sl_timer *timer);
 };
-// (Re)arms. `after_ms` counts from the loop's clock; 0 fires in the next turn.
+// (Re)arms. `after_ms` counts from the loop's clock; 0 fires in the next turn. At most 34 years. Timers of
+// the same millisecond fire in no promised order.
 void sl_timer_start(struct sl_loop *loop, struct sl_timer *timer, int64_t after_ms, void (*fire)(struct sl_timer *));
 void sl_timer_stop(struct sl_timer *timer); // accepts one that is not armed
 static inline int sl_timer_armed(const struct sl_timer *timer) { return timer->prev != NULL; }

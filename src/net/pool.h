@@ -17,7 +17,7 @@ struct sl_work {
 };
 
 int sl_pool_new(struct sl_pool **ret, unsigned threads, unsigned max_queued, struct sl_error *err);
-// Waits for the running and queued work.
+// Waits for the running and queued work. Results for a home loop are posted; that loop must still be there. NULL is accepted.
 void sl_pool_free(struct sl_pool *pool);
 // SL_E_UNAVAILABLE when the queue is full. The work belongs to the pool until done.
 int sl_pool_submit(struct sl_pool *pool, struct sl_work *work, struct sl_loop *home, void (*run)(struct sl_work *),
