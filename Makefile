@@ -41,9 +41,11 @@ unit: ## build and run one unit test: make unit T=json
 	$(call build,$(BUILD),$(OPTIONS),$(if $(T),tests/unit/test_$(T)))
 	@$(if $(T),$(BUILD)/tests/unit/test_$(T),tools/test/unit $(BUILD))
 
-asan: ## build and run the unit tests and black-box tests with AddressSanitizer and UBSan
-	$(call build,build-asan,$(OPTIONS) $(ASAN),)
+asan: deps-test ## build with AddressSanitizer and UBSan, run unit and black-box tests
 	@tools/test/all --only asan
+
+build-asan:
+	$(call build,build-asan,$(OPTIONS) $(ASAN),)
 
 tsan: ## build with ThreadSanitizer and run the unit tests
 	$(call build,build-tsan,$(OPTIONS) $(TSAN),)
@@ -74,4 +76,5 @@ clean: ## remove everything that was built
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all deps deps-test run stop test unit asan tsan fuzz bench lint format install clean help
+.NOTPARALLEL:
+.PHONY: all deps deps-test run stop test unit asan tsan fuzz bench lint format install clean help build-asan
