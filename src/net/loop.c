@@ -3,10 +3,9 @@
 // loop: see loop.h. One turn: wait in epoll, read the clock, call the watches of the batch, fire the timers that are due,
 // deliver the letters, report a quiescent state.
 //
-// Slots. A watch is registered with the kernel under a slot number and the slot's generation. The slot's word is
-// generation << 1 | busy: dispatch enters with a compare-and-swap from the event's generation, not busy; stop and move raise the generation. One
-// word decides everything, so a stopped, reused or moved watch can never be called by a stale event. Slots live in chunks that never
-// move; another thread gives a slot back through the `returned` stack (only the owner pops, so there is no ABA problem).
+// Slots. A watch is registered with the kernel under a slot number and the slot's generation; stopping it raises the generation. So
+// an event of the running batch whose watch was stopped, or whose slot has another watch by now, is recognised and dropped
+// without a look at memory that may be gone. Slots live in chunks that never move.
 //
 // Mailbox. A stack that senders push and the loop takes as a whole and reverses: per sender, order is kept. A sender writes the
 // eventfd only if the loop said that it goes to sleep (store asleep, look at the mailbox; push, look at asleep: sequentially
@@ -31,8 +30,7 @@ enum {
 #define WAKE_DATA UINT64_MAX // no slot has this number
 
 struct sl_loop_slot {
-    _Atomic uint32_t word; // generation << 1 | busy
-    uint32_t index;
+    uint32_t generation, index;
     struct sl_watch *watch;
     struct sl_loop_slot *next; // when free
 };
@@ -48,9 +46,8 @@ struct sl_loop {
     struct sl_loop_slot *chunks[MAX_CHUNKS];
     struct sl_loop_local locals[SL_LOOP_LOCAL_COUNT];
     struct epoll_event batch[BATCH];
-    // Written by other threads: on cache lines of their own.
+    // Written by other threads: on a cache line of their own.
     _Alignas(64) _Atomic(struct sl_mail *) mail;
-    _Atomic(struct sl_loop_slot *) returned;
     atomic_bool asleep, stop;
 };
 
@@ -97,12 +94,7 @@ struct sl_loop_local *sl_loop_local(struct sl_loop *loop, unsigned key) { return
 
 // Slots.
 
-static uint32_t generation_of(const struct sl_loop_slot *slot) {
-    return atomic_load_explicit(&slot->word, memory_order_relaxed) >> 1;
-}
-
 static struct sl_loop_slot *slot_take(struct sl_loop *loop) {
-    if (!loop->free_slots) loop->free_slots = atomic_exchange_explicit(&loop->returned, NULL, memory_order_acquire);
     if (!loop->free_slots && loop->chunk_count < MAX_CHUNKS) {
         struct sl_loop_slot *chunk = calloc(SLOTS_PER_CHUNK, sizeof *chunk);
         if (!chunk) return NULL;
@@ -118,21 +110,10 @@ static struct sl_loop_slot *slot_take(struct sl_loop *loop) {
     return slot;
 }
 
-// Every event of the old generation is void from here on.
-static void slot_retire(struct sl_loop_slot *slot) {
-    atomic_store_explicit(&slot->word, (generation_of(slot) + 1) << 1, memory_order_release);
-}
-
 static void slot_give(struct sl_loop *loop, struct sl_loop_slot *slot) {
+    slot->generation++; // every event of the old generation is void from here on
     slot->next = loop->free_slots;
     loop->free_slots = slot;
-}
-
-static void slot_return(struct sl_loop *owner, struct sl_loop_slot *slot) {
-    slot->next = atomic_load_explicit(&owner->returned, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&owner->returned, &slot->next, slot, memory_order_release,
-                                                  memory_order_relaxed)) {
-    }
 }
 
 // Watches.
@@ -140,17 +121,17 @@ static void slot_return(struct sl_loop *owner, struct sl_loop_slot *slot) {
 static struct epoll_event event_of(const struct sl_watch *watch) {
     const struct sl_loop_slot *slot = watch->slot;
     return (struct epoll_event){.events = watch->events,
-                                .data.u64 = (uint64_t)generation_of(slot) << 32 | slot->index};
+                                .data.u64 = (uint64_t)slot->generation << 32 | slot->index};
 }
 
-static int watch_add(struct sl_loop *loop, struct sl_watch *watch, struct sl_error *err) {
+int sl_watch_start(struct sl_loop *loop, struct sl_watch *watch, int fd, uint32_t events,
+                   void (*ready)(struct sl_watch *, uint32_t), struct sl_error *err) {
     struct sl_loop_slot *slot = slot_take(loop);
-    watch->loop = NULL;
+    *watch = (struct sl_watch){.fd = fd, .events = events, .ready = ready, .slot = slot};
     if (!slot) return sl_fail(err, SL_E_LIMIT, "the event loop cannot watch another file descriptor");
     slot->watch = watch;
-    watch->slot = slot;
     struct epoll_event event = event_of(watch);
-    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, watch->fd, &event) != 0) {
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
         int kind = sl_fail_errno(err, "watch a file descriptor");
         slot_give(loop, slot);
         watch->slot = NULL;
@@ -158,14 +139,6 @@ static int watch_add(struct sl_loop *loop, struct sl_watch *watch, struct sl_err
     }
     watch->loop = loop;
     return 0;
-}
-
-int sl_watch_start(struct sl_loop *loop, struct sl_watch *watch, int fd, uint32_t events,
-                   void (*ready)(struct sl_watch *, uint32_t), struct sl_error *err) {
-    watch->fd = fd;
-    watch->events = events;
-    watch->ready = ready;
-    return watch_add(loop, watch, err);
 }
 
 int sl_watch_change(struct sl_watch *watch, uint32_t events) {
@@ -179,41 +152,17 @@ void sl_watch_stop(struct sl_watch *watch) {
     if (!watch->loop) return;
     struct sl_loop *loop = watch->loop;
     epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
-    slot_retire(watch->slot);
     slot_give(loop, watch->slot);
     watch->slot = NULL;
     watch->loop = NULL;
-}
-
-bool sl_watch_claim(struct sl_watch *watch) {
-    uint32_t word = generation_of(watch->slot) << 1;
-    return atomic_compare_exchange_strong_explicit(&watch->slot->word, &word, word | 1, memory_order_acq_rel,
-                                                   memory_order_relaxed);
-}
-
-void sl_watch_unclaim(struct sl_watch *watch) {
-    atomic_store_explicit(&watch->slot->word, generation_of(watch->slot) << 1, memory_order_release);
-}
-
-int sl_watch_move(struct sl_watch *watch, struct sl_loop *to, struct sl_error *err) {
-    struct sl_loop *from = watch->loop;
-    epoll_ctl(from->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
-    slot_retire(watch->slot);
-    slot_return(from, watch->slot);
-    return watch_add(to, watch, err);
 }
 
 static void dispatch(struct sl_loop *loop, uint64_t data, uint32_t events) {
     if (data == WAKE_DATA) return; // its letters are delivered anyway
     uint32_t index = (uint32_t)data;
     struct sl_loop_slot *slot = &loop->chunks[index / SLOTS_PER_CHUNK][index % SLOTS_PER_CHUNK];
-    uint32_t idle = (uint32_t)(data >> 32) << 1, busy = idle | 1;
-    if (!atomic_compare_exchange_strong_explicit(&slot->word, &idle, busy, memory_order_acquire, memory_order_relaxed))
-        return; // stopped, moved, or being moved
+    if (slot->generation != (uint32_t)(data >> 32)) return; // stopped since the kernel reported it
     slot->watch->ready(slot->watch, events);
-    // Unless the callback stopped the watch: then the slot may already belong to another one.
-    atomic_compare_exchange_strong_explicit(&slot->word, &busy, busy & ~UINT32_C(1), memory_order_release,
-                                            memory_order_relaxed);
 }
 
 // Timers.

@@ -7,16 +7,8 @@
 // Lifetime: a watch, timer or mail belongs to its user and is embedded in the user's object. After sl_watch_stop no callback of that
 // watch is called any more, also none that the current epoll batch still holds, and the object may be freed at once: the
 // kernel is given a slot number and a generation, never the watch's address, and the loop compares generations before it calls.
-//
-// Moving a watch to another loop (work stealing). The thread of the new loop does all of it; the old loop's thread does nothing
-// and may be asleep, or in the middle of a batch that holds an event of this watch. Protocol:
-//   1. The mover must hold the right to the object by a lock of its own (invoke/: the idle list's), which the old loop's thread takes too before
-//      it uses the object from anywhere but the watch's callback. No timer and no letter of the object may be under way.
-//   2. sl_watch_claim sets the slot's busy bit. The old loop's dispatch sets the same bit with a compare-and-swap before it calls, so
-//      either the claim fails (the old loop is inside the callback: leave the object alone, give the right back) or the old loop cannot enter.
-//   3. The mover looks at the object, then sl_watch_move (generation up, EPOLL_CTL_DEL there, EPOLL_CTL_ADD here) or sl_watch_unclaim.
-// An event that the old loop drops because of 2 or 3 is not lost: readiness is level-triggered, the next epoll_wait reports it again.
-// The memory of a slot is never given back before the loop, so a stale event never reads freed memory.
+// A watch moves to another loop by being stopped on the old loop's thread and started on the new one's; readiness is
+// level-triggered, so nothing is lost between.
 #ifndef SL_NET_LOOP_H
 #define SL_NET_LOOP_H
 
@@ -68,12 +60,6 @@ int sl_watch_start(struct sl_loop *loop, struct sl_watch *watch, int fd, uint32_
                    void (*ready)(struct sl_watch *, uint32_t), struct sl_error *err);
 int sl_watch_change(struct sl_watch *watch, uint32_t events); // no system call when unchanged
 void sl_watch_stop(struct sl_watch *watch);                   // does not close the fd (stop first, then close); accepts a stopped watch
-
-// See "Moving" above. claim is false when the owner loop is inside the callback right now. move needs a claimed watch and is called on the
-// thread of `to`; on failure the watch is stopped. All three are for the mover's thread only.
-bool sl_watch_claim(struct sl_watch *watch);
-void sl_watch_unclaim(struct sl_watch *watch);
-int sl_watch_move(struct sl_watch *watch, struct sl_loop *to, struct sl_error *err);
 
 // One-shot timers, millisecond resolution, O(1) start and stop.
 struct sl_timer {
