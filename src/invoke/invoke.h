@@ -16,6 +16,8 @@
 #include "net/loop.h"
 
 struct sl_invoker;
+struct sl_invoke__entry;
+struct sl_instance;
 
 enum {
     SL_PAYLOAD_SYNC_MAX = 6291456,      // request payload of a synchronous invocation (Lambda quotas page)
@@ -95,16 +97,14 @@ struct sl_invocation {
     // internal
     struct sl_invocation *next, *prev;
     struct sl_loop *loop;
-    struct sl_mail mail;
-    void *pool;
-    void *instance;
-    int64_t queued_ns;
-    bool orphan;
+    struct sl_invoke__entry *entry;
+    struct sl_instance *instance;
+    char trace_text[80];
 };
 
 void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation);
-// The caller no longer wants the answer (its client went away). The function runs on (as on AWS); `done` will not be called and the
-// invocation object may be freed after this returns: what is still needed is copied.
+// The caller no longer wants the answer (its client went away, or it gave up waiting). The function runs all the same, as on AWS; `done` will
+// not be called and the invocation object may be freed after this returns: what is still needed is copied.
 void sl_invoke_abandon(struct sl_invoker *invoker, struct sl_invocation *invocation);
 
 // A synthetic "Root=1-5f..-..." trace id into the arena.

@@ -251,15 +251,17 @@ void sl_runtime_close(struct sl_runtime *runtime) {
     runtime->loop = NULL;
 }
 
-int sl_runtime_move(struct sl_runtime *runtime, struct sl_loop *to, struct sl_error *err) {
-    // The listener is not moved but started anew: a watch belongs to one epoll.
-    int fd = runtime->listener.fd;
+void sl_runtime_detach(struct sl_runtime *runtime) {
     sl_watch_stop(&runtime->listener);
-    runtime->loop = to;
+    for (unsigned i = 0; i < runtime->conn_count; i++) sl_http_conn_detach(runtime->conns[i]);
+}
+
+int sl_runtime_attach(struct sl_runtime *runtime, struct sl_loop *loop, struct sl_error *err) {
+    runtime->loop = loop;
     for (unsigned i = 0; i < runtime->conn_count; i++) {
-        if (sl_http_conn_move(runtime->conns[i], to, err)) return err->kind;
+        if (sl_http_conn_attach(runtime->conns[i], loop, err)) return err->kind;
     }
-    return sl_watch_start(to, &runtime->listener, fd, EPOLLIN, accept_ready, err);
+    return sl_watch_start(loop, &runtime->listener, runtime->listener.fd, EPOLLIN, accept_ready, err);
 }
 
 void sl_runtime_send(struct sl_runtime *runtime, const struct sl_runtime_event *event) {

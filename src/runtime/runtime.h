@@ -48,9 +48,9 @@ int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, int listen
                     struct sl_error *err);
 // Closes all connections and the listener. Accepts a runtime that was never opened (zeroed).
 void sl_runtime_close(struct sl_runtime *runtime);
-// Moves everything to another loop. Called on the old owner's thread while a next is parked; afterwards the old thread must not
-// touch the runtime.
-int sl_runtime_move(struct sl_runtime *runtime, struct sl_loop *to, struct sl_error *err);
+// Moving to another loop, in two steps: detach on the old owner's thread while a next is parked; attach on the new owner's thread.
+void sl_runtime_detach(struct sl_runtime *runtime);
+int sl_runtime_attach(struct sl_runtime *runtime, struct sl_loop *loop, struct sl_error *err);
 
 struct sl_runtime_event {
     struct sl_str request_id; // 36 characters

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// report: the platform's lines in a function's log (INIT_START, START, END, REPORT, the time-out line) in AWS's form, text or
+// JSON, and the error documents AWS makes when the function itself cannot.
+#include "base/clock.h"
+#include "invoke/internal.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+static bool as_json(const struct sl_instance *instance) { return sl_str_is(instance->pool->spec.log_format, "JSON"); }
+
+static void json_head(struct sl_instance *instance, const char *type) {
+    char now[SL_TIME_ISO_MS];
+    sl_time_iso_ms(sl_clock_ms(), now);
+    sl_buf_printf(&instance->log, "{\"time\":\"%s\",\"type\":\"%s\",\"record\":{", now, type);
+}
+
+void sl_invoke__log_init_start(struct sl_instance *instance) {
+    const struct sl_function *function = &instance->pool->spec;
+    if (as_json(instance)) {
+        json_head(instance, "platform.initStart");
+        sl_buf_printf(&instance->log,
+                      "\"initializationType\":\"on-demand\",\"phase\":\"init\",\"runtimeVersion\":\"%.*s\","
+                      "\"functionName\":\"%.*s\",\"functionVersion\":\"%.*s\"}}\n",
+                      SL_FMT(function->runtime), SL_FMT(function->name), SL_FMT(function->version));
+        return;
+    }
+    sl_buf_cstr(&instance->log, "INIT_START Runtime Version: ");
+    sl_buf_str(&instance->log, function->runtime);
+    sl_buf_char(&instance->log, '\n');
+}
+
+void sl_invoke__log_start(struct sl_instance *instance) {
+    struct sl_buf *log = &instance->log;
+    if (as_json(instance)) {
+        json_head(instance, "platform.start");
+        sl_buf_printf(log, "\"requestId\":\"%s\",\"version\":\"%.*s\"}}\n", instance->request_id,
+                      SL_FMT(instance->pool->spec.version));
+        return;
+    }
+    sl_buf_cstr(log, "START RequestId: ");
+    sl_buf_put(log, instance->request_id, 36);
+    sl_buf_cstr(log, " Version: ");
+    sl_buf_str(log, instance->pool->spec.version);
+    sl_buf_char(log, '\n');
+}
+
+// Thousandths as "12.34": AWS prints two decimals of a millisecond.
+static void put_ms(struct sl_buf *out, int64_t us) {
+    int64_t hundredths = (us + 5) / 10;
+    sl_buf_u64(out, (uint64_t)(hundredths / 100));
+    char decimals[3] = {'.', (char)('0' + hundredths / 10 % 10), (char)('0' + hundredths % 10)};
+    sl_buf_put(out, decimals, sizeof decimals);
+}
+
+static void end_json(struct sl_instance *instance, int64_t duration_us, int64_t init_us, uint64_t billed, uint64_t peak_mb,
+                     const char *status, const char *error_type) {
+    struct sl_buf *log = &instance->log;
+    json_head(instance, "platform.report");
+    sl_buf_printf(log, "\"requestId\":\"%s\",\"status\":\"%s\",", instance->request_id, status);
+    if (error_type) sl_buf_printf(log, "\"errorType\":\"%s\",", error_type);
+    sl_buf_cstr(log, "\"metrics\":{\"durationMs\":");
+    put_ms(log, duration_us);
+    sl_buf_printf(log, ",\"billedDurationMs\":%llu,\"memorySizeMB\":%u,\"maxMemoryUsedMB\":%llu", (unsigned long long)billed,
+                  instance->pool->spec.memory_mb, (unsigned long long)peak_mb);
+    if (init_us) {
+        sl_buf_cstr(log, ",\"initDurationMs\":");
+        put_ms(log, init_us);
+    }
+    sl_buf_cstr(log, "}}}\n");
+}
+
+static void end_text(struct sl_instance *instance, int64_t duration_us, int64_t init_us, uint64_t billed, uint64_t peak_mb,
+                     const char *status, const char *error_type) {
+    struct sl_buf *log = &instance->log;
+    sl_buf_cstr(log, "END RequestId: ");
+    sl_buf_put(log, instance->request_id, 36);
+    sl_buf_cstr(log, "\nREPORT RequestId: ");
+    sl_buf_put(log, instance->request_id, 36);
+    sl_buf_cstr(log, "\tDuration: ");
+    put_ms(log, duration_us);
+    sl_buf_cstr(log, " ms\tBilled Duration: ");
+    sl_buf_u64(log, billed);
+    sl_buf_cstr(log, " ms\tMemory Size: ");
+    sl_buf_u64(log, instance->pool->spec.memory_mb);
+    sl_buf_cstr(log, " MB\tMax Memory Used: ");
+    sl_buf_u64(log, peak_mb);
+    sl_buf_cstr(log, " MB\t");
+    if (init_us) {
+        sl_buf_cstr(log, "Init Duration: ");
+        put_ms(log, init_us);
+        sl_buf_cstr(log, " ms\t");
+    }
+    if (error_type && (strcmp(status, "timeout") == 0 || strncmp(error_type, "Runtime.", 8) == 0)) {
+        sl_buf_printf(log, "Status: %s\t", status);
+        if (strcmp(status, "timeout") != 0) sl_buf_printf(log, "Error Type: %s\t", error_type);
+    }
+    sl_buf_char(log, '\n');
+}
+
+void sl_invoke__log_end(struct sl_instance *instance, int64_t duration_us, const char *status, const char *error_type) {
+    int64_t init_us = instance->first ? instance->init_us : 0;
+    // Initialisation is billed with the first invocation (since August 2025).
+    uint64_t billed = (uint64_t)((duration_us + init_us + 999) / 1000);
+    if (billed == 0) billed = 1;
+    int64_t peak = instance->ended.memory_peak > 0 ? instance->ended.memory_peak : sl_jail_memory_peak(instance->memory_fd);
+    uint64_t peak_mb = peak > 0 ? (uint64_t)(peak + 1048575) / 1048576 : 0;
+    // The kernel's high-water mark includes pages it was about to give back; a report above the limit would be nonsense.
+    if (peak_mb > instance->pool->spec.memory_mb) peak_mb = instance->pool->spec.memory_mb;
+    // A function may print half a line; the platform's lines start on lines of their own.
+    if (instance->log.len && instance->log.ptr[instance->log.len - 1] != '\n') sl_buf_char(&instance->log, '\n');
+    if (as_json(instance)) end_json(instance, duration_us, init_us, billed, peak_mb, status, error_type);
+    else end_text(instance, duration_us, init_us, billed, peak_mb, status, error_type);
+}
+
+void sl_invoke__log_timeout(struct sl_instance *instance) {
+    if (as_json(instance)) return; // the report's status says it
+    char now[SL_TIME_ISO_MS];
+    sl_time_iso_ms(sl_clock_ms(), now);
+    if (instance->log.len && instance->log.ptr[instance->log.len - 1] != '\n') sl_buf_char(&instance->log, '\n');
+    sl_buf_printf(&instance->log, "%s %s Task timed out after %.2f seconds\n\n", now, instance->request_id,
+                  (double)instance->pool->spec.timeout_ms / 1000);
+}
+
+void sl_invoke__log_flush(struct sl_instance *instance) {
+    struct sl_invoker *invoker = instance->invoker;
+    if (!instance->log.len) return;
+    if (invoker->config.log) {
+        invoker->config.log(invoker->config.log_user, (unsigned)sl_loop_index(instance->loop), &instance->pool->spec,
+                            sl_buf_view(&instance->log));
+    }
+    sl_buf_clear(&instance->log, 64 * 1024);
+}
+
+void sl_invoke__error_document(struct sl_buf *out, const char *type, const char *request_id, const char *text) {
+    sl_buf_cstr(out, "{\"errorType\":");
+    sl_json_write_string(out, sl_str_of(type));
+    sl_buf_printf(out, ",\"errorMessage\":\"RequestId: %s Error: ", request_id);
+    struct sl_buf quoted;
+    sl_buf_init(&quoted, 4096);
+    sl_json_write_string(&quoted, sl_str_of(text));
+    // The message is one JSON string: without the quotes that write_string put around its second part.
+    if (quoted.len > 2) sl_buf_put(out, quoted.ptr + 1, quoted.len - 2);
+    sl_buf_free(&quoted);
+    sl_buf_cstr(out, "\"}");
+}
+
+// Names as AWS prints them ("signal: killed").
+static const char *signal_text(int number) {
+    switch (number) {
+    case SIGKILL: return "killed";
+    case SIGSEGV: return "segmentation fault";
+    case SIGABRT: return "aborted";
+    case SIGBUS: return "bus error";
+    case SIGFPE: return "floating point exception";
+    case SIGILL: return "illegal instruction";
+    case SIGTERM: return "terminated";
+    case SIGSYS: return "bad system call";
+    default: return sigdescr_np(number) ? sigdescr_np(number) : "unknown";
+    }
+}
+
+const char *sl_invoke__exit_text(const struct sl_jail_event *ended, char text[static 96]) {
+    if (ended->oom_killed) {
+        snprintf(text, 96, "Runtime exited with error: signal: killed");
+        return "Runtime.OutOfMemory";
+    }
+    if (WIFSIGNALED(ended->status)) {
+        snprintf(text, 96, "Runtime exited with error: signal: %s", signal_text(WTERMSIG(ended->status)));
+    } else if (WEXITSTATUS(ended->status) == 0) {
+        snprintf(text, 96, "Runtime exited without providing a reason");
+    } else {
+        snprintf(text, 96, "Runtime exited with error: exit status %d", WEXITSTATUS(ended->status));
+    }
+    return "Runtime.ExitError";
+}
