@@ -22,13 +22,6 @@ enum { HASH = 32, HEX_HASH = 64, MAX_PARAMETERS = 1000, MAX_CANONICAL = 1 << 20 
 
 static const struct sl_str algorithm = SL_STR_INIT("AWS4-HMAC-SHA256");
 
-static struct sl_str header_of(const struct sl_sigv4_request *request, struct sl_str name) {
-    for (unsigned i = 0; i < request->header_count; i++) {
-        if (sl_str_ieq(request->headers[i].name, name)) return request->headers[i].value;
-    }
-    return (struct sl_str){0};
-}
-
 // Value of a query parameter, decoded; ptr NULL if absent or undecodable.
 static struct sl_str query_of(struct sl_arena *arena, struct sl_str query, struct sl_str name) {
     struct sl_str rest = query, pair;
@@ -61,7 +54,7 @@ static bool parse_scope(struct sl_str credential, struct sl_sigv4 *ret) {
     return true;
 }
 
-static int parse_presigned(struct sl_arena *arena, const struct sl_sigv4_request *request, struct sl_sigv4 *ret, struct sl_error *err) {
+static int parse_presigned(struct sl_arena *arena, const struct sl_aws_request *request, struct sl_sigv4 *ret, struct sl_error *err) {
     struct sl_sigv4 sig = {.presigned = true};
     struct sl_str query = request->query;
     struct sl_str credential = query_of(arena, query, SL_STR("X-Amz-Credential"));
@@ -87,10 +80,10 @@ static int parse_presigned(struct sl_arena *arena, const struct sl_sigv4_request
     return SL_OK;
 }
 
-static int parse_header(const struct sl_sigv4_request *request, struct sl_str authorization, struct sl_sigv4 *ret, struct sl_error *err) {
-    struct sl_sigv4 sig = {.amz_date = header_of(request, SL_STR("X-Amz-Date")),
-                           .session_token = header_of(request, SL_STR("X-Amz-Security-Token")),
-                           .payload_hash = header_of(request, SL_STR("X-Amz-Content-Sha256"))};
+static int parse_header(const struct sl_aws_request *request, struct sl_str authorization, struct sl_sigv4 *ret, struct sl_error *err) {
+    struct sl_sigv4 sig = {.amz_date = sl_aws_request_header(request, SL_STR("X-Amz-Date")),
+                           .session_token = sl_aws_request_header(request, SL_STR("X-Amz-Security-Token")),
+                           .payload_hash = sl_aws_request_header(request, SL_STR("X-Amz-Content-Sha256"))};
     struct sl_str credential = {0}, rest = sl_str_sub(authorization, algorithm.len, authorization.len), part;
     while (sl_str_split(&rest, ',', &part)) {
         struct sl_str value = sl_str_trim(part), key;
@@ -115,8 +108,8 @@ static int parse_header(const struct sl_sigv4_request *request, struct sl_str au
     return SL_OK;
 }
 
-int sl_sigv4_parse(struct sl_arena *arena, const struct sl_sigv4_request *request, struct sl_sigv4 *ret, struct sl_error *err) {
-    struct sl_str authorization = header_of(request, SL_STR("Authorization"));
+int sl_sigv4_parse(struct sl_arena *arena, const struct sl_aws_request *request, struct sl_sigv4 *ret, struct sl_error *err) {
+    struct sl_str authorization = sl_aws_request_header(request, SL_STR("Authorization"));
     if (authorization.len > algorithm.len && sl_str_starts(authorization, algorithm) && authorization.ptr[algorithm.len] == ' ') {
         return parse_header(request, authorization, ret, err);
     }
@@ -218,7 +211,7 @@ static void put_header_value(struct sl_buf *out, struct sl_str value) {
     }
 }
 
-static void put_headers(struct sl_buf *out, const struct sl_sigv4_request *request, struct sl_str signed_headers) {
+static void put_headers(struct sl_buf *out, const struct sl_aws_request *request, struct sl_str signed_headers) {
     struct sl_str rest = signed_headers, name;
     while (sl_str_split(&rest, ';', &name)) {
         sl_buf_str(out, name);
@@ -244,7 +237,7 @@ static void put_sha256(struct sl_buf *out, struct sl_str bytes) {
     sl_hex_encode(out, sl_str_n((const char *)hash, HASH));
 }
 
-struct sl_str sl_sigv4_canonical_request(struct sl_arena *arena, const struct sl_sigv4_request *request, const struct sl_sigv4 *signature) {
+struct sl_str sl_sigv4_canonical_request(struct sl_arena *arena, const struct sl_aws_request *request, const struct sl_sigv4 *signature) {
     struct sl_buf out;
     bool s3 = sl_str_is(signature->service, "s3");
     sl_buf_init(&out, MAX_CANONICAL);
@@ -381,7 +374,7 @@ static bool payload_agrees(struct sl_str claimed, struct sl_str body) {
     return same;
 }
 
-int sl_sigv4_verify(struct sl_arena *arena, const struct sl_sigv4_request *request, const struct sl_sigv4 *signature, struct sl_str secret,
+int sl_sigv4_verify(struct sl_arena *arena, const struct sl_aws_request *request, const struct sl_sigv4 *signature, struct sl_str secret,
                     int64_t now_ms, struct sl_error *err) {
     int kind = check_clock(signature, now_ms, err);
     if (kind) return kind;

@@ -6,18 +6,8 @@
 #ifndef SL_AWS_SIGV4_H
 #define SL_AWS_SIGV4_H
 
-#include "base/arena.h"
+#include "aws/request.h"
 #include "base/error.h"
-
-struct sl_http_header;
-
-// What of a request is signed.
-struct sl_sigv4_request {
-    struct sl_str method, path, query; // path and query as received, still percent-encoded
-    const struct sl_http_header *headers;
-    unsigned header_count;
-    struct sl_str body;
-};
 
 struct sl_sigv4 {
     struct sl_str access_key, date, region, service; // of the credential scope
@@ -34,15 +24,15 @@ enum {
 
 // Reads the Authorization header or X-Amz-* query parameters. SL_E_MISSING_TOKEN when the request is not signed at all,
 // SL_E_INCOMPLETE_SIGNATURE when parts are missing or malformed.
-int sl_sigv4_parse(struct sl_arena *arena, const struct sl_sigv4_request *request, struct sl_sigv4 *ret, struct sl_error *err);
+int sl_sigv4_parse(struct sl_arena *arena, const struct sl_aws_request *request, struct sl_sigv4 *ret, struct sl_error *err);
 
 // Recomputes the signature with the secret and compares in constant time. Also checks the clock (15 minutes; presigned: the
 // expiry), that Host is signed, and that a payload hash in a header is the body's. SL_E_INVALID_SIGNATURE with AWS's text.
-int sl_sigv4_verify(struct sl_arena *arena, const struct sl_sigv4_request *request, const struct sl_sigv4 *signature, struct sl_str secret,
+int sl_sigv4_verify(struct sl_arena *arena, const struct sl_aws_request *request, const struct sl_sigv4 *signature, struct sl_str secret,
                     int64_t now_ms, struct sl_error *err);
 
 // The steps, public for tests against the published examples. Empty view if the arena is full.
-struct sl_str sl_sigv4_canonical_request(struct sl_arena *arena, const struct sl_sigv4_request *request, const struct sl_sigv4 *signature);
+struct sl_str sl_sigv4_canonical_request(struct sl_arena *arena, const struct sl_aws_request *request, const struct sl_sigv4 *signature);
 struct sl_str sl_sigv4_string_to_sign(struct sl_arena *arena, struct sl_str canonical_request, const struct sl_sigv4 *signature);
 struct sl_str sl_sigv4_signature(struct sl_arena *arena, struct sl_str string_to_sign, const struct sl_sigv4 *signature, struct sl_str secret);
 

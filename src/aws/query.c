@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// query: the AWS query protocol (Smithy, "AWS Query protocol") that IAM and STS speak: a form in ("Tags.member.1.Key=a"), XML out. The same
+// four functions as rest-json. Members whose prefix occurs nowhere in the form are not visited, so that recursion ends with the input.
+#include "aws/codec.h"
+#include "base/clock.h"
+#include "base/encoding.h"
+
+enum { MAX_PAIRS = 2000, MAX_ELEMENTS = 1000, MAX_REPLY = 8 << 20, MAX_PREFIX = 1024 };
+
+struct pair {
+    struct sl_str key, value; // decoded
+};
+
+struct form {
+    struct sl_arena *arena;
+    struct sl_error *err;
+    struct pair *pairs;
+    unsigned count;
+};
+
+static int parse_form(struct form *form, struct sl_str text) {
+    unsigned most = 1;
+    for (size_t i = 0; i < text.len; i++) most += text.ptr[i] == '&';
+    if (most > MAX_PAIRS) return sl_fail(form->err, SL_E_MALFORMED, "The request has too many parameters.");
+    form->pairs = sl_arena_alloc(form->arena, most * sizeof *form->pairs);
+    if (!form->pairs) return sl_fail(form->err, SL_E_NO_MEMORY, "request too large");
+    struct sl_str rest = text, part;
+    while (text.len && sl_str_split(&rest, '&', &part)) {
+        struct sl_str value = part, key;
+        struct pair *pair = &form->pairs[form->count];
+        if (part.len == 0) continue;
+        sl_str_split(&value, '=', &key);
+        if (!value.ptr) value = SL_STR("");
+        if (!sl_percent_decode(form->arena, key, true, &pair->key) || !sl_percent_decode(form->arena, value, true, &pair->value) ||
+            !sl_utf8_valid(pair->key) || !sl_utf8_valid(pair->value)) {
+            return sl_fail(form->err, SL_E_MALFORMED, "The request is not a valid form.");
+        }
+        form->count++;
+    }
+    return SL_OK;
+}
+
+static const struct pair *find(const struct form *form, struct sl_str key) {
+    for (unsigned i = 0; i < form->count; i++) {
+        if (sl_str_eq(form->pairs[i].key, key)) return &form->pairs[i];
+    }
+    return NULL;
+}
+
+// Some key is `prefix` or begins with "prefix.".
+static bool occurs(const struct form *form, struct sl_str prefix) {
+    for (unsigned i = 0; i < form->count; i++) {
+        struct sl_str key = form->pairs[i].key;
+        if (sl_str_starts(key, prefix) && (key.len == prefix.len || key.ptr[prefix.len] == '.')) return true;
+    }
+    return false;
+}
+
+static int decode_at(struct form *form, const struct sl_shape *shape, bool flat, struct sl_str prefix, struct sl_json **ret);
+
+static int decode_structure(struct form *form, const struct sl_shape *shape, struct sl_str prefix, struct sl_json *object) {
+    for (unsigned i = 0; i < shape->member_count; i++) {
+        const struct sl_member *member = &shape->members[i];
+        struct sl_str key = sl_arena_printf(form->arena, "%.*s%s%.*s", SL_FMT(prefix), prefix.len ? "." : "", SL_FMT(member->wire));
+        struct sl_json *value = NULL;
+        if (!key.ptr || key.len > MAX_PREFIX || !occurs(form, key)) continue;
+        int kind = decode_at(form, member->shape, member->flat, key, &value);
+        if (kind) return kind;
+        sl_json_set(object, member->name, value);
+    }
+    return SL_OK;
+}
+
+static int decode_list(struct form *form, const struct sl_shape *shape, bool flat, struct sl_str prefix, struct sl_json *array) {
+    struct sl_str element = shape->of_wire.ptr ? shape->of_wire : SL_STR("member");
+    for (unsigned n = 1; n <= MAX_ELEMENTS; n++) {
+        struct sl_str key = flat || shape->flat ? sl_arena_printf(form->arena, "%.*s.%u", SL_FMT(prefix), n)
+                                                : sl_arena_printf(form->arena, "%.*s.%.*s.%u", SL_FMT(prefix), SL_FMT(element), n);
+        struct sl_json *value = NULL;
+        if (!key.ptr || !occurs(form, key)) break;
+        int kind = decode_at(form, shape->of, false, key, &value);
+        if (kind) return kind;
+        sl_json_push(array, value);
+    }
+    return SL_OK;
+}
+
+static int decode_map(struct form *form, const struct sl_shape *shape, struct sl_str prefix, struct sl_json *object) {
+    for (unsigned n = 1; n <= MAX_ELEMENTS; n++) {
+        const struct pair *key = find(form, sl_arena_printf(form->arena, "%.*s.entry.%u.key", SL_FMT(prefix), n));
+        struct sl_json *value = NULL;
+        if (!key) break;
+        int kind = decode_at(form, shape->of, false, sl_arena_printf(form->arena, "%.*s.entry.%u.value", SL_FMT(prefix), n), &value);
+        if (kind) return kind;
+        sl_json_set(object, key->key, value);
+    }
+    return SL_OK;
+}
+
+static int decode_at(struct form *form, const struct sl_shape *shape, bool flat, struct sl_str prefix, struct sl_json **ret) {
+    const struct pair *pair;
+    switch (shape->type) {
+    case SL_SHAPE_STRUCTURE:
+        *ret = sl_json_new_object(form->arena);
+        return decode_structure(form, shape, prefix, *ret);
+    case SL_SHAPE_LIST:
+        *ret = sl_json_new_array(form->arena);
+        return decode_list(form, shape, flat, prefix, *ret);
+    case SL_SHAPE_MAP:
+        *ret = sl_json_new_object(form->arena);
+        return decode_map(form, shape, prefix, *ret);
+    default:
+        pair = find(form, prefix);
+        return pair ? sl_codec_scalar(form->arena, shape, pair->value, ret, form->err) : SL_OK;
+    }
+}
+
+int sl_query_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request, struct sl_json **ret,
+                    struct sl_error *err) {
+    struct form form = {.arena = arena, .err = err};
+    int kind = parse_form(&form, sl_str_is(request->method, "POST") ? request->body : request->query);
+    if (kind) return kind;
+    struct sl_json *in = sl_json_new_object(arena);
+    if (operation->input && in) kind = decode_structure(&form, operation->input, SL_STR(""), in);
+    if (kind) return kind;
+    if (!in || sl_arena_failed(arena)) return sl_fail(err, SL_E_NO_MEMORY, "request too large");
+    *ret = in;
+    return SL_OK;
+}
+
+// --- XML ---------------------------------------------------------------------------------------------------------------------------
+
+// Characters that XML 1.0 cannot hold become U+FFFD.
+static void put_text(struct sl_buf *out, struct sl_str text) {
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        switch (c) {
+        case '&': sl_buf_cstr(out, "&amp;"); break;
+        case '<': sl_buf_cstr(out, "&lt;"); break;
+        case '>': sl_buf_cstr(out, "&gt;"); break;
+        case '"': sl_buf_cstr(out, "&quot;"); break;
+        case '\r': sl_buf_cstr(out, "&#xD;"); break;
+        default:
+            if ((unsigned char)c < 0x20 && c != '\t' && c != '\n') {
+                sl_buf_cstr(out, "\xEF\xBF\xBD");
+            } else {
+                sl_buf_char(out, c);
+            }
+        }
+    }
+}
+
+static void put_open(struct sl_buf *out, struct sl_str name) { sl_buf_printf(out, "<%.*s>", SL_FMT(name)); }
+static void put_close(struct sl_buf *out, struct sl_str name) { sl_buf_printf(out, "</%.*s>", SL_FMT(name)); }
+
+static void put_value(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *shape, enum sl_time_format time,
+                      const struct sl_json *value);
+
+static void put_structure(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *shape, const struct sl_json *object) {
+    for (unsigned i = 0; i < shape->member_count; i++) {
+        const struct sl_member *member = &shape->members[i];
+        const struct sl_json *value = sl_json_get_str(object, member->name);
+        if (!value || value->type == SL_JSON_NULL) continue;
+        put_open(out, member->wire);
+        put_value(out, arena, member->shape, member->time, value);
+        put_close(out, member->wire);
+    }
+}
+
+static void put_value(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *shape, enum sl_time_format time,
+                      const struct sl_json *value) {
+    if (shape->type == SL_SHAPE_STRUCTURE) {
+        put_structure(out, arena, shape, value);
+    } else if (shape->type == SL_SHAPE_LIST) {
+        struct sl_str element = shape->of_wire.ptr ? shape->of_wire : SL_STR("member");
+        for (const struct sl_json *at = value->first; at; at = at->next) {
+            put_open(out, element);
+            put_value(out, arena, shape->of, SL_TIME_FORMAT_DEFAULT, at);
+            put_close(out, element);
+        }
+    } else if (shape->type == SL_SHAPE_MAP) {
+        for (const struct sl_json *at = value->first; at; at = at->next) {
+            sl_buf_cstr(out, "<entry><key>");
+            put_text(out, at->key);
+            sl_buf_cstr(out, "</key><value>");
+            put_value(out, arena, shape->of, SL_TIME_FORMAT_DEFAULT, at);
+            sl_buf_cstr(out, "</value></entry>");
+        }
+    } else {
+        enum sl_time_format format = time ? time : shape->time ? shape->time : SL_TIME_FORMAT_ISO8601;
+        put_text(out, sl_codec_text(arena, shape, format, value));
+    }
+}
+
+int sl_query_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err) {
+    const struct sl_operation *model = op->model;
+    struct sl_buf out;
+    sl_buf_init(&out, MAX_REPLY);
+    sl_buf_printf(&out, "<%.*sResponse xmlns=\"%.*s\">", SL_FMT(model->name), SL_FMT(model->service->xml_namespace));
+    if (model->output) {
+        if (model->wrapper.ptr) put_open(&out, model->wrapper);
+        put_structure(&out, op->arena, model->output, op->out);
+        if (model->wrapper.ptr) put_close(&out, model->wrapper);
+    }
+    sl_buf_printf(&out, "<ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata></%.*sResponse>\n", op->request_id, SL_FMT(model->name));
+    *ret = (struct sl_reply){.status = op->status ? op->status : 200, .content_type = SL_STR("text/xml")};
+    ret->body = out.failed ? (struct sl_str){0} : sl_arena_dup(op->arena, sl_buf_view(&out));
+    sl_buf_free(&out);
+    return ret->body.ptr ? SL_OK : sl_fail(err, SL_E_LIMIT, "the answer is too large");
+}
+
+static const struct sl_shape *error_of(const struct sl_operation *operation, struct sl_str name) {
+    for (const struct sl_shape *const *at = operation ? operation->errors : NULL; at && *at; at++) {
+        if (sl_str_eq((*at)->name, name) || sl_str_eq((*at)->error_code, name)) return *at;
+    }
+    return NULL;
+}
+
+void sl_query_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation, int kind, struct sl_str message,
+                    struct sl_str request_id, struct sl_reply *ret) {
+    struct sl_str name = sl_str_of(sl_error_name(kind));
+    const struct sl_shape *shape = error_of(operation, name);
+    int status = shape ? shape->error_status : sl_error_status(kind);
+    struct sl_buf out;
+    // The query services name the framework's errors without the suffix: "InvalidSignature" is an exception of rest-json only.
+    if (!shape && kind == SL_E_ACCESS_DENIED) name = SL_STR("AccessDenied");
+    if (!shape && sl_str_ends(name, SL_STR("Exception")) && kind != SL_E_ACCESS_DENIED) name = sl_str_sub(name, 0, name.len - strlen("Exception"));
+    sl_buf_init(&out, MAX_REPLY);
+    sl_buf_cstr(&out, "<ErrorResponse");
+    if (service && service->xml_namespace.ptr) sl_buf_printf(&out, " xmlns=\"%.*s\"", SL_FMT(service->xml_namespace));
+    sl_buf_printf(&out, "><Error><Type>%s</Type><Code>%.*s</Code><Message>", status >= 500 ? "Receiver" : "Sender", SL_FMT(name));
+    put_text(&out, message);
+    sl_buf_printf(&out, "</Message></Error><RequestId>%.*s</RequestId></ErrorResponse>\n", SL_FMT(request_id));
+    *ret = (struct sl_reply){.status = status, .content_type = SL_STR("text/xml")};
+    ret->body = out.failed ? SL_STR("") : sl_arena_dup(arena, sl_buf_view(&out));
+    sl_buf_free(&out);
+}
