@@ -24,7 +24,7 @@ struct sl_store_config {
     unsigned max_jobs; // queued; over it sl_store_submit refuses
 };
 
-// Opens (creates, migrates) and starts the storage thread. Errors say what to do: directory in use by another server (flock), newer schema, not writable.
+// Opens (creates, migrates) and starts the storage thread, whose working directory alone becomes the data directory. Errors say what to do: directory in use by another server (flock), newer schema, not writable.
 int sl_store_open(struct sl_store **ret, const struct sl_store_config *config, struct sl_error *err);
 // Finishes queued jobs, closes.
 void sl_store_close(struct sl_store *store);
@@ -36,17 +36,22 @@ struct sl_store_job {
     void (*committed)(struct sl_store_job *job);
     // On the home loop's thread. result 0 = durable. If the commit itself failed, every job of it gets SL_E_IO.
     void (*done)(struct sl_store_job *job, int result, const struct sl_error *err);
-    bool read_only; // answered as soon as it has run: it does not wait for the commit
+    bool read_only; // needs no transaction: answered as soon as it has run, unless a write of the same batch ran before it, whose
+                    // effects it may have seen: then with that commit. A put, delete or append in it fails with SL_E_USAGE.
     // internal
     struct sl_mail mail;
     struct sl_store_job *next;
     struct sl_loop *home;
+    bool waiting;
     int result;
     struct sl_error *error;
 };
-// Any loop thread. SL_E_UNAVAILABLE when the queue is full. The job belongs to the store until done.
+// Any thread. SL_E_UNAVAILABLE when the queue is full or the store is closing. The job belongs to the store until done. `done` runs on
+// the calling thread's loop (sl_loop_current), with err = NULL when result is 0; from a thread without a loop it runs on the storage
+// thread. The loop must live until it has delivered.
 int sl_store_submit(struct sl_store *store, struct sl_store_job *job, struct sl_error *err);
-// The same for start-up and tools: runs on the storage thread, the caller blocks. home is not used, `done` may be NULL.
+// The same for start-up and tools: runs on the storage thread, the caller blocks; never from inside a job. home is not used, `done`
+// may be NULL, and is called on the caller's thread.
 int sl_store_run(struct sl_store *store, struct sl_store_job *job, struct sl_error *err);
 
 // --- resources (inside run) -------------------------------------------------------------------------------------------------
@@ -59,8 +64,9 @@ struct sl_key {
 };
 // Document, parsed into the arena; SL_E_NOT_FOUND (message is for logs; handlers word their own) when absent.
 int sl_store_get(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_key *key, struct sl_json **ret, struct sl_error *err);
+// These and sl_store_count have no error result: a failure to read gives false or 0 and fails the whole job after its run.
 bool sl_store_has(struct sl_store_tx *tx, const struct sl_key *key);
-// Inserts or replaces.
+// Inserts or replaces. SL_E_LIMIT for a document over 64 MiB or deeper than SL_JSON_DEPTH.
 int sl_store_put(struct sl_store_tx *tx, const struct sl_key *key, const struct sl_json *document, struct sl_error *err);
 // Deletes if there; *ret_existed may be NULL.
 int sl_store_delete(struct sl_store_tx *tx, const struct sl_key *key, bool *ret_existed, struct sl_error *err);
@@ -88,9 +94,11 @@ struct sl_event {
     struct sl_str context;   // JSON: client context, trace id ...; may be empty
 };
 int sl_event_append(struct sl_store_tx *tx, struct sl_event *event, struct sl_error *err);   // sets id
+// SL_E_NOT_FOUND when there is no such event (somebody else settled it).
 int sl_event_reschedule(struct sl_store_tx *tx, int64_t id, int64_t due_ms, unsigned attempts, struct sl_error *err);
 int sl_event_remove(struct sl_store_tx *tx, int64_t id, struct sl_error *err);
-// Events with due_ms <= now (or all, now = INT64_MAX) and id > after, ascending id; payloads in the arena.
+// Events with due_ms <= now (or all, now = INT64_MAX) and id > after, ascending id; payloads in the arena. SL_E_NO_MEMORY when they do
+// not fit it: ask for fewer.
 int sl_event_load(struct sl_store_tx *tx, struct sl_arena *arena, int64_t now_ms, int64_t after, unsigned limit, struct sl_event **ret,
                   unsigned *ret_count, struct sl_error *err);
 
@@ -106,7 +114,9 @@ int sl_blob_open_bytes(struct sl_store *store, struct sl_str sha256_hex, int *re
 int sl_blob_scratch(struct sl_store *store, char ret_name[static 64], int *ret_fd, struct sl_error *err);
 int sl_blob_adopt(struct sl_store *store, const char *scratch_name, struct sl_str sha256_hex, struct sl_error *err);
 void sl_blob_discard(struct sl_store *store, const char *scratch_name);
-// Deletes blobs that `keep` does not want; scratch left-overs too. For garbage collection at start and after deletions.
+// Deletes blobs that `keep` does not want, and what other processes left in scratch; this store's own scratches stay. For garbage
+// collection at start and after deletions. `keep` must also want code that was adopted but is not yet named by a committed document, and
+// code that an instance still has mounted: its files would vanish.
 void sl_blob_sweep(struct sl_store *store, bool (*keep)(void *user, struct sl_str sha256_hex), void *user);
 
 #endif
