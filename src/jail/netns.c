@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// netns: see netns.h. sl_jail__netns_make and _listen run in the builder of a sandbox (a child of the spawner), the router's
+// functions in the spawner at start and end. Addresses: 198.18.0.0/15 is set aside for testing networks (RFC 2544, RFC
+// 6890), so it collides with nothing that functions want to reach, and it is among the ranges closed to them. Sandboxes' addresses are
+// seen only inside the router; uplinks (198.18.0.0/16, four addresses each) are seen by the host.
+#include "jail/netns.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "jail/file.h"
+#include "jail/jail.h"
+#include "jail/netlink.h"
+#include "jail/nft.h"
+#include "jail/proto.h"
+
+enum { UPLINKS = 4096, GATEWAY = 0xa9fe6401 /* 169.254.100.1 */, SLOTS = 0xc6130000 /* 198.19.0.0 */, UPLINK_NET = 0xc6120000 };
+
+static struct in_addr ip(uint32_t host_order) {
+    return (struct in_addr){.s_addr = htonl(host_order)};
+}
+
+static int loopback_up(void) {
+    struct ifreq request = {.ifr_flags = IFF_UP};
+    snprintf(request.ifr_name, sizeof request.ifr_name, "lo");
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int rc = fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) != 0 ? -errno : 0;
+    if (fd >= 0) close(fd);
+    return rc;
+}
+
+int sl_jail__netns_listen(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(SL_JAIL_PORT)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -errno;
+    // Reuse: connections of the former user of this namespace may still be winding down.
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) != 0 ||
+        bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 64) != 0) {
+        int rc = -errno;
+        close(fd);
+        return rc;
+    }
+    return fd;
+}
+
+// ---- a sandbox ----
+
+// Both ends of a sandbox's veth: s<slot> in the router, eth0 here.
+static int connect_slot(int outside, int inside, int own_ns, unsigned slot, unsigned mtu) {
+    char name[16];
+    struct in_addr address = ip(SLOTS + slot + 1);
+    snprintf(name, sizeof name, "s%u", slot);
+    int rc = sl_jail__link_add_veth(outside, name, "eth0", own_ns, mtu);
+    if (rc != 0) return rc;
+    int index = sl_jail__link_index(outside, name);
+    if (index < 0) return index;
+    rc = sl_jail__address_add(outside, index, ip(GATEWAY), 32);
+    if (rc == 0) rc = sl_jail__link_up(outside, index);
+    if (rc == 0) rc = sl_jail__route_add(outside, index, address, 32, ip(0));
+    if (rc != 0) return rc;
+
+    index = sl_jail__link_index(inside, "eth0");
+    if (index < 0) return index;
+    rc = sl_jail__address_add(inside, index, address, 32);
+    if (rc == 0) rc = sl_jail__link_up(inside, index);
+    if (rc == 0) rc = sl_jail__route_add(inside, index, ip(GATEWAY), 32, ip(0));
+    if (rc == 0) rc = sl_jail__route_add(inside, index, ip(0), 0, ip(GATEWAY));
+    return rc;
+}
+
+// Enters the router for as long as it takes to open a socket there.
+static int router_socket(const struct sl_jail__router *router, int own_ns) {
+    if (setns(router->ns, CLONE_NEWNET) != 0) return -errno;
+    int fd = sl_jail__netlink_open();
+    if (setns(own_ns, CLONE_NEWNET) != 0) {
+        int rc = -errno;
+        sl_jail__close(&fd);
+        return rc;
+    }
+    return fd;
+}
+
+int sl_jail__netns_make(const struct sl_jail__router *router, unsigned slot, bool network, int *ret_ns, const char **ret_step) {
+    *ret_step = "make a network namespace";
+    if (unshare(CLONE_NEWNET) != 0) return -errno;
+    *ret_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (*ret_ns < 0) return -errno;
+    int rc = loopback_up();
+    if (rc != 0 || !network) return rc;
+    *ret_step = "connect the sandbox to the network";
+    // No IPv6 on eth0: there are no rules for it.
+    (void)sl_jail__write(AT_FDCWD, "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+    int outside = router_socket(router, *ret_ns);
+    int inside = sl_jail__netlink_open();
+    rc = outside < 0 ? outside : inside < 0 ? inside : connect_slot(outside, inside, *ret_ns, slot, router->mtu);
+    sl_jail__close(&outside);
+    sl_jail__close(&inside);
+    return rc;
+}
+
+// ---- the router ----
+
+unsigned sl_jail__resolvers(const struct sl_jail_config *config, struct in_addr *ret_dns, unsigned room) {
+    unsigned count = 0;
+    for (; count < config->dns_count && count < room; count++) ret_dns[count] = config->dns[count];
+    // systemd-resolved puts its stub (loopback) into /etc/resolv.conf and the real servers into the other file.
+    static const char *const files[] = {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"};
+    for (size_t i = 0; count == 0 && i < sizeof files / sizeof files[0]; i++) {
+        char text[4096];
+        if (sl_jail__read(AT_FDCWD, files[i], text, sizeof text) <= 0) continue;
+        char *rest = text;
+        for (char *line; (line = strsep(&rest, "\n")) != NULL && count < room;) {
+            char address[64];
+            struct in_addr dns;
+            if (sscanf(line, "nameserver %63s", address) != 1 || inet_pton(AF_INET, address, &dns) != 1) continue;
+            if ((ntohl(dns.s_addr) >> 24) != 127) ret_dns[count++] = dns;
+        }
+    }
+    return count;
+}
+
+// Name and MTU of the interface of the default route (/proc/net/route: name, destination, gateway, flags, ..., mask).
+static void find_default(struct sl_jail__router *router) {
+    char text[16384];
+    router->mtu = 1500;
+    if (sl_jail__read(AT_FDCWD, "/proc/net/route", text, sizeof text) <= 0) return;
+    char *rest = text;
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+        char name[16];
+        unsigned long destination;
+        unsigned long mask;
+        if (sscanf(line, "%15s %lx %*x %*x %*d %*d %*d %lx", name, &destination, &mask) != 3 || destination != 0 || mask != 0) {
+            continue;
+        }
+        snprintf(router->device, sizeof router->device, "%s", name);
+        char path[64];
+        snprintf(path, sizeof path, "/sys/class/net/%s/mtu", name);
+        int64_t mtu = sl_jail__read_number(AT_FDCWD, path);
+        if (mtu >= 576 && mtu < 1500) router->mtu = (unsigned)mtu;
+        return;
+    }
+}
+
+static int set_forwarding(const char *device, const char *value) {
+    char path[96];
+    snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/forwarding", device);
+    return sl_jail__write(AT_FDCWD, path, value);
+}
+
+static bool has_forwarding(const char *device) {
+    char path[96];
+    snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/forwarding", device);
+    return sl_jail__read_number(AT_FDCWD, path) == 1;
+}
+
+// Makes the router's namespace, leaves the process in the host's again.
+static int make_namespace(struct sl_jail__router *router) {
+    router->host_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (router->host_ns < 0 || unshare(CLONE_NEWNET) != 0) return -errno;
+    router->ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    int rc = router->ns < 0 ? -errno : loopback_up();
+    static const char *const settings[][2] = {
+        {"/proc/sys/net/ipv4/ip_forward", "1"},
+        {"/proc/sys/net/ipv4/conf/all/rp_filter", "1"}, // a sandbox can only send from its own address
+        {"/proc/sys/net/ipv4/conf/default/rp_filter", "1"},
+        {"/proc/sys/net/ipv6/conf/all/disable_ipv6", "1"},
+        {"/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"},
+    };
+    for (size_t i = 0; rc == 0 && i < sizeof settings / sizeof settings[0]; i++) {
+        int failed = sl_jail__write(AT_FDCWD, settings[i][0], settings[i][1]);
+        if (failed != 0 && failed != -ENOENT) rc = failed;
+    }
+    if (setns(router->host_ns, CLONE_NEWNET) != 0) rc = -errno;
+    return rc;
+}
+
+// The uplink. Its name is what tells the servers of one machine apart: the first free number is ours.
+static int make_uplink(struct sl_jail__router *router) {
+    int here = sl_jail__netlink_open();
+    int there = router_socket(router, router->host_ns);
+    int rc = here < 0 ? here : there < 0 ? there : -EEXIST;
+    char name[16] = "";
+    for (unsigned n = 0; rc == -EEXIST && n < UPLINKS; n++) {
+        router->index = n;
+        snprintf(name, sizeof name, "slu%u", n);
+        rc = sl_jail__link_add_veth(here, name, "up", router->ns, router->mtu);
+    }
+    uint32_t net = UPLINK_NET + router->index * 4;
+    if (rc == 0) {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
+        (void)sl_jail__write(AT_FDCWD, path, "1");
+        int index = sl_jail__link_index(here, name);
+        rc = index < 0 ? index : sl_jail__address_add(here, index, ip(net + 1), 30);
+        if (rc == 0) rc = sl_jail__link_up(here, index);
+    }
+    if (rc == 0) {
+        int index = sl_jail__link_index(there, "up");
+        rc = index < 0 ? index : sl_jail__address_add(there, index, ip(net + 2), 30);
+        if (rc == 0) rc = sl_jail__link_up(there, index);
+        if (rc == 0) rc = sl_jail__route_add(there, index, ip(0), 0, ip(net + 1));
+    }
+    sl_jail__close(&here);
+    sl_jail__close(&there);
+    return rc;
+}
+
+// Forwarding is judged by the interface that a packet comes in on, so two are enough: the uplink, and the device of the default route
+// for answers. If the latter was off, our rules also keep the machine from becoming a router for others.
+static int forward(struct sl_jail__router *router) {
+    char name[16];
+    snprintf(name, sizeof name, "slu%u", router->index);
+    int rc = set_forwarding(name, "1");
+    if (rc != 0 || router->device[0] == '\0' || has_forwarding(router->device)) return rc;
+    router->forwarding_ours = true;
+    return set_forwarding(router->device, "1");
+}
+
+int sl_jail__router_open(struct sl_jail__router *router, const struct sl_jail_config *config, struct sl_error *err) {
+    *router = (struct sl_jail__router){.ns = -1, .host_ns = -1};
+    router->dns_count = sl_jail__resolvers(config, router->dns, SL_JAIL_DNS_MAX);
+    find_default(router);
+    const char *step = "make the router's network namespace";
+    int rc = make_namespace(router);
+    if (rc == 0) step = "make its uplink (veth)", rc = make_uplink(router);
+    if (rc == 0) {
+        bool ours = router->device[0] != '\0' && !has_forwarding(router->device);
+        step = "load firewall rules";
+        if (sl_jail__nft_load(router, config, ours, err) != SL_OK) {
+            sl_jail__router_close(router);
+            return err->kind;
+        }
+        step = "switch on forwarding";
+        rc = forward(router);
+    }
+    if (rc == 0) return SL_OK;
+    sl_jail__router_close(router);
+    return sl_fail(err, SL_E_UNAVAILABLE, "%s: %s", step, strerror(-rc));
+}
+
+// True while another server's uplink exists: then forwarding must stay on.
+static bool others_exist(int socket) {
+    for (unsigned n = 0; n < 64; n++) {
+        char name[16];
+        snprintf(name, sizeof name, "slu%u", n);
+        if (sl_jail__link_index(socket, name) > 0) return true;
+    }
+    return false;
+}
+
+void sl_jail__router_close(struct sl_jail__router *router) {
+    if (router->ns >= 0) {
+        sl_jail__nft_unload(router);
+        char name[16];
+        snprintf(name, sizeof name, "slu%u", router->index);
+        int socket = sl_jail__netlink_open();
+        int index = socket < 0 ? socket : sl_jail__link_index(socket, name);
+        if (index > 0) (void)sl_jail__link_delete(socket, index);
+        if (router->forwarding_ours && socket >= 0 && !others_exist(socket)) (void)set_forwarding(router->device, "0");
+        sl_jail__close(&socket);
+    }
+    sl_jail__close(&router->ns);
+    sl_jail__close(&router->host_ns);
+}

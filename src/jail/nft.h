@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// nft: the firewall rules, loaded once at start with the nft program and never touched after. Two tables: "sluice" inside
+// the router (dies with it), and "sluice_<n>" on the host for the uplink slu<n>. A host table without its interface is the leftover
+// of a killed spawner, and is removed by the next start of any.
+#ifndef SL_JAIL_NFT_H
+#define SL_JAIL_NFT_H
+
+#include <stdbool.h>
+
+struct sl_error;
+struct sl_jail_config;
+struct sl_jail__router;
+
+// guard: forwarding on the default route's device is being switched on by us, so refuse to forward for anybody else.
+int sl_jail__nft_load(const struct sl_jail__router *router, const struct sl_jail_config *config, bool guard, struct sl_error *err);
+void sl_jail__nft_unload(const struct sl_jail__router *router);
+// True when the nft program is installed.
+bool sl_jail__nft_exists(void);
+
+#endif
