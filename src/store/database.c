@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// database: the one SQLite connection, owned by the storage thread.
+//
+// Names stay relative. The server has given up its rights before it opens the store, and the data directory may lie below
+// directories that its user cannot enter (a service's directory in somebody's home). It holds a descriptor of the directory,
+// and the storage thread has made it its own working directory (store.c), so a relative name always works; an absolute
+// one may not. SQLite's "unix" VFS turns every name into an absolute one (xFullPathname), so a copy of it is registered that
+// leaves names as they are. Everything else, the -wal and -shm files too, is derived from that name.
+//
+// Durability: WAL with synchronous=FULL syncs the log at every commit, before COMMIT returns; a checkpoint syncs the log, then the
+// database. The log cannot be newer than the database's directory entry because the directory is synced at open.
+#include "store/internal.h"
+
+#include <unistd.h>
+
+static const char *const sql[SL_SQL_COUNT] = {
+    [SL_SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SL_SQL_COMMIT] = "COMMIT",
+    [SL_SQL_ROLLBACK] = "ROLLBACK",
+    [SL_SQL_SAVEPOINT] = "SAVEPOINT job",
+    [SL_SQL_UNDO] = "ROLLBACK TO job",
+    [SL_SQL_RELEASE] = "RELEASE job",
+    [SL_SQL_GET] = "SELECT doc FROM resource WHERE kind=?1 AND account=?2 AND region=?3 AND parent=?4 AND id=?5",
+    [SL_SQL_HAS] = "SELECT 1 FROM resource WHERE kind=?1 AND account=?2 AND region=?3 AND parent=?4 AND id=?5",
+    [SL_SQL_PUT] = "INSERT INTO resource(kind,account,region,parent,id,doc) VALUES(?1,?2,?3,?4,?5,?6) "
+                   "ON CONFLICT DO UPDATE SET doc=excluded.doc",
+    [SL_SQL_DELETE] = "DELETE FROM resource WHERE kind=?1 AND account=?2 AND region=?3 AND parent=?4 AND id=?5",
+    [SL_SQL_DELETE_CHILDREN] = "DELETE FROM resource WHERE kind=?1 AND account=?2 AND region=?3 AND parent=?4",
+    [SL_SQL_LIST] = "SELECT id,doc FROM resource WHERE kind=?1 AND account=?2 AND region=?3 AND parent=?4 AND id>?5 "
+                    "ORDER BY id LIMIT ?6",
+    [SL_SQL_NUMBER_OF] = "SELECT count(*) FROM resource WHERE kind=?1 AND account=?2 AND region=?3 AND parent=?4",
+    [SL_SQL_EACH] = "SELECT account,region,parent,id,doc FROM resource WHERE kind=?1",
+    [SL_SQL_EVENT_LAST] = "SELECT max(id) FROM event",
+    [SL_SQL_EVENT_APPEND] = "INSERT INTO event(id,due_ms,accepted_ms,attempts,request_id,function,context,payload) "
+                            "VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
+    [SL_SQL_EVENT_RESCHEDULE] = "UPDATE event SET due_ms=?2, attempts=?3 WHERE id=?1",
+    [SL_SQL_EVENT_REMOVE] = "DELETE FROM event WHERE id=?1",
+    [SL_SQL_EVENT_ALL] = "SELECT id,due_ms,accepted_ms,attempts,request_id,function,context,payload FROM event "
+                         "WHERE id>?1 ORDER BY id LIMIT ?2",
+    // The due ones by the index, their rows only once they are chosen.
+    [SL_SQL_EVENT_DUE] = "SELECT id,due_ms,accepted_ms,attempts,request_id,function,context,payload FROM event "
+                         "WHERE id IN (SELECT id FROM event INDEXED BY event_due WHERE due_ms<=?3 AND id>?1 "
+                         "ORDER BY id LIMIT ?2) ORDER BY id",
+};
+
+int sl_store__fail(struct sl_store_tx *tx, const char *what, struct sl_error *err) {
+    int code = tx->db ? sqlite3_errcode(tx->db) : SQLITE_NOMEM;
+    int kind = code == SQLITE_NOMEM ? SL_E_NO_MEMORY : SL_E_IO;
+    const char *text = tx->db ? sqlite3_errmsg(tx->db) : sqlite3_errstr(code);
+    return sl_fail(err, kind, "%s: %s", what, text);
+}
+
+int sl_store__may_write(const struct sl_store_tx *tx, struct sl_error *err) {
+    return tx->read_only ? sl_fail(err, SL_E_USAGE, "a read-only job tried to write") : 0;
+}
+
+sqlite3_stmt *sl_store__prepare(struct sl_store_tx *tx, enum sl_store__sql which, struct sl_error *err) {
+    sqlite3_stmt *cached = tx->statements[which];
+    if (cached && !sqlite3_stmt_busy(cached)) return cached;
+    sqlite3_stmt *fresh = NULL;
+    unsigned flags = cached ? 0 : SQLITE_PREPARE_PERSISTENT;
+    if (sqlite3_prepare_v3(tx->db, sql[which], -1, flags, &fresh, NULL) != SQLITE_OK) {
+        sl_store__fail(tx, "prepare", err);
+        return NULL;
+    }
+    if (!cached) tx->statements[which] = fresh;
+    return fresh;
+}
+
+void sl_store__finish(struct sl_store_tx *tx, enum sl_store__sql which, sqlite3_stmt *statement) {
+    if (statement != tx->statements[which]) {
+        sqlite3_finalize(statement); // a second one, used inside a callback of the first
+        return;
+    }
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement); // what was bound is the caller's memory
+}
+
+int sl_store__step(struct sl_store_tx *tx, enum sl_store__sql which, sqlite3_stmt *statement, struct sl_error *err) {
+    int result = sqlite3_step(statement) == SQLITE_DONE ? 0 : sl_store__fail(tx, sql[which], err);
+    sl_store__finish(tx, which, statement);
+    return result;
+}
+
+int sl_store__exec(struct sl_store_tx *tx, enum sl_store__sql which, struct sl_error *err) {
+    sqlite3_stmt *statement = sl_store__prepare(tx, which, err);
+    return statement ? sl_store__step(tx, which, statement, err) : err ? err->kind : SL_E_IO;
+}
+
+void sl_store__bind(sqlite3_stmt *statement, int at, struct sl_str text) {
+    sqlite3_bind_text64(statement, at, text.ptr ? text.ptr : "", text.len, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+struct sl_str sl_store__column(sqlite3_stmt *statement, int at) {
+    const char *bytes = sqlite3_column_blob(statement, at);
+    return sl_str_n(bytes ? bytes : "", (size_t)sqlite3_column_bytes(statement, at));
+}
+
+static int keep_name(sqlite3_vfs *vfs, const char *name, int size, char *out) {
+    (void)vfs;
+    size_t length = strlen(name);
+    if (length >= (size_t)size) return SQLITE_CANTOPEN;
+    memcpy(out, name, length + 1);
+    return SQLITE_OK;
+}
+
+static sqlite3_vfs relative_vfs;
+
+static void register_vfs(void) {
+    const sqlite3_vfs *unix_vfs = sqlite3_vfs_find("unix");
+    if (!unix_vfs) return; // open then fails by name
+    relative_vfs = *unix_vfs;
+    relative_vfs.pNext = NULL;
+    relative_vfs.zName = "sluice-relative";
+    relative_vfs.xFullPathname = keep_name;
+    sqlite3_vfs_register(&relative_vfs, 0);
+}
+
+static int migrate_1(sqlite3 *db) {
+    // Documents are looked up by key only, so the key is the table. The columns of an event that are searched or changed
+    // stand before its payload, which may lie in overflow pages.
+    return sqlite3_exec(db,
+                        "CREATE TABLE resource(kind TEXT NOT NULL, account TEXT NOT NULL, region TEXT NOT NULL, "
+                        "parent TEXT NOT NULL, id TEXT NOT NULL, doc TEXT NOT NULL, "
+                        "PRIMARY KEY(kind, account, region, parent, id)) STRICT, WITHOUT ROWID;"
+                        "CREATE TABLE event(id INTEGER PRIMARY KEY, due_ms INTEGER NOT NULL, "
+                        "accepted_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, request_id TEXT NOT NULL, "
+                        "function TEXT NOT NULL, context TEXT NOT NULL, payload TEXT NOT NULL) STRICT;"
+                        "CREATE INDEX event_due ON event(due_ms);",
+                        NULL, NULL, NULL);
+}
+
+// Row i takes a database of version i to version i + 1. Rows are only ever added.
+static int (*const migrations[])(sqlite3 *db) = {migrate_1};
+enum { VERSION = sizeof migrations / sizeof migrations[0] };
+
+static int read_pragma(sqlite3 *db, const char *text, int *ret) {
+    sqlite3_stmt *statement;
+    if (sqlite3_prepare_v2(db, text, -1, &statement, NULL) != SQLITE_OK) return SQLITE_ERROR;
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) *ret = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    return code == SQLITE_ROW ? SQLITE_OK : SQLITE_ERROR;
+}
+
+static int migrate(struct sl_store_tx *tx, struct sl_error *err) {
+    int version;
+    if (read_pragma(tx->db, "PRAGMA user_version", &version) != SQLITE_OK) {
+        return sl_store__fail(tx, "sluice.db is not a usable database", err);
+    }
+    if (version > VERSION) {
+        return sl_fail(err, SL_E_USAGE,
+                       "the data directory was written by a newer Sluice (schema %d, this one knows %d): "
+                       "use the newer program, or another --data",
+                       version, VERSION);
+    }
+    for (; version < VERSION; version++) {
+        char bump[64];
+        sqlite3_snprintf(sizeof bump, bump, "PRAGMA user_version=%d", version + 1);
+        if (sqlite3_exec(tx->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK ||
+            migrations[version](tx->db) != SQLITE_OK || sqlite3_exec(tx->db, bump, NULL, NULL, NULL) != SQLITE_OK ||
+            sqlite3_exec(tx->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
+            return sl_store__fail(tx, "migrate the schema of sluice.db", err);
+        }
+    }
+    return 0;
+}
+
+static int load_next_event(struct sl_store_tx *tx, struct sl_error *err) {
+    sqlite3_stmt *statement = sl_store__prepare(tx, SL_SQL_EVENT_LAST, err);
+    if (!statement) return SL_E_IO;
+    int result = sqlite3_step(statement) == SQLITE_ROW ? 0 : sl_store__fail(tx, "read events", err);
+    if (!result) tx->next_event = sqlite3_column_int64(statement, 0) + 1;
+    sl_store__finish(tx, SL_SQL_EVENT_LAST, statement);
+    return result;
+}
+
+int sl_store__database_open(struct sl_store_tx *tx, bool memory, struct sl_error *err) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, register_vfs);
+    sl_buf_init(&tx->text, (size_t)64 << 20);
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(memory ? ":memory:" : "sluice.db", &tx->db, flags, "sluice-relative") != SQLITE_OK) {
+        return sl_store__fail(tx, "open sluice.db in the data directory", err);
+    }
+    // Nobody else writes (the directory is locked), but an operator may look in with the sqlite3 shell. Without the size
+    // limit a log that once grew would keep its size; temporary tables have no directory to go to.
+    static const char settings[] = "PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA temp_store=MEMORY; "
+                                   "PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-16384; "
+                                   "PRAGMA trusted_schema=OFF;";
+    if (sqlite3_exec(tx->db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL) != SQLITE_OK ||
+        sqlite3_exec(tx->db, settings, NULL, NULL, NULL) != SQLITE_OK) {
+        return sl_store__fail(tx, "set up sluice.db in the data directory", err);
+    }
+    int result = migrate(tx, err);
+    return result ? result : load_next_event(tx, err);
+}
+
+void sl_store__database_close(struct sl_store_tx *tx) {
+    for (int i = 0; i < SL_SQL_COUNT; i++) sqlite3_finalize(tx->statements[i]);
+    sqlite3_close(tx->db); // the last connection's close also checkpoints the log
+    sl_buf_free(&tx->text);
+    *tx = (struct sl_store_tx){0};
+}

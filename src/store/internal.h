@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// internal: what the files of store/ share. Not for other folders.
+//
+//   store.c     the queue, the storage thread, group commit, open and close
+//   database.c  the SQLite connection: VFS, settings, migrations, cached statements, error texts
+//   resource.c  documents          event.c  the queue of asynchronous invocations
+//   blob.c      code on disk       tree.c   directory trees by descriptor: remove, make durable
+//
+// Owner: everything in struct sl_store_tx belongs to the storage thread. Blob functions run on any thread; what they use
+// (the descriptors and the instance's name) is written before the store is handed out and never changes.
+#ifndef SL_STORE_INTERNAL_H
+#define SL_STORE_INTERNAL_H
+
+#include "store/store.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+// Every statement of the store; the text is in database.c, in the same order.
+enum sl_store__sql {
+    SL_SQL_BEGIN,
+    SL_SQL_COMMIT,
+    SL_SQL_ROLLBACK,
+    SL_SQL_SAVEPOINT,
+    SL_SQL_UNDO,
+    SL_SQL_RELEASE,
+    SL_SQL_GET,
+    SL_SQL_HAS,
+    SL_SQL_PUT,
+    SL_SQL_DELETE,
+    SL_SQL_DELETE_CHILDREN,
+    SL_SQL_LIST,
+    SL_SQL_NUMBER_OF,
+    SL_SQL_EACH,
+    SL_SQL_EVENT_LAST,
+    SL_SQL_EVENT_APPEND,
+    SL_SQL_EVENT_RESCHEDULE,
+    SL_SQL_EVENT_REMOVE,
+    SL_SQL_EVENT_ALL,
+    SL_SQL_EVENT_DUE,
+    SL_SQL_COUNT
+};
+
+struct sl_store_tx {
+    sqlite3 *db;
+    sqlite3_stmt *statements[SL_SQL_COUNT];
+    struct sl_buf text;     // a document being written
+    int64_t next_event;     // never given twice while the store is open, also not after an undone job
+    bool read_only;         // of the job that runs now
+    int broken;             // kind of an error that a function without an error result met in this job
+};
+
+struct sl_store {
+    unsigned max_jobs;
+    int dir, lock;                            // -1 in memory
+    int blobs, code, zip, scratch;            // directories
+    char instance[17];                        // tells this process's scratch names from left-overs
+    char memory_path[64];                     // temporary directory of an in-memory store, or ""
+    pthread_t thread;
+
+    pthread_mutex_t mutex;                    // guards what follows
+    pthread_cond_t wake;                      // for the storage thread: a job, or closing
+    pthread_cond_t answered;                  // for sl_store_run: some waiter's job was answered
+    struct sl_store_job *first, **end;
+    unsigned queued;
+    bool closing;
+
+    struct sl_store_tx tx;                    // the storage thread's
+};
+
+// database.c. Storage thread. `memory`: ":memory:" instead of sluice.db in the working directory.
+int sl_store__database_open(struct sl_store_tx *tx, bool memory, struct sl_error *err);
+void sl_store__database_close(struct sl_store_tx *tx);
+// A statement ready to bind, or NULL. Give every one back with finish; it may be asked for again while it is in use.
+sqlite3_stmt *sl_store__prepare(struct sl_store_tx *tx, enum sl_store__sql which, struct sl_error *err);
+void sl_store__finish(struct sl_store_tx *tx, enum sl_store__sql which, sqlite3_stmt *statement);
+// Runs a statement that returns no rows, and finishes it.
+int sl_store__step(struct sl_store_tx *tx, enum sl_store__sql which, sqlite3_stmt *statement, struct sl_error *err);
+// prepare and step of a statement without parameters.
+int sl_store__exec(struct sl_store_tx *tx, enum sl_store__sql which, struct sl_error *err);
+// The connection's last error as ours.
+int sl_store__fail(struct sl_store_tx *tx, const char *what, struct sl_error *err);
+// SL_E_USAGE when the running job promised to read only.
+int sl_store__may_write(const struct sl_store_tx *tx, struct sl_error *err);
+void sl_store__bind(sqlite3_stmt *statement, int at, struct sl_str text);
+// A column's bytes; valid until the statement's next step.
+struct sl_str sl_store__column(sqlite3_stmt *statement, int at);
+
+// blob.c
+int sl_store__blobs_open(struct sl_store *store, struct sl_error *err);
+void sl_store__blobs_close(struct sl_store *store);
+
+// tree.c. Never follow symbolic links.
+// Removes parent/name with all it holds; what cannot be removed stays. Not there is fine.
+void sl_store__tree_remove(int parent, const char *name);
+// Makes everything below (and including) the directory durable.
+int sl_store__tree_sync(int dir, struct sl_error *err);
+
+#endif
