@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// engine: the way of one API request, see aws.h and op.h. A `struct call` is one request in progress. For SL_OP_STORE it is allocated with an
+// arena of its own into which the request is copied, because the client may go away while other threads work on it; for SL_OP_DATA it lives in
+// the request's arena and allocates nothing more.
+//
+//   sl_aws_handle ─ route ─ start_data ──────────────────────────── entry->run ── sl_op_answer ─ send
+//                        └─ start_store ─ [worker] understand ─ store job: run, publish ─ finish ─ send
+//
+// Invariants: a call is answered exactly once, or not at all if its client went away; `http` is read and written on the loop thread only.
+#include "aws/aws.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "aws/arn.h"
+#include "aws/codec.h"
+#include "aws/sigv4.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/http.h"
+#include "store/store.h"
+
+struct sl_aws {
+    struct sl_aws_config config;
+    const struct sl_op_entry **handlers; // by operation index
+    atomic_uint busy;
+};
+
+struct call {
+    struct sl_op op; // first: handlers' pointers are ours
+    struct sl_aws *aws;
+    struct sl_http_request *http; // NULL once the client has gone
+    struct sl_loop *home;
+    struct sl_aws_request request;
+    struct sl_route route;
+    const struct sl_service *service; // as far as known
+    const struct sl_op_entry *entry;
+    struct sl_arena arena;            // SL_OP_STORE
+    struct sl_store_job job;
+    int kind;                         // 0, or what went wrong
+    struct sl_str message;            // of the failure, unbounded
+    bool prepared, published;
+    struct sl_error error;
+};
+
+static const struct sl_str default_account = SL_STR_INIT("000000000000");
+
+// --- answering ---------------------------------------------------------------------------------------------------------------------
+
+static void begin_reply(struct call *call, const struct sl_reply *reply) {
+    sl_http_begin(call->http, reply->status);
+    sl_http_add(call->http, SL_STR("x-amzn-RequestId"), sl_str_of(call->op.request_id));
+    if (reply->content_type.ptr) sl_http_add(call->http, SL_STR("Content-Type"), reply->content_type);
+    for (unsigned i = 0; i < reply->header_count; i++) sl_http_add(call->http, reply->headers[i].name, reply->headers[i].value);
+}
+
+static bool is_query(const struct call *call) { return call->service && call->service->protocol == SL_PROTOCOL_QUERY; }
+
+static void make_error(struct call *call, int kind, struct sl_str message, struct sl_reply *reply) {
+    if (is_query(call)) {
+        sl_query_error(call->op.arena, call->service, call->op.model, kind, message, sl_str_of(call->op.request_id), reply);
+    } else {
+        sl_rest_json_error(call->op.arena, call->service, call->op.model, kind, message, call->op.error_members, reply);
+    }
+    if (reply->status >= 500 && kind != SL_E_NOT_IMPLEMENTED) {
+        struct sl_str name = call->op.model ? call->op.model->name : SL_STR("?");
+        sl_log_error("aws", "%.*s (request %s): %.*s", SL_FMT(name), call->op.request_id, SL_FMT(message));
+    }
+}
+
+// Encodes and sends; the request (and an arena of its own) is gone afterwards.
+static void send_answer(struct call *call) {
+    struct sl_reply reply;
+    int kind = call->kind;
+    struct sl_str message = call->message;
+    if (!kind) {
+        kind = is_query(call) ? sl_query_encode(&call->op, &reply, &call->error) : sl_rest_json_encode(&call->op, &reply, &call->error);
+        message = sl_str_of(call->error.message);
+    }
+    if (kind) make_error(call, kind, message, &reply);
+    begin_reply(call, &reply);
+    sl_http_body(call->http, reply.body);
+}
+
+static void fail(struct call *call, int kind, struct sl_str message) {
+    call->kind = kind;
+    call->message = message;
+}
+
+static void fail_with(struct call *call, const struct sl_error *err) {
+    struct sl_str copy = sl_arena_dup(call->op.arena, sl_str_of(err->message));
+    fail(call, err->kind, copy.ptr ? copy : SL_STR(""));
+}
+
+void sl_op_answer(struct sl_op *op) { send_answer((struct call *)op); }
+
+void sl_op_answer_error(struct sl_op *op, const struct sl_error *err) {
+    struct call *call = (struct call *)op;
+    fail_with(call, err);
+    send_answer(call);
+}
+
+void sl_op_begin(struct sl_op *op, int status) {
+    struct call *call = (struct call *)op;
+    struct sl_reply reply;
+    struct sl_error err;
+    if (sl_rest_json_encode(op, &reply, &err)) reply = (struct sl_reply){0};
+    reply.status = status;
+    reply.content_type = (struct sl_str){0}; // the handler's, by sl_http_add
+    begin_reply(call, &reply);
+}
+
+// --- understanding: signature, input, constraints ----------------------------------------------------------------------------------
+
+static int identify(struct call *call, struct sl_error *err) {
+    struct sl_op *op = &call->op;
+    struct sl_aws *aws = call->aws;
+    struct sl_sigv4 signature = {0};
+    struct sl_aws_identity identity = {.account = default_account};
+    int kind = sl_sigv4_parse(op->arena, &call->request, &signature, err);
+    if (kind && (aws->config.identify || kind != SL_E_MISSING_TOKEN)) return kind;
+    if (aws->config.identify) {
+        if (!aws->config.identify(aws->config.user, signature.access_key, &identity)) {
+            return sl_fail(err, SL_E_UNRECOGNIZED_CLIENT, "The security token included in the request is invalid.");
+        }
+        kind = sl_sigv4_verify(op->arena, &call->request, &signature, identity.secret, op->now_ms, err);
+        if (kind) return kind;
+    } else if (sl_is_account(signature.access_key)) {
+        identity.account = signature.access_key;
+    }
+    const char *region = aws->config.default_region ? aws->config.default_region : "us-east-1";
+    op->access_key = signature.access_key;
+    op->account = identity.account;
+    op->region = signature.region.len ? signature.region : sl_str_of(region);
+    op->partition = sl_partition_of(op->region);
+    op->caller = identity.caller.len ? identity.caller : sl_arena_printf(op->arena, "arn:%.*s:iam::%.*s:root", SL_FMT(op->partition), SL_FMT(op->account));
+    op->caller_id = identity.caller_id.len ? identity.caller_id : op->account;
+    return SL_OK;
+}
+
+static int decode(struct call *call, struct sl_error *err) {
+    if (is_query(call)) return sl_query_decode(call->op.arena, call->op.model, &call->request, &call->op.in, err);
+    return sl_rest_json_decode(call->op.arena, &call->route, &call->request, &call->op.in, err);
+}
+
+// Everything that needs no store. Sets call->kind on failure. Worker or loop thread.
+static void understand(struct call *call) {
+    struct sl_error *err = &call->error;
+    if (identify(call, err) || decode(call, err)) {
+        fail_with(call, err);
+        return;
+    }
+    struct sl_str message = {0};
+    int kind = sl_validate(call->op.arena, call->op.model, call->op.in, &message);
+    if (kind) {
+        fail(call, kind, message);
+        return;
+    }
+    call->op.out = sl_json_new_object(call->op.arena);
+    if (!call->op.out) {
+        fail(call, SL_E_NO_MEMORY, SL_STR("request too large"));
+        return;
+    }
+    if (call->entry->mode == SL_OP_STORE && call->entry->prepare) {
+        call->prepared = true;
+        if (call->entry->prepare(&call->op, err)) fail_with(call, err);
+    }
+}
+
+// --- operations that run in the store ----------------------------------------------------------------------------------------------
+
+static void client_gone(struct sl_http_request *http) {
+    struct call *call = http->user;
+    call->http = NULL;
+}
+
+// Loop thread; the end of every SL_OP_STORE call.
+static void finish(struct call *call) {
+    struct sl_aws *aws = call->aws;
+    if (call->prepared && !call->published && call->entry->discard) call->entry->discard(&call->op);
+    if (call->http) {
+        call->http->aborted = NULL;
+        send_answer(call);
+    }
+    sl_arena_free(&call->arena);
+    free(call);
+    atomic_fetch_sub(&aws->busy, 1);
+}
+
+static int job_run(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err) {
+    struct call *call = (struct call *)((char *)job - offsetof(struct call, job));
+    call->op.tx = tx;
+    int kind = call->entry->run(&call->op, err);
+    call->op.tx = NULL;
+    return kind;
+}
+
+static void job_committed(struct sl_store_job *job) {
+    struct call *call = (struct call *)((char *)job - offsetof(struct call, job));
+    if (!call->entry->publish) return;
+    call->entry->publish(&call->op);
+    call->published = true;
+}
+
+static void job_done(struct sl_store_job *job, int result, const struct sl_error *err) {
+    struct call *call = (struct call *)((char *)job - offsetof(struct call, job));
+    if (result) fail_with(call, err);
+    finish(call);
+}
+
+// Operations that change nothing need not wait for the commit. The query protocol posts everything; there the name tells.
+static bool reads_only(const struct sl_operation *operation) {
+    if (operation->service->protocol != SL_PROTOCOL_QUERY) return sl_str_is(operation->method, "GET");
+    return sl_str_starts(operation->name, SL_STR("Get")) || sl_str_starts(operation->name, SL_STR("List"));
+}
+
+static void submit(struct call *call) {
+    if (!call->kind) {
+        call->job = (struct sl_store_job){.run = job_run, .committed = job_committed, .done = job_done, .read_only = reads_only(call->op.model)};
+        if (sl_store_submit(call->aws->config.store, &call->job, &call->error) == SL_OK) return;
+        fail_with(call, &call->error);
+    }
+    finish(call);
+}
+
+static void work_run(void *argument) { understand(argument); }
+static void work_done(void *argument) { submit(argument); }
+
+// The request's text, copied into the call's arena.
+static bool copy_request(struct call *call, const struct sl_aws_request *from) {
+    struct sl_arena *arena = &call->arena;
+    struct sl_http_header *headers = sl_arena_alloc(arena, (from->header_count + 1) * sizeof *headers);
+    if (!headers) return false;
+    for (unsigned i = 0; i < from->header_count; i++) {
+        headers[i].name = sl_arena_dup(arena, from->headers[i].name);
+        headers[i].value = sl_arena_dup(arena, from->headers[i].value);
+    }
+    call->request = (struct sl_aws_request){.method = sl_arena_dup(arena, from->method),
+                                            .path = sl_arena_dup(arena, from->path),
+                                            .query = sl_arena_dup(arena, from->query),
+                                            .headers = headers,
+                                            .header_count = from->header_count,
+                                            .body = sl_arena_dup(arena, from->body)};
+    call->op.host = sl_arena_dup(arena, call->op.host);
+    return !sl_arena_failed(arena);
+}
+
+static void start_store(const struct call *routed) {
+    struct sl_http_request *http = routed->http;
+    struct call *call = malloc(sizeof *call);
+    if (!call) {
+        sl_http_respond(http, 503, SL_STR("text/plain"), SL_STR("out of memory\n"));
+        return;
+    }
+    *call = *routed;
+    // Decoding base64 needs as much again; the tree of a JSON body is larger than its text.
+    sl_arena_init(&call->arena, 8 * http->body.len + (64u << 20));
+    call->op.arena = &call->arena;
+    http->user = call;
+    http->aborted = client_gone;
+    atomic_fetch_add(&call->aws->busy, 1);
+    bool copied = copy_request(call, &routed->request);
+    // The labels are views into the path: route again, in the copy.
+    if (!copied || (call->op.model && !is_query(call) && !sl_route_rest(call->service, &call->request, &call->route))) {
+        fail(call, SL_E_NO_MEMORY, SL_STR("request too large"));
+        finish(call);
+        return;
+    }
+    call->op.prefix = call->route.prefix;
+    const struct sl_aws_config *config = &call->aws->config;
+    if (config->offload && (call->entry->prepare || http->body.len > SL_AWS_INLINE_BODY)) {
+        if (config->offload(config->user, call->home, work_run, work_done, call, &call->error) == SL_OK) return;
+        fail_with(call, &call->error);
+        finish(call);
+        return;
+    }
+    understand(call);
+    submit(call);
+}
+
+static void start_data(const struct call *routed) {
+    struct call *call = sl_arena_alloc(routed->op.arena, sizeof *call);
+    if (!call) {
+        sl_http_respond(routed->http, 503, SL_STR("text/plain"), SL_STR("out of memory\n"));
+        return;
+    }
+    *call = *routed;
+    call->op.http = call->http;
+    understand(call);
+    if (call->kind) {
+        send_answer(call);
+    } else if (call->entry->run(&call->op, &call->error)) {
+        fail_with(call, &call->error);
+        send_answer(call);
+    }
+}
+
+// --- routing -----------------------------------------------------------------------------------------------------------------------
+
+static void view_request(const struct sl_http_request *http, struct sl_aws_request *ret) {
+    *ret = (struct sl_aws_request){.method = http->method_text,
+                                   .path = http->path,
+                                   .query = http->query,
+                                   .headers = http->headers,
+                                   .header_count = http->header_count,
+                                   .body = http->body};
+}
+
+static const struct sl_service *query_service(struct sl_str signing_name) {
+    for (const struct sl_service *const *at = sl_services; *at; at++) {
+        if ((*at)->protocol == SL_PROTOCOL_QUERY && sl_str_eq((*at)->signing_name, signing_name)) return *at;
+    }
+    return NULL;
+}
+
+// Finds the operation; sets call->kind if there is none.
+static void route(struct call *call, struct sl_str signing_name) {
+    struct sl_arena *arena = call->op.arena;
+    struct sl_str action = {0};
+    if (sl_route_any(signing_name, &call->request, &call->route)) {
+        call->op.model = call->route.operation;
+    } else {
+        call->op.model = sl_route_query(arena, signing_name, &call->request, &action);
+    }
+    if (call->op.model) {
+        call->service = call->op.model->service;
+        call->op.prefix = call->route.prefix;
+        return;
+    }
+    call->service = query_service(signing_name);
+    if (call->service) {
+        fail(call, SL_E_INVALID_ACTION,
+             sl_arena_printf(arena, "Could not find operation %.*s for version %.*s", SL_FMT(action), SL_FMT(call->service->api_version)));
+    } else if (signing_name.len && !sl_route_knows(signing_name)) {
+        fail(call, SL_E_UNKNOWN_OPERATION, sl_arena_printf(arena, "Sluice has no service '%.*s'; see docs/compatibility.md", SL_FMT(signing_name)));
+    } else {
+        fail(call, SL_E_UNKNOWN_OPERATION, (struct sl_str){0});
+    }
+}
+
+// Service of the credential scope; empty when the request is not signed.
+static struct sl_str signed_service(struct sl_arena *arena, const struct sl_aws_request *request) {
+    struct sl_sigv4 signature = {0};
+    struct sl_error err;
+    return sl_sigv4_parse(arena, request, &signature, &err) == SL_OK ? signature.service : (struct sl_str){0};
+}
+
+static bool is_form_post(const struct sl_aws_request *request) {
+    struct sl_str type = sl_aws_request_header(request, SL_STR("Content-Type"));
+    return sl_str_is(request->method, "POST") && sl_str_is(request->path, "/") && sl_str_starts(type, SL_STR("application/x-www-form-urlencoded"));
+}
+
+bool sl_aws_claims(const struct sl_http_request *http) {
+    struct sl_aws_request request;
+    struct sl_route route;
+    view_request(http, &request);
+    struct sl_str service = signed_service(http->arena, &request);
+    // Calls of deployed APIs are signed for execute-api too; only the callbacks to connections are ours.
+    if (sl_str_is(service, "execute-api")) return sl_route_any(service, &request, &route);
+    if (service.len || sl_aws_request_header(&request, SL_STR("X-Amz-Target")).ptr) return true;
+    return is_form_post(&request) || sl_route_any((struct sl_str){0}, &request, &route);
+}
+
+// --- limits ------------------------------------------------------------------------------------------------------------------------
+
+static size_t body_limit(const struct sl_operation *operation, const struct sl_aws_request *request, struct sl_str *ret_name) {
+    *ret_name = operation ? operation->name : SL_STR("requested");
+    if (!operation || !sl_str_is(operation->service->name, "lambda")) return SL_AWS_BODY;
+    if (sl_str_is(operation->name, "CreateFunction") || sl_str_is(operation->name, "UpdateFunctionCode") ||
+        sl_str_is(operation->name, "PublishLayerVersion")) {
+        return SL_AWS_CODE_BODY;
+    }
+    if (sl_str_is(operation->name, "Invoke")) {
+        *ret_name = SL_STR("InvokeFunction"); // its older name, which the message keeps
+        if (sl_str_is(sl_aws_request_header(request, SL_STR("X-Amz-Invocation-Type")), "Event")) return SL_AWS_EVENT_BODY;
+    }
+    if (sl_str_is(operation->name, "InvokeAsync")) return SL_AWS_EVENT_BODY;
+    return SL_AWS_BODY;
+}
+
+static void begin_call(struct call *call, struct sl_aws *aws, struct sl_http_request *http) {
+    // The error's 4 KB are not cleared: this is on the path of Invoke.
+    memset(call, 0, offsetof(struct call, error));
+    call->error.kind = 0;
+    call->error.message[0] = '\0';
+    call->aws = aws;
+    call->http = http;
+    call->home = sl_http_conn_loop(http->conn);
+    call->op.arena = http->arena;
+    call->op.app = aws->config.app;
+    call->op.store = aws->config.store;
+    call->op.host = http->host;
+    call->op.now_ms = sl_clock_ms();
+    sl_uuid(call->op.request_id);
+    view_request(http, &call->request);
+}
+
+static void refuse_size(struct call *call, struct sl_str name, size_t limit) {
+    fail(call, SL_E_REQUEST_ENTITY_TOO_LARGE,
+         sl_arena_printf(call->op.arena, "Request must be smaller than %zu bytes for the %.*s operation", limit, SL_FMT(name)));
+    send_answer(call);
+}
+
+int sl_aws_head(struct sl_aws *aws, struct sl_http_request *http, size_t *max_body) {
+    struct call call;
+    struct sl_str name;
+    uint64_t length;
+    begin_call(&call, aws, http);
+    if (sl_route_any(signed_service(http->arena, &call.request), &call.request, &call.route)) call.op.model = call.route.operation;
+    call.service = call.op.model ? call.op.model->service : NULL;
+    size_t limit = body_limit(call.op.model, &call.request, &name);
+    *max_body = limit + 1; // one more, so that a chunked body that is too long is answered in AWS's words too
+    if (sl_str_to_u64(sl_aws_request_header(&call.request, SL_STR("Content-Length")), &length) && length > limit) {
+        refuse_size(&call, name, limit);
+        return SL_E_REQUEST_ENTITY_TOO_LARGE;
+    }
+    return SL_OK;
+}
+
+void sl_aws_handle(struct sl_aws *aws, struct sl_http_request *http) {
+    struct call call;
+    struct sl_str name;
+    begin_call(&call, aws, http);
+    route(&call, signed_service(http->arena, &call.request));
+    if (!call.kind) {
+        size_t limit = body_limit(call.op.model, &call.request, &name);
+        if (http->body.len > limit) {
+            refuse_size(&call, name, limit);
+            return;
+        }
+        call.entry = aws->handlers[call.op.model->index];
+        if (!call.entry) {
+            fail(&call, SL_E_NOT_IMPLEMENTED,
+                 sl_arena_printf(http->arena, "The API for service '%.*s' operation '%.*s' is not available in this version of Sluice; see docs/compatibility.md",
+                                 SL_FMT(call.service->name), SL_FMT(call.op.model->name)));
+        }
+    }
+    if (call.kind) {
+        send_answer(&call);
+    } else if (call.entry->mode == SL_OP_DATA) {
+        start_data(&call);
+    } else {
+        start_store(&call);
+    }
+}
+
+// --- the engine itself -------------------------------------------------------------------------------------------------------------
+
+static const struct sl_operation *operation_of(const struct sl_op_entry *entry) {
+    return sl_operation_find(sl_service_find(sl_str_of(entry->service)), sl_str_of(entry->operation));
+}
+
+int sl_aws_new(struct sl_aws **ret, const struct sl_aws_config *config, struct sl_error *err) {
+    struct sl_aws *aws = calloc(1, sizeof *aws);
+    if (!aws) return sl_fail(err, SL_E_NO_MEMORY, "operation engine: out of memory");
+    aws->config = *config;
+    aws->handlers = calloc(sl_operation_total, sizeof *aws->handlers);
+    if (!aws->handlers) {
+        sl_aws_free(aws);
+        return sl_fail(err, SL_E_NO_MEMORY, "operation engine: out of memory");
+    }
+    for (const struct sl_op_entry *const *table = config->tables; table && *table; table++) {
+        for (const struct sl_op_entry *entry = *table; entry->service; entry++) {
+            const struct sl_operation *operation = operation_of(entry);
+            if (!operation || aws->handlers[operation->index]) {
+                sl_aws_free(aws);
+                return sl_fail(err, SL_E_INVALID, "handler table: %s.%s is %s", entry->service, entry->operation,
+                               operation ? "given twice" : "not an operation of the models");
+            }
+            aws->handlers[operation->index] = entry;
+        }
+    }
+    *ret = aws;
+    return SL_OK;
+}
+
+void sl_aws_free(struct sl_aws *aws) {
+    if (!aws) return;
+    free(aws->handlers);
+    free(aws);
+}
+
+unsigned sl_aws_busy(const struct sl_aws *aws) { return atomic_load(&aws->busy); }
+
+static const struct sl_op_entry *entry_of(const struct sl_op_entry *const *tables, const struct sl_operation *operation) {
+    for (const struct sl_op_entry *const *table = tables; table && *table; table++) {
+        for (const struct sl_op_entry *entry = *table; entry->service; entry++) {
+            if (operation_of(entry) == operation) return entry;
+        }
+    }
+    return NULL;
+}
+
+void sl_aws_operations_print(const struct sl_op_entry *const *tables, struct sl_buf *out) {
+    sl_buf_cstr(out, "{\"services\":[");
+    for (const struct sl_service *const *at = sl_services; *at; at++) {
+        const struct sl_service *service = *at;
+        sl_buf_printf(out, "%s\n{\"service\":\"%.*s\",\"source\":\"%.*s\",\"apiVersion\":\"%.*s\",\"partial\":%s,\"operations\":[", at == sl_services ? "" : ",",
+                      SL_FMT(service->name), SL_FMT(service->source), SL_FMT(service->api_version), service->partial ? "true" : "false");
+        for (unsigned i = 0; i < service->operation_count; i++) {
+            const struct sl_operation *operation = &service->operations[i];
+            const struct sl_op_entry *entry = entry_of(tables, operation);
+            sl_buf_printf(out, "%s\n{\"name\":\"%.*s\",\"method\":\"%.*s\",\"uri\":\"%.*s\",\"handler\":%s}", i ? "," : "", SL_FMT(operation->name),
+                          SL_FMT(operation->method), SL_FMT(operation->uri), !entry ? "null" : entry->mode == SL_OP_DATA ? "\"data\"" : "\"store\"");
+        }
+        sl_buf_cstr(out, "]}");
+    }
+    sl_buf_cstr(out, "]}\n");
+}
