@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// daemon: `sluice serve` as processes.
+//
+//   supervisor (serve.c)   opens the listening sockets and the data directory, forks the two others, restarts them together when one crashes
+//     ├─ spawner           src/jail: holds the privileges, no threads, no network protocol
+//     └─ server (server.c) gives up every privilege, then: loop threads, storage thread, log writer
+//
+// The supervisor holds no end of the socket between the other two: each sees the other's death as end-of-file.
+#ifndef SL_DAEMON_DAEMON_H
+#define SL_DAEMON_DAEMON_H
+
+#include "aws/app.h"
+#include "base/error.h"
+#include "http/http.h"
+#include "net/loop.h"
+
+#include <sys/types.h>
+
+enum { SL_THREADS_MAX = 64 };
+
+// What `serve` was asked to do, and what the supervisor prepared. Constant in the server.
+struct sl_daemon_config {
+    const char *data;          // as given, for messages; NULL with --memory
+    int data_dir;              // directory fd or -1
+    int runtimes_dir;          // directory fd
+    int listeners[SL_THREADS_MAX]; // one per loop thread, same address and port
+    int port;
+    char host[64];             // "127.0.0.1", "[::1]": as in the ready line
+    unsigned threads;
+    unsigned max_instances;
+    int64_t idle_seconds;
+    bool network, nearest_runtime, test_clock;
+    uid_t server_uid;          // what a root start changes to
+    gid_t server_gid;
+    int spawner;               // the server's end of the socket to the spawner
+    bool announce;             // print the ready line (the first start only)
+};
+
+// The verb. argv[0] is "serve".
+int sl_daemon_serve(int argc, char **argv);
+// Body of the server process; returns its exit status.
+int sl_daemon_server(const struct sl_daemon_config *config);
+
+// Every handler table of the program, NULL-terminated.
+struct sl_op_entry;
+extern const struct sl_op_entry *const sl_daemon_tables[];
+
+// Exit status of a server that could not start: the supervisor does not try again.
+enum { SL_EXIT_CANNOT_START = 3 };
+
+// --- front.c: which part of the server answers a request
+struct sl_aws;
+struct sl_logs;
+struct sl_event_queue;
+
+struct sl_front {
+    struct sl_app app;
+    struct sl_aws *aws;
+    struct sl_logs *logs;
+    struct sl_event_queue *events;
+    bool test_clock;
+};
+extern const struct sl_http_handler sl_front_handler; // user: struct sl_front *
+
+// --- local.c: /_sluice/...
+bool sl_local_owns(const struct sl_http_request *request);
+void sl_local_handle(struct sl_front *front, struct sl_http_request *request);
+
+#endif

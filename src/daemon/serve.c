@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// serve: the verb and the supervisor. It prepares what needs rights or must outlive a crash of the server (listening sockets, data
+// directory, runtimes folder), forks spawner and server, waits, and restarts both when one dies unasked. One thread.
+#include "daemon/daemon.h"
+
+#include "base/log.h"
+#include "cli/options.h"
+#include "invoke/runtimes.h"
+#include "jail/jail.h"
+#include "net/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    FIRST_SANDBOX_UID = 200000,
+    SERVER_UID = 199999,     // without a user named "sluice"
+    CRASHES_MAX = 5,         // within a minute: then give up
+    SPARE_SLOTS = 32,        // sandboxes being torn down still occupy the spawner's slots
+};
+
+struct values {
+    const char *listen, *data, *log_level, *runtimes;
+    int64_t threads, max_instances, idle_seconds;
+    bool memory, nearest_runtime, no_network, test_clock;
+    struct sl_option_list allow;
+};
+
+static const struct sl_option serve_options[] = {
+    {.name = "listen", .type = SL_OPTION_TEXT, .value = "ADDRESS", .help = "address and port to serve on (default 127.0.0.1:4566)",
+     SL_OPTION_AT(struct values, listen)},
+    {.name = "data", .type = SL_OPTION_TEXT, .value = "DIR", .environment = "SLUICE_DATA",
+     .help = "where state lives (default $XDG_DATA_HOME/sluice, as root /var/lib/sluice)", SL_OPTION_AT(struct values, data)},
+    {.name = "memory", .type = SL_OPTION_FLAG, .help = "keep nothing: state ends with the process", SL_OPTION_AT(struct values, memory)},
+    {.name = "threads", .type = SL_OPTION_NUMBER, .min = 1, .max = SL_THREADS_MAX, .value = "N",
+     .help = "loop threads (default: one per core)", SL_OPTION_AT(struct values, threads)},
+    {.name = "max-instances", .type = SL_OPTION_NUMBER, .min = 1, .max = 4000, .value = "N",
+     .help = "most function instances at a time (default 1000)", SL_OPTION_AT(struct values, max_instances)},
+    {.name = "idle", .type = SL_OPTION_NUMBER, .min = 1, .max = 86400, .value = "SECONDS",
+     .help = "stop an instance that was idle this long (default 600)", SL_OPTION_AT(struct values, idle_seconds)},
+    {.name = "nearest-runtime", .type = SL_OPTION_FLAG,
+     .help = "serve a runtime whose exact version is not installed with the nearest installed one",
+     SL_OPTION_AT(struct values, nearest_runtime)},
+    {.name = "no-network", .type = SL_OPTION_FLAG, .help = "functions reach nothing outside", SL_OPTION_AT(struct values, no_network)},
+    {.name = "allow", .type = SL_OPTION_LIST, .value = "ADDRESS[/BITS][:PORT]",
+     .help = "let functions reach this address although it lies in a private range; may be given several times",
+     SL_OPTION_AT(struct values, allow)},
+    {.name = "log-level", .type = SL_OPTION_TEXT, .value = "LEVEL", .environment = "SLUICE_LOG_LEVEL",
+     .help = "error, warn, info or debug (default info)", SL_OPTION_AT(struct values, log_level)},
+    {.name = "runtimes", .type = SL_OPTION_TEXT, .value = "DIR", .environment = "SLUICE_RUNTIMES",
+     .help = "folder of the language bootstraps (default: beside the program)", SL_OPTION_AT(struct values, runtimes)},
+    {.name = "test-clock", .type = SL_OPTION_FLAG, .help = "let POST /_sluice/clock move the clock: for tests",
+     SL_OPTION_AT(struct values, test_clock)},
+    {0},
+};
+
+static const struct sl_command serve_command = {
+    .name = "serve",
+    .summary = "run the server in the foreground",
+    .arguments = "",
+    .options = serve_options,
+    .text = "Prints one line \"ready http://ADDRESS\" on standard output when it serves, and logs to standard error.\n"
+            "SIGTERM finishes what was accepted and ends; a second one ends at once.",
+    .examples = "sluice serve\n"
+                "sluice serve --listen 127.0.0.1:0 --memory\n"
+                "sluice serve --data ~/project/.sluice --nearest-runtime\n",
+};
+
+// ---- preparing --------------------------------------------------------------------------------------------------
+
+static int set_log_level(const char *name, struct sl_error *err) {
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            sl_log_set_level((enum sl_log_level)i);
+            return 0;
+        }
+    }
+    return sl_fail(err, SL_E_USAGE, "--log-level %s: choose error, warn, info or debug", name);
+}
+
+// Anyone who reaches the AWS APIs can run code here, so until there are users with keys only this machine may.
+static int check_loopback(const char *address, struct sl_error *err) {
+    if (strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 || strncmp(address, "localhost:", 10) == 0) return 0;
+    return sl_fail(err, SL_E_USAGE,
+                   "--listen %s: refused, because requests from other machines are not authenticated yet; listen on 127.0.0.1 "
+                   "and put a proxy that authenticates in front",
+                   address);
+}
+
+static int parse_allow(const char *text, struct sl_jail_allow *ret, struct sl_error *err) {
+    char address[INET_ADDRSTRLEN + 16];
+    snprintf(address, sizeof address, "%s", text);
+    *ret = (struct sl_jail_allow){.prefix = 32};
+    char *end;
+    char *colon = strchr(address, ':');
+    if (colon) {
+        *colon = '\0';
+        long port = strtol(colon + 1, &end, 10);
+        if (*end || port < 1 || port > 65535) return sl_fail(err, SL_E_USAGE, "--allow %s: the port must be 1-65535", text);
+        ret->port = (uint16_t)port;
+    }
+    char *slash = strchr(address, '/');
+    if (slash) {
+        *slash = '\0';
+        long bits = strtol(slash + 1, &end, 10);
+        if (*end || bits < 0 || bits > 32) return sl_fail(err, SL_E_USAGE, "--allow %s: the prefix must be 0-32", text);
+        ret->prefix = (unsigned)bits;
+    }
+    if (inet_pton(AF_INET, address, &ret->addr) != 1) {
+        return sl_fail(err, SL_E_USAGE, "--allow %s: not an IPv4 address; for example 10.0.0.5:5432 or 10.1.0.0/16", text);
+    }
+    return 0;
+}
+
+// mkdir -p, each new folder private.
+static int make_directories(const char *path, struct sl_error *err) {
+    char part[4096];
+    if ((size_t)snprintf(part, sizeof part, "%s", path) >= sizeof part) return sl_fail(err, SL_E_USAGE, "--data: path too long");
+    for (char *at = part + 1; *at; at++) {
+        if (*at != '/') continue;
+        *at = '\0';
+        if (mkdir(part, 0755) && errno != EEXIST) return sl_fail_errno(err, "--data %s: make %s", path, part);
+        *at = '/';
+    }
+    if (mkdir(part, 0700) && errno != EEXIST) return sl_fail_errno(err, "--data %s", path);
+    return 0;
+}
+
+static int default_data(char out[static 4096], struct sl_error *err) {
+    const char *base = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    if (geteuid() == 0 && !base) snprintf(out, 4096, "/var/lib/sluice");
+    else if (base && base[0] == '/') snprintf(out, 4096, "%s/sluice", base);
+    else if (home) snprintf(out, 4096, "%s/.local/share/sluice", home);
+    else return sl_fail(err, SL_E_USAGE, "no home directory: say where state lives with --data DIR, or keep none with --memory");
+    return 0;
+}
+
+static int open_data(struct sl_daemon_config *config, const char *path, struct sl_error *err) {
+    if (make_directories(path, err)) return err->kind;
+    config->data = path;
+    config->data_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (config->data_dir < 0) return sl_fail_errno(err, "--data %s", path);
+    if (geteuid() != 0) {
+        if (faccessat(config->data_dir, ".", W_OK | X_OK, 0)) return sl_fail_errno(err, "--data %s: not writable", path);
+        return 0;
+    }
+    // The server runs as another user from here on; what it made before is its own already.
+    if (fchown(config->data_dir, config->server_uid, config->server_gid)) return sl_fail_errno(err, "--data %s: chown", path);
+    return 0;
+}
+
+// Beside the program in the source tree or build folder, else where it was installed.
+static int open_runtimes(struct sl_daemon_config *config, const char *given, struct sl_error *err) {
+    char exe[2048] = "", path[4096];
+    ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    char *slash = len > 0 ? strrchr(exe, '/') : NULL;
+    if (slash) *slash = '\0';
+    const char *const places[] = {"../runtimes", "../share/sluice/runtimes", NULL};
+    for (int i = 0; !given && places[i]; i++) {
+        snprintf(path, sizeof path, "%s/%s", exe, places[i]);
+        config->runtimes_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (config->runtimes_dir >= 0) return 0;
+    }
+    const char *last = given ? given : SL_DATADIR "/runtimes";
+    config->runtimes_dir = open(last, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (config->runtimes_dir >= 0) return 0;
+    return sl_fail_errno(err, "cannot find the runtimes folder (%s); say where it is with --runtimes DIR", last);
+}
+
+static int open_listeners(struct sl_daemon_config *config, const char *address, struct sl_error *err) {
+    struct sl_str text = sl_str_of(address);
+    const char *colon = strrchr(address, ':');
+    if (!colon) return sl_fail(err, SL_E_USAGE, "--listen %s: needs a port, for example 127.0.0.1:4566", address);
+    snprintf(config->host, sizeof config->host, "%.*s", (int)(colon - address), address);
+    return sl_net_listen_group(text, config->threads, config->listeners, &config->port, err);
+}
+
+static void choose_user(struct sl_daemon_config *config) {
+    config->server_uid = geteuid();
+    config->server_gid = getegid();
+    if (geteuid() != 0) return;
+    const struct passwd *user = getpwnam("sluice");
+    config->server_uid = user ? user->pw_uid : SERVER_UID;
+    config->server_gid = user ? user->pw_gid : SERVER_UID;
+}
+
+static int prepare(struct sl_daemon_config *config, struct sl_jail_config *jail, const struct values *values, struct sl_error *err) {
+    static char data[4096];
+    if (set_log_level(values->log_level, err)) return err->kind;
+    if (values->memory && values->data) return sl_fail(err, SL_E_USAGE, "--memory and --data exclude each other: choose one");
+    if (check_loopback(values->listen, err)) return err->kind;
+    *jail = (struct sl_jail_config){.first_uid = FIRST_SANDBOX_UID, .network = !values->no_network,
+                                    .shells = 8, .max_instances = (unsigned)values->max_instances + SPARE_SLOTS};
+    for (unsigned i = 0; i < values->allow.count; i++) {
+        if (i == SL_JAIL_ALLOW_MAX) return sl_fail(err, SL_E_USAGE, "--allow: at most %d addresses", SL_JAIL_ALLOW_MAX);
+        if (parse_allow(values->allow.item[i], &jail->allow[jail->allow_count++], err)) return err->kind;
+    }
+    choose_user(config);
+    config->threads = (unsigned)values->threads;
+    config->max_instances = (unsigned)values->max_instances;
+    config->idle_seconds = values->idle_seconds;
+    config->network = !values->no_network;
+    config->nearest_runtime = values->nearest_runtime;
+    config->test_clock = values->test_clock;
+    config->data_dir = -1;
+    if (!values->memory) {
+        if (values->data) snprintf(data, sizeof data, "%s", values->data);
+        else if (default_data(data, err)) return err->kind;
+        if (open_data(config, data, err)) return err->kind;
+    }
+    if (open_runtimes(config, values->runtimes, err) || open_listeners(config, values->listen, err)) return err->kind;
+    jail->runtimes_dir_fd = config->runtimes_dir;
+    sl_runtimes_probe();
+    return 0;
+}
+
+// ---- the two children -------------------------------------------------------------------------------------------
+
+static void reset_signals(void) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static pid_t start_spawner(const struct sl_daemon_config *config, const struct sl_jail_config *jail, const int ends[2]) {
+    pid_t pid = fork();
+    if (pid) return pid;
+    close(ends[0]);
+    for (unsigned i = 0; i < config->threads; i++) close(config->listeners[i]);
+    if (config->data_dir >= 0) close(config->data_dir);
+    // A terminal's Ctrl-C goes to the whole group; the spawner ends when the server does.
+    setpgid(0, 0);
+    _exit(sl_spawner_main(ends[1], jail));
+}
+
+static pid_t start_server(struct sl_daemon_config *config, const int ends[2]) {
+    pid_t parent = getpid(), pid = fork();
+    if (pid) return pid;
+    close(ends[1]);
+    setpgid(0, 0);
+    reset_signals();
+    config->spawner = ends[0];
+    // The parent may have died between fork and here; the server checks again after it gave up its rights.
+    if (getppid() != parent) _exit(1);
+    exit(sl_daemon_server(config));
+}
+
+// Waits until `server` or `spawner` ended or a signal asks to end; returns the pid, or 0 for a signal.
+static pid_t wait_event(const sigset_t *signals, int *ret_status) {
+    for (;;) {
+        pid_t pid = waitpid(-1, ret_status, WNOHANG);
+        if (pid > 0) return pid;
+        siginfo_t info;
+        if (sigwaitinfo(signals, &info) < 0) continue;
+        if (info.si_signo != SIGCHLD) return 0;
+    }
+}
+
+// The other one's end follows from the first one's; a spawner that hangs must not keep the supervisor.
+static void reap(pid_t pid, const sigset_t *signals) {
+    for (int i = 0; i < 100; i++) {
+        if (waitpid(pid, NULL, WNOHANG) != 0) return;
+        struct timespec wait = {.tv_nsec = 100 * 1000 * 1000};
+        sigtimedwait(signals, NULL, &wait);
+    }
+    sl_log_warn("serve", "process %d does not end: killed", (int)pid);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+struct round {
+    bool asked;  // a signal asked to end
+    int status;  // wait status of the server
+};
+
+// One life of both children.
+static int run_round(struct sl_daemon_config *config, const struct sl_jail_config *jail, const sigset_t *signals,
+                     struct round *round) {
+    int ends[2], status = 0;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) return -1;
+    pid_t spawner = start_spawner(config, jail, ends);
+    pid_t server = spawner > 0 ? start_server(config, ends) : -1;
+    close(ends[0]);
+    close(ends[1]);
+    if (server < 0) return -1;
+    for (;;) {
+        pid_t ended = wait_event(signals, &status);
+        if (ended == 0) {
+            kill(server, round->asked ? SIGKILL : SIGTERM);
+            round->asked = true;
+        } else if (ended == server) {
+            round->status = status;
+            reap(spawner, signals);
+            return 0;
+        } else if (ended == spawner) {
+            // The server notices and aborts; its end is what counts.
+            spawner = -1;
+            if (!round->asked) sl_log_error("serve", "the spawner ended unexpectedly");
+        }
+    }
+}
+
+static int supervise(struct sl_daemon_config *config, const struct sl_jail_config *jail) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    time_t first_crash = 0;
+    config->announce = true;
+    for (int crashes = 0;;) {
+        struct round round = {0};
+        if (run_round(config, jail, &signals, &round)) {
+            sl_log_error("serve", "cannot start processes: %s", strerrordesc_np(errno));
+            return 1;
+        }
+        if (WIFEXITED(round.status) && (round.asked || WEXITSTATUS(round.status) == SL_EXIT_CANNOT_START)) {
+            return WEXITSTATUS(round.status) == SL_EXIT_CANNOT_START ? 1 : WEXITSTATUS(round.status);
+        }
+        if (round.asked) return 1;
+        time_t now = time(NULL);
+        if (now - first_crash > 60) {
+            first_crash = now;
+            crashes = 0;
+        }
+        if (++crashes > CRASHES_MAX) {
+            sl_log_error("serve", "the server crashed %d times within a minute: giving up", crashes);
+            return 1;
+        }
+        sl_log_error("serve", "the server ended by %s %d: starting it again", WIFSIGNALED(round.status) ? "signal" : "status",
+                     WIFSIGNALED(round.status) ? WTERMSIG(round.status) : WEXITSTATUS(round.status));
+        config->announce = false;
+    }
+}
+
+int sl_daemon_serve(int argc, char **argv) {
+    struct values values = {.listen = "127.0.0.1:4566", .log_level = "info", .threads = sysconf(_SC_NPROCESSORS_ONLN),
+                            .max_instances = 1000, .idle_seconds = 600};
+    if (values.threads > SL_THREADS_MAX) values.threads = SL_THREADS_MAX;
+    struct sl_arguments arguments;
+    struct sl_error err;
+    static struct sl_daemon_config config;
+    struct sl_jail_config jail;
+    int kind = sl_options_parse(&serve_command, argc, argv, &values, &arguments, &err);
+    if (kind == 0 && arguments.help) {
+        sl_options_help(&serve_command, stdout);
+        return 0;
+    }
+    if (kind == 0) kind = prepare(&config, &jail, &values, &err);
+    if (kind) {
+        fprintf(stderr, "sluice serve: %s\n", err.message);
+        return kind == SL_E_USAGE ? 2 : 1;
+    }
+    return supervise(&config, &jail);
+}
