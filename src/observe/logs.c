@@ -8,6 +8,7 @@
 #include "base/encoding.h"
 #include "base/log.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -264,10 +265,12 @@ int sl_logs_open(struct sl_logs **ret, int data_dir, unsigned loops, struct sl_e
 }
 
 static void remove_scratch(struct sl_logs *logs) {
-    // The directory holds only files of ours, named by log_path.
-    for (unsigned i = 0; i < OPEN_FILES; i++) {
-        if (logs->files[i].path[0]) unlinkat(logs->dir, logs->files[i].path, 0);
+    // The directory holds only files of ours.
+    DIR *listing = fdopendir(dup(logs->dir));
+    for (struct dirent *entry; listing && (entry = readdir(listing));) {
+        if (entry->d_name[0] != '.') unlinkat(logs->dir, entry->d_name, 0);
     }
+    if (listing) closedir(listing);
     rmdir(logs->scratch);
 }
 
