@@ -34,6 +34,7 @@
 #include "jail/proto.h"
 #include "jail/root.h"
 #include "jail/seccomp.h"
+#include "jail/watch.h"
 
 // fork() into namespaces and a version 2 cgroup (-1: none). Raw, because libc offers no clone3; both callers are
 // single-threaded, and the child uses no libc function that depends on the cached thread id.
@@ -72,13 +73,12 @@ static void limit(__rlimit_resource_t resource, rlim_t soft, rlim_t hard) {
     (void)setrlimit(resource, &now);
 }
 
-static void set_limits(uint32_t pids) {
+static void set_limits(void) {
     limit(RLIMIT_CORE, 0, 0);
     limit(RLIMIT_MEMLOCK, 64 << 10, 64 << 10);
     limit(RLIMIT_MSGQUEUE, 800 << 10, 800 << 10);
     limit(RLIMIT_SIGPENDING, 4096, 4096);
     limit(RLIMIT_STACK, 8 << 20, RLIM_INFINITY);
-    if (pids != 0) limit(RLIMIT_NPROC, pids, pids);
 }
 
 // The bounding set first: once it is empty, no exec can give a capability back.
@@ -105,6 +105,17 @@ static int become(bool change_ids, uid_t uid) {
 
 // ---- pid 2 ----
 
+// Processes are counted per user and user namespace: with one of its own, one sandbox cannot use up the processes of all. Best
+// effort, since namespaces may be limited.
+static void own_user_ns(uid_t uid) {
+    char text[48];
+    if (unshare(CLONE_NEWUSER) != 0) return;
+    snprintf(text, sizeof text, "%u %u 1", (unsigned)uid, (unsigned)uid);
+    (void)sl_jail__write(AT_FDCWD, "/proc/self/setgroups", "deny");
+    (void)sl_jail__write(AT_FDCWD, "/proc/self/uid_map", text);
+    (void)sl_jail__write(AT_FDCWD, "/proc/self/gid_map", text);
+}
+
 static int function_prepare(const struct sl_jail__shell_plan *plan, const char **ret_step) {
     (void)setsid();
     *ret_step = "enter the control groups";
@@ -114,10 +125,17 @@ static int function_prepare(const struct sl_jail__shell_plan *plan, const char *
     // When the whole machine runs out of memory, functions go before services.
     (void)sl_jail__write(AT_FDCWD, "/proc/self/oom_score_adj", "500");
     *ret_step = "give up privileges";
+    if (plan->own_user_ns) own_user_ns(plan->uid);
     rc = become(plan->change_ids, plan->uid);
     if (rc != 0) return rc;
     *ret_step = "load the system call filter";
     return sl_jail__seccomp_load(plan->filter);
+}
+
+// A backstop for what init's watch is too slow for. Generous, because this counts what a process may write to, not what it
+// has written to: runtimes reserve several times of what they use.
+static rlim_t watch_data_limit(uint32_t megabytes) {
+    return ((rlim_t)megabytes * 4 + 1024) << 20;
 }
 
 static int function_run(int socket, const char **ret_step) {
@@ -136,6 +154,8 @@ static int function_run(int socket, const char **ret_step) {
     if (chdir("/var/task") != 0) return -errno;
     (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
     limit(RLIMIT_NOFILE, go.fds, go.fds);
+    if (go.processes != 0) limit(RLIMIT_NPROC, go.processes, go.processes);
+    if (go.watch_mb != 0) limit(RLIMIT_DATA, watch_data_limit(go.watch_mb), watch_data_limit(go.watch_mb));
     *ret_step = target.path;
     execve(target.path, target.argv, target.envp);
     return -errno;
@@ -179,7 +199,7 @@ static int build(struct sl_jail__shell_plan *plan, int *ret_listen, bool *ret_ne
     if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0) return -errno;
     if (null > 2) close(null);
     umask(022);
-    set_limits(plan->pids);
+    set_limits();
     *ret_step = "empty the bounding set";
     return drop_bounding_set();
 }
@@ -203,13 +223,26 @@ static int activate(const struct sl_jail__shell_plan *plan, const struct sl_jail
     return sl_jail__send(function, go, sizeof *go, (const int[]){fds[1], fds[2]}, 2);
 }
 
-static _Noreturn void reap(int control, pid_t function) {
+// Reports the end of the function and ends the sandbox with it.
+static _Noreturn void finish(int control, const struct sl_jail__watch *watch, int status, bool oom) {
+    struct sl_jail__note note = {.kind = SL_JAIL__EXITED, .status = status, .oom = oom, .memory_peak = watch->peak};
+    (void)sl_jail__send(control, &note, sizeof note, NULL, 0);
+    _exit(0);
+}
+
+static _Noreturn void reap(int control, pid_t function, struct sl_jail__watch *watch) {
     for (;;) {
-        struct sl_jail__note note = {.kind = SL_JAIL__EXITED};
-        pid_t pid = waitpid(-1, &note.status, 0);
-        if (pid < 0 && errno == EINTR) continue;
-        if (pid == function) (void)sl_jail__send(control, &note, sizeof note, NULL, 0);
-        if (pid == function || pid < 0) _exit(0);
+        // SIGKILL: the status that the kernel's own out-of-memory killer would leave.
+        if (sl_jail__watch_wait(watch)) finish(control, watch, SIGKILL, true);
+        int status;
+        pid_t pid;
+        struct rusage usage;
+        while ((pid = wait4(-1, &status, watch->limit != 0 ? WNOHANG : 0, &usage)) > 0) {
+            if (pid != function) continue;
+            if (watch->peak >= 0 && (int64_t)usage.ru_maxrss * 1024 > watch->peak) watch->peak = (int64_t)usage.ru_maxrss * 1024;
+            finish(control, watch, status, false);
+        }
+        if (pid < 0 && errno != EINTR) _exit(1);
     }
 }
 
@@ -252,15 +285,17 @@ static _Noreturn void init_main(struct sl_jail__shell_plan *plan) {
     if (rc != 0) fail(plan->control, step, -rc);
     sl_jail__close_all(fds, SL_JAIL__FDS);
 
+    struct sl_jail__watch watch;
+    sl_jail__watch_init(&watch, go.watch_mb);
     // pid 2's end closes on exec; a message instead says that there was none.
     int none[SL_JAIL__FDS];
     rc = sl_jail__receive(pair[0], &note, sizeof note, none);
     if (rc == 0) note = (struct sl_jail__note){.kind = SL_JAIL__EXECED};
     else if (rc < 0) fail(plan->control, "start the function process", -rc);
-    (void)sl_jail__send(plan->control, &note, sizeof note, NULL, 0);
+    (void)sl_jail__send(plan->control, &note, sizeof note, &watch.file, watch.file >= 0 ? 1 : 0);
     if (note.kind != SL_JAIL__EXECED) _exit(1);
     close(pair[0]);
-    reap(plan->control, function);
+    reap(plan->control, function, &watch);
 }
 
 pid_t sl_jail__shell_fork(const struct sl_jail__shell_plan *plan) {

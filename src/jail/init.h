@@ -25,8 +25,8 @@ struct sl_jail__shell_plan {
     const struct sock_fprog *filter;
     bool change_ids; // false: rootless with a single id
     uid_t uid;       // of the function
-    uid_t init_uid;  // of pid 1 once it has given up root: another one, so that the function cannot signal or trace it
-    uint32_t pids;   // RLIMIT_NPROC where there is no pids controller, else 0
+    uid_t init_uid;  // of pid 1 once it has given up root
+    bool own_user_ns; // rootless with a single id: a user namespace for the function, so that its processes are counted alone
 };
 
 // Forks a process into new pid, ipc and uts namespaces that builds a shell and reports READY or FAILED on its control socket.

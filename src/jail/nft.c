@@ -161,7 +161,7 @@ static void host_rules(struct rules *rules, const struct sl_jail__router *router
         put_address(rules, &config->allow[i]);
         put(rules, "accept\n");
     }
-    put(rules, "    iifname \"slu%u\" drop\n  }\n"
+    put(rules, "    iifname \"slu%u\" reject with icmpx type admin-prohibited\n  }\n"
                "  chain forward {\n    type filter hook forward priority -5; policy accept;\n"
                "    iifname \"slu%u\" oifname \"slu*\" drop\n"
                "    oifname \"slu%u\" ct state established,related accept\n    oifname \"slu%u\" drop\n", n, n, n, n);

@@ -44,18 +44,22 @@ struct sl_jail__reply {
 
 // spawner -> init: become the sandbox of one function. Descriptors: code mount, log pipe, block, [layers mount].
 struct sl_jail__go {
-    uint32_t fds;    // RLIMIT_NOFILE
-    uint32_t tmp_mb; // size of /tmp
+    uint32_t fds;       // RLIMIT_NOFILE
+    uint32_t tmp_mb;    // size of /tmp
+    uint32_t processes; // RLIMIT_NPROC where no control group limits them, else 0
+    uint32_t watch_mb;  // memory limit for init to watch where no control group does, else 0
 };
 
-// init -> spawner. READY carries: listening socket, [network namespace, when it was made just now].
+// init -> spawner. READY carries: listening socket, [network namespace, when it was made just now]. EXECED carries: [memory file,
+// when init watches the memory].
 enum sl_jail__note_kind { SL_JAIL__READY = 1, SL_JAIL__EXECED, SL_JAIL__FAILED, SL_JAIL__EXITED };
 
 struct sl_jail__note {
     uint32_t kind;
     int32_t error;  // FAILED: errno value
     int32_t status; // EXITED: wait status
-    uint32_t reserved;
+    uint32_t oom;   // EXITED: killed by init's watch
+    int64_t memory_peak; // EXITED: seen by init's watch, else -1
     char step[SL_JAIL__STEP];
 };
 

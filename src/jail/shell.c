@@ -40,8 +40,9 @@ int sl_jail__shell_build(struct sl_jail__shells *shells, struct sl_jail__slot *s
             .filter = &shells->filter,
             .change_ids = shells->change_ids,
             .uid = shells->first_uid + slot->index,
-            .init_uid = shells->first_uid + shells->count,
-            .pids = (shells->cgroups.controllers & SL_JAIL__PIDS) || !shells->change_ids ? 0 : 1024,
+            // Its own id, so that the function cannot signal or trace it; unless it must be able to watch the function.
+            .init_uid = shells->first_uid + (shells->cgroups.controllers & SL_JAIL__MEMORY ? shells->count : slot->index),
+            .own_user_ns = shells->rootless && !shells->change_ids,
         };
         pid_t pid = sl_jail__shell_fork(&plan);
         rc = pid < 0 ? pid : 0;
@@ -55,7 +56,8 @@ int sl_jail__shell_build(struct sl_jail__shells *shells, struct sl_jail__slot *s
     }
     slot->control = pair[0];
     slot->network = network;
-    slot->stopped = slot->has_status = slot->failed = false;
+    slot->stopped = slot->has_status = slot->failed = slot->watched_oom = false;
+    slot->watched_peak = -1;
     slot->state = SL_JAIL__BUILDING;
     return 0;
 }
@@ -85,7 +87,12 @@ int sl_jail__shell_give(struct sl_jail__shells *shells, struct sl_jail__slot *sl
     // The ends are separate descriptions: only the server's end is non-blocking. A small pipe (limits) is only slower.
     (void)fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK);
     (void)fcntl(pipe_ends[0], F_SETPIPE_SZ, LOG_PIPE);
-    struct sl_jail__go go = {.fds = order->request.fds, .tmp_mb = order->request.tmp_mb};
+    struct sl_jail__go go = {
+        .fds = order->request.fds,
+        .tmp_mb = order->request.tmp_mb,
+        .processes = shells->cgroups.controllers & SL_JAIL__PIDS ? 0 : order->request.pids,
+        .watch_mb = shells->cgroups.controllers & SL_JAIL__MEMORY ? 0 : order->request.memory_mb,
+    };
     int fds[4] = {order->code, pipe_ends[1], order->block, order->opt};
     *ret_step = "hand over to the sandbox";
     rc = sl_jail__send(slot->control, &go, sizeof go, fds, order->opt >= 0 ? 4 : 3);
@@ -111,6 +118,7 @@ void sl_jail__shell_release(struct sl_jail__shells *shells, struct sl_jail__slot
     sl_jail__close(&slot->listener);
     sl_jail__close(&slot->control);
     sl_jail__close(&slot->log);
+    sl_jail__close(&slot->memory);
     slot->pid = 0;
     slot->id = 0;
     slot->state = SL_JAIL__CLEANING;

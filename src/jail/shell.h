@@ -42,6 +42,9 @@ struct sl_jail__slot {
     int status;
     bool failed;         // init reported this
     struct sl_jail__note failure;
+    int memory;          // file of init's watch, until it is sent with STARTED, or -1
+    int64_t watched_peak;
+    bool watched_oom;
     uint64_t generation; // number of the present sandbox, for names
     uint64_t freed;      // when it became FREE, for reuse in order
     struct sl_jail__cgroup cgroup;
@@ -56,6 +59,7 @@ struct sl_jail__shells {
     struct sl_jail__cgroups cgroups;
     struct sock_fprog filter;
     bool change_ids;
+    bool rootless;
     uid_t first_uid;
     uint64_t generation;
 };

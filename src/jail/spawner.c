@@ -124,8 +124,8 @@ static void reply_started(struct spawner *s, struct sl_jail__slot *slot) {
     struct sl_jail__reply started = {.kind = SL_JAIL_STARTED, .id = slot->id, .pid = slot->pid, .memory_peak = -1,
                                      .flags = slot->network ? SL_JAIL__REPLY_NETWORK : 0u};
     int fds[3] = {fcntl(slot->listener, F_DUPFD_CLOEXEC, 3), slot->log,
-                  sl_jail__cgroup_memory_fd(&s->shells.cgroups, &slot->cgroup)};
-    slot->log = -1;
+                  slot->memory >= 0 ? slot->memory : sl_jail__cgroup_memory_fd(&s->shells.cgroups, &slot->cgroup)};
+    slot->log = slot->memory = -1;
     if (fds[0] < 0) { // out of descriptors: a sandbox that nobody can talk to is of no use
         sl_jail__close_all(fds, 3);
         slot->failed = true;
@@ -141,9 +141,9 @@ static void reply_exited(struct spawner *s, struct sl_jail__slot *slot) {
     struct sl_jail__reply exited = {.kind = SL_JAIL_EXITED, .id = slot->id,
                                     .status = slot->has_status ? slot->status : SIGKILL};
     int memory = sl_jail__cgroup_memory_fd(&s->shells.cgroups, &slot->cgroup);
-    exited.memory_peak = sl_jail_memory_peak(memory);
+    exited.memory_peak = memory >= 0 ? sl_jail_memory_peak(memory) : slot->watched_peak;
     sl_jail__close(&memory);
-    if (sl_jail__cgroup_oom(&s->shells.cgroups, &slot->cgroup)) exited.flags |= SL_JAIL__REPLY_OOM;
+    if (slot->watched_oom || sl_jail__cgroup_oom(&s->shells.cgroups, &slot->cgroup)) exited.flags |= SL_JAIL__REPLY_OOM;
     reply(s, &exited, NULL, 0);
 }
 
@@ -376,10 +376,14 @@ static void read_notes(struct spawner *s, struct sl_jail__slot *slot) {
         if (note.kind == SL_JAIL__READY && slot->state == SL_JAIL__BUILDING) {
             sl_jail__shell_ready(slot, fds);
         } else if (note.kind == SL_JAIL__EXECED && slot->state == SL_JAIL__STARTING && !slot->failed) {
+            slot->memory = fds[0];
+            fds[0] = -1;
             reply_started(s, slot);
         } else if (note.kind == SL_JAIL__EXITED) {
             slot->has_status = true;
             slot->status = note.status;
+            slot->watched_peak = note.memory_peak;
+            slot->watched_oom = note.oom != 0;
         } else if (note.kind == SL_JAIL__FAILED) {
             slot->failed = true;
             slot->failure = note;
@@ -493,7 +497,7 @@ static int make_slots(struct spawner *s, const struct sl_jail_config *config) {
     for (unsigned i = 0; i < shells->count; i++) {
         struct sl_jail__slot *slot = &shells->slots[i];
         slot->index = i;
-        slot->control = slot->listener = slot->log = slot->netns[0] = slot->netns[1] = -1;
+        slot->control = slot->listener = slot->log = slot->memory = slot->netns[0] = slot->netns[1] = -1;
         sl_jail__cgroup_init(&slot->cgroup);
     }
     return 0;
@@ -510,7 +514,7 @@ static int prepare(struct spawner *s, const struct sl_jail_config *config, struc
     sl_jail__cgroups_find(&shells->cgroups);
     sl_jail__cgroups_open(&shells->cgroups);
     if (geteuid() != 0) {
-        s->reopen = true;
+        s->reopen = shells->rootless = true;
         int rc = sl_jail__rootless_enter(shells->count + 1, &shells->first_uid, &shells->change_ids, err);
         if (rc != SL_OK) return rc;
     }

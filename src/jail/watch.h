@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// watch: the memory limit where no control group enforces one (rootless without delegation). init adds up the memory of all
+// processes of its sandbox and of /tmp several times a second, and ends the sandbox when the sum is above the limit. Weaker
+// than a control group: short peaks are not seen.
+#ifndef SL_JAIL_WATCH_H
+#define SL_JAIL_WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sl_jail__watch {
+    int64_t limit; // bytes, 0: nothing to watch
+    int64_t peak;  // highest sum seen, -1 when not watching
+    int file;      // memory file with the peak as text, for sl_jail_memory_peak, or -1
+    int pause_ms;
+};
+
+// With a limit, blocks SIGCHLD, to wait for it with a time limit.
+void sl_jail__watch_init(struct sl_jail__watch *watch, uint32_t megabytes);
+// Waits until a child may have exited or it is time to look, and measures. True when the limit is exceeded. Without a limit
+// returns false at once.
+bool sl_jail__watch_wait(struct sl_jail__watch *watch);
+
+#endif
