@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// account: GetAccountSettings and reserved concurrency, which share the sums over an account's functions.
+//
+// Sums are counted when asked for, not kept: the documents are the truth, and these operations are rare.
+#include "lambda/internal.h"
+
+static int add_versions(struct sl_op *op, struct sl_str name, struct sl_lambda__totals *totals, struct sl_error *err) {
+    struct sl_str after = SL_STR("");
+    int result = 0;
+    for (bool more = true; more && result == 0;) {
+        struct sl_json *page;
+        result = sl_lambda__version_list(op, name, after, 200, &page, &more, err);
+        for (const struct sl_json *item = result == 0 ? page->first : NULL; item; item = item->next) {
+            totals->code_size += sl_json_int(sl_json_get(item, "doc"), "CodeSize", 0);
+            after = sl_json_string(item, "id");
+        }
+    }
+    return result;
+}
+
+int sl_lambda__totals(struct sl_op *op, struct sl_str except, struct sl_lambda__totals *ret, struct sl_error *err) {
+    struct sl_lambda__totals totals = {0};
+    const struct sl_key key = sl_lambda__function_key(op, SL_STR(""));
+    struct sl_str after = SL_STR("");
+    int result = 0;
+    for (bool more = true; more && result == 0;) {
+        struct sl_json *page;
+        result = sl_store_list(op->tx, op->arena, &key, after, 200, &page, &more, err);
+        for (const struct sl_json *item = result == 0 ? page->first : NULL; item && result == 0; item = item->next) {
+            const struct sl_json *document = sl_json_get(item, "doc");
+            after = sl_json_string(item, "id");
+            totals.functions++;
+            totals.code_size += sl_json_int(document, "CodeSize", 0);
+            if (!sl_str_eq(after, except))
+                totals.reserved += sl_json_int(document, "_concurrency", 0);
+            if (sl_json_int(document, "_last_version", 0) > 0)
+                result = add_versions(op, after, &totals, err);
+        }
+    }
+    if (result == 0)
+        *ret = totals;
+    return result;
+}
+
+int sl_lambda__get_account(struct sl_op *op, struct sl_error *err) {
+    struct sl_lambda__totals totals;
+    int result = sl_lambda__totals(op, SL_STR(""), &totals, err);
+    if (result != 0)
+        return result;
+    struct sl_json *limit = sl_json_new_object(op->arena), *usage = sl_json_new_object(op->arena);
+    sl_json_put_int(op->arena, limit, "TotalCodeSize", SL_LAMBDA_TOTAL_CODE_MAX);
+    sl_json_put_int(op->arena, limit, "CodeSizeUnzipped", SL_LAMBDA_UNZIPPED_MAX);
+    sl_json_put_int(op->arena, limit, "CodeSizeZipped", SL_LAMBDA_ZIP_MAX);
+    sl_json_put_int(op->arena, limit, "ConcurrentExecutions", SL_LAMBDA_CONCURRENCY);
+    sl_json_put_int(op->arena, limit, "UnreservedConcurrentExecutions", SL_LAMBDA_CONCURRENCY - totals.reserved);
+    sl_json_put_int(op->arena, usage, "TotalCodeSize", totals.code_size);
+    sl_json_put_int(op->arena, usage, "FunctionCount", totals.functions);
+    sl_json_set(op->out, SL_STR("AccountLimit"), limit);
+    sl_json_set(op->out, SL_STR("AccountUsage"), usage);
+    return 0;
+}
+
+// --- reserved concurrency ------------------------------------------------------------------------------------------------------------------
+
+int sl_lambda__get_concurrency(struct sl_op *op, struct sl_error *err) {
+    struct sl_lambda__target target;
+    struct sl_json *latest;
+    int result = sl_lambda__target_unqualified(op, &target, err);
+    if (result == 0)
+        result = sl_lambda__load(op, &target, &latest, err);
+    if (result == 0 && sl_json_get(latest, "_concurrency"))
+        sl_json_put_int(op->arena, op->out, "ReservedConcurrentExecutions", sl_json_int(latest, "_concurrency", 0));
+    return result;
+}
+
+// The document of a whole function; Put and Delete name $LATEST when it is not there [AWS].
+static int load_latest(struct sl_op *op, struct sl_json **ret, struct sl_error *err) {
+    struct sl_lambda__target target;
+    int result = sl_lambda__target_unqualified(op, &target, err);
+    if (result != 0)
+        return result;
+    const struct sl_key key = sl_lambda__function_key(op, target.name);
+    result = sl_store_get(op->tx, op->arena, &key, ret, err);
+    return result == SL_E_NOT_FOUND ? sl_lambda__not_found(op, &target, SL_STR("$LATEST"), err) : result;
+}
+
+static int save_latest(struct sl_op *op, const struct sl_json *latest, struct sl_error *err) {
+    const struct sl_key key = sl_lambda__function_key(op, sl_json_string(latest, "FunctionName"));
+    int result = sl_store_put(op->tx, &key, latest, err);
+    return result == 0 ? sl_lambda__stage_all(op, latest, err) : result;
+}
+
+int sl_lambda__put_concurrency(struct sl_op *op, struct sl_error *err) {
+    struct sl_json *latest;
+    struct sl_lambda__totals totals;
+    int64_t wanted = sl_json_int(op->in, "ReservedConcurrentExecutions", 0);
+    int result = load_latest(op, &latest, err);
+    if (result == 0)
+        result = sl_lambda__totals(op, sl_json_string(latest, "FunctionName"), &totals, err);
+    if (result != 0)
+        return result;
+    if (wanted > 0 && totals.reserved + wanted > SL_LAMBDA_CONCURRENCY - SL_LAMBDA_UNRESERVED_MIN)
+        return sl_fail(err, SL_E_INVALID_PARAMETER,
+                       "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "
+                       "minimum value of [%d].",
+                       SL_LAMBDA_UNRESERVED_MIN);
+    sl_json_put_int(op->arena, latest, "_concurrency", wanted);
+    sl_json_put_int(op->arena, op->out, "ReservedConcurrentExecutions", wanted);
+    return save_latest(op, latest, err);
+}
+
+int sl_lambda__delete_concurrency(struct sl_op *op, struct sl_error *err) {
+    struct sl_json *latest;
+    int result = load_latest(op, &latest, err);
+    if (result != 0 || !sl_json_remove(latest, "_concurrency"))
+        return result;
+    return save_latest(op, latest, err);
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// publish: from stored documents to what the data plane runs. A description of a version (struct sl_function) is made of four documents: the
+// version's, the function's ($LATEST: concurrency), and its policy and URL. It is built inside the operation's transaction, where
+// the documents are at hand and consistent, into the operation's arena, and given to invoke/ after the commit.
+//
+// Threads: stage in `run` (storage thread), publish on the storage thread after the commit, discard on a loop thread,
+// sl_lambda_load at start, before any of them.
+#include "lambda/internal.h"
+
+#include "base/log.h"
+#include "lambda/lambda.h"
+
+struct sl_lambda__change {
+    struct sl_lambda__change *next;
+    bool remove;
+    struct sl_function function; // of a removal: account, region, name, version
+};
+
+struct sl_lambda__work *sl_lambda__work(struct sl_op *op) {
+    if (!op->state) {
+        struct sl_lambda__work *work = sl_arena_zalloc(op->arena, sizeof(*work));
+        if (work)
+            work->tail = &work->changes;
+        op->state = work;
+    }
+    return op->state;
+}
+
+// --- building ------------------------------------------------------------------------------------------------------------------------
+
+// What building needs, in an operation and at start alike.
+struct source {
+    struct sl_store_tx *tx;
+    struct sl_arena *arena;
+    struct sl_str account, region;
+};
+
+static struct sl_str text_of(struct sl_arena *arena, const struct sl_json *node) {
+    if (!node)
+        return SL_STR("");
+    struct sl_buf text;
+    sl_buf_init(&text, 1u << 20);
+    sl_json_write(&text, node);
+    struct sl_str copy = text.failed ? SL_STR("") : sl_arena_dup(arena, sl_buf_view(&text));
+    sl_buf_free(&text);
+    return copy;
+}
+
+// A child document of the function, or NULL when there is none.
+static int child(const struct source *source, const char *kind, struct sl_str name, struct sl_str qualifier, struct sl_json **ret,
+                 struct sl_error *err) {
+    const struct sl_key key = {
+        .kind = kind, .account = source->account, .region = source->region, .parent = name, .id = qualifier};
+    *ret = NULL;
+    int result = sl_store_get(source->tx, source->arena, &key, ret, err);
+    return result == SL_E_NOT_FOUND ? 0 : result;
+}
+
+static int put_environment(struct sl_arena *arena, const struct sl_json *document, struct sl_function *function, struct sl_error *err) {
+    const struct sl_json *variables = sl_json_get(sl_json_get(document, "Environment"), "Variables");
+    if (!variables || variables->count == 0)
+        return 0;
+    function->environment = sl_arena_alloc(arena, sizeof(*function->environment) * variables->count);
+    if (!function->environment)
+        return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a function's environment");
+    for (const struct sl_json *node = variables->first; node; node = node->next)
+        function->environment[function->environment_count++] =
+            sl_arena_printf(arena, "%.*s=%.*s", SL_FMT(node->key), SL_FMT(node->text));
+    return 0;
+}
+
+static struct sl_str string_or(const struct sl_json *object, const char *key, struct sl_str fallback) {
+    struct sl_str value = sl_json_string(object, key);
+    return value.ptr ? value : fallback;
+}
+
+// ARN without a version: a version's document has its own.
+static struct sl_str unqualified(struct sl_str arn) {
+    unsigned colons = 0;
+    for (size_t i = 0; i < arn.len; i++)
+        if (arn.ptr[i] == ':' && ++colons == 7)
+            return sl_str_sub(arn, 0, i);
+    return arn;
+}
+
+static int build(const struct source *source, const struct sl_json *latest, const struct sl_json *document, struct sl_function *ret,
+                 struct sl_error *err) {
+    struct sl_str name = sl_json_string(document, "FunctionName"), version = sl_json_string(document, "Version");
+    struct sl_json *policy, *url;
+    int result = child(source, "lambda.policy", name, version, &policy, err);
+    if (result == 0)
+        result = child(source, "lambda.url", name, version, &url, err);
+    if (result != 0)
+        return result;
+    const struct sl_json *logging = sl_json_get(document, "LoggingConfig");
+    struct sl_function function = {
+        .account = source->account,
+        .region = source->region,
+        .name = name,
+        .version = version,
+        .arn = unqualified(sl_json_string(document, "FunctionArn")),
+        .runtime = sl_json_string(document, "Runtime"),
+        .handler = string_or(document, "Handler", SL_STR("")),
+        .role = sl_json_string(document, "Role"),
+        .code_sha256 = sl_json_string(document, "_code"),
+        .memory_mb = (unsigned)sl_json_int(document, "MemorySize", 128),
+        .timeout_ms = (unsigned)sl_json_int(document, "Timeout", 3) * 1000,
+        .tmp_mb = (unsigned)sl_json_int(sl_json_get(document, "EphemeralStorage"), "Size", 512),
+        .log_format = string_or(logging, "LogFormat", SL_STR("Text")),
+        .log_level = string_or(logging, "ApplicationLogLevel", SL_STR("")),
+        .log_group = string_or(logging, "LogGroup", SL_STR("")),
+        .policy = text_of(source->arena, sl_json_get(policy, "Policy")),
+        .url_id = string_or(url, "_id", SL_STR("")),
+        .url_auth = string_or(url, "AuthType", SL_STR("")),
+        .url_cors = text_of(source->arena, sl_json_get(url, "Cors")),
+        .reserved_concurrency = sl_json_int(latest, "_concurrency", -1),
+    };
+    result = put_environment(source->arena, document, &function, err);
+    if (result == 0 && sl_arena_failed(source->arena))
+        result = sl_fail(err, SL_E_NO_MEMORY, "out of memory for a function's description");
+    if (result == 0)
+        *ret = function;
+    return result;
+}
+
+// --- staging and publishing ------------------------------------------------------------------------------------------------------------
+
+static struct sl_lambda__change *add_change(struct sl_op *op) {
+    struct sl_lambda__work *work = sl_lambda__work(op);
+    struct sl_lambda__change *change = work ? sl_arena_zalloc(op->arena, sizeof(*change)) : NULL;
+    if (change) {
+        *work->tail = change;
+        work->tail = &change->next;
+    }
+    return change;
+}
+
+static int stage_with(struct sl_op *op, const struct sl_json *latest, const struct sl_json *document, struct sl_error *err) {
+    struct source source = {.tx = op->tx, .arena = op->arena, .account = op->account, .region = op->region};
+    struct sl_function function;
+    int result = build(&source, latest, document, &function, err);
+    if (result != 0)
+        return result;
+    struct sl_lambda__change *change = add_change(op);
+    if (!change)
+        return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a change of a function");
+    change->function = function;
+    return 0;
+}
+
+int sl_lambda__stage(struct sl_op *op, const struct sl_json *document, struct sl_error *err) {
+    struct sl_json *latest;
+    const struct sl_key key = sl_lambda__function_key(op, sl_json_string(document, "FunctionName"));
+    int result = sl_store_get(op->tx, op->arena, &key, &latest, err);
+    return result == 0 ? stage_with(op, latest, document, err) : result;
+}
+
+int sl_lambda__stage_all(struct sl_op *op, const struct sl_json *latest, struct sl_error *err) {
+    struct sl_str after = SL_STR("");
+    int result = stage_with(op, latest, latest, err);
+    for (bool more = true; result == 0 && more;) {
+        struct sl_json *page;
+        result = sl_lambda__version_list(op, sl_json_string(latest, "FunctionName"), after, 100, &page, &more, err);
+        for (const struct sl_json *item = result == 0 ? page->first : NULL; item && result == 0; item = item->next) {
+            result = stage_with(op, latest, sl_json_get(item, "doc"), err);
+            after = sl_json_string(item, "id");
+        }
+    }
+    return result;
+}
+
+void sl_lambda__stage_removal(struct sl_op *op, struct sl_str name, struct sl_str version) {
+    struct sl_lambda__change *change = add_change(op);
+    if (!change)
+        return; // the arena is full: the operation fails when its answer is made
+    change->remove = true;
+    change->function = (struct sl_function){.account = op->account, .region = op->region, .name = name, .version = version};
+}
+
+static struct sl_str owner_of(struct sl_arena *arena, const struct sl_function *function) {
+    return sl_arena_printf(arena, "%.*s/%.*s/%.*s/%.*s", SL_FMT(function->account), SL_FMT(function->region), SL_FMT(function->name),
+                           SL_FMT(function->version));
+}
+
+static void publish_one(struct sl_invoker *invoker, struct sl_arena *arena, const struct sl_function *function) {
+    struct sl_error err = {0};
+    sl_lambda__code_use(owner_of(arena, function), function->code_sha256);
+    // The document is committed: a restart publishes it. Until then calls get the version that was there before.
+    if (sl_function_publish(invoker, function, &err) != 0)
+        sl_log_error("lambda", "%.*s:%.*s is stored but could not be published: %s", SL_FMT(function->arn), SL_FMT(function->version),
+                     err.message);
+}
+
+void sl_lambda__publish(struct sl_op *op) {
+    struct sl_lambda__work *work = op->state;
+    struct sl_app *app = op->app;
+    if (!work)
+        return;
+    for (const struct sl_lambda__change *change = work->changes; change; change = change->next) {
+        const struct sl_function *function = &change->function;
+        if (!change->remove) {
+            publish_one(app->invoker, op->arena, function);
+            continue;
+        }
+        sl_function_remove(app->invoker, function->account, function->region, function->name, function->version);
+        sl_lambda__code_unuse(owner_of(op->arena, function));
+    }
+    sl_lambda__code_unpin(&work->code);
+}
+
+void sl_lambda__discard(struct sl_op *op) {
+    struct sl_lambda__work *work = op->state;
+    if (work)
+        sl_lambda__code_unpin(&work->code);
+}
+
+// --- at start ----------------------------------------------------------------------------------------------------------------------------
+
+// Keys first, documents one by one: a listing holds a statement open, and all documents at once would be a lot of memory.
+struct load {
+    struct sl_store_job job;
+    struct sl_app *app;
+    struct sl_arena keys;
+    struct loaded {
+        struct loaded *next;
+        struct sl_key key;
+    } *first, **tail;
+    unsigned published;
+};
+
+static int note_key(void *user, const struct sl_key *key, struct sl_str document, struct sl_error *err) {
+    (void)document;
+    struct load *load = user;
+    struct loaded *loaded = sl_arena_zalloc(&load->keys, sizeof(*loaded));
+    if (!loaded)
+        return sl_fail(err, SL_E_NO_MEMORY, "out of memory for the list of functions");
+    loaded->key = (struct sl_key){
+        .kind = key->kind,
+        .account = sl_arena_dup(&load->keys, key->account),
+        .region = sl_arena_dup(&load->keys, key->region),
+        .parent = sl_arena_dup(&load->keys, key->parent),
+        .id = sl_arena_dup(&load->keys, key->id),
+    };
+    *load->tail = loaded;
+    load->tail = &loaded->next;
+    return 0;
+}
+
+static int load_one(struct load *load, struct sl_store_tx *tx, const char *kind, const struct sl_key *noted, struct sl_arena *arena,
+                    struct sl_error *err) {
+    struct sl_key key = *noted, latest_key = *noted;
+    struct sl_json *document, *latest;
+    key.kind = kind;
+    latest_key.kind = "lambda.function";
+    latest_key.parent = SL_STR("");
+    latest_key.id = key.parent.len > 0 ? key.parent : key.id;
+    struct source source = {.tx = tx, .arena = arena, .account = key.account, .region = key.region};
+    struct sl_function function;
+    int result = sl_store_get(tx, arena, &key, &document, err);
+    if (result == 0)
+        result = sl_store_get(tx, arena, &latest_key, &latest, err);
+    if (result == 0)
+        result = build(&source, latest, document, &function, err);
+    if (result == 0) {
+        publish_one(load->app->invoker, arena, &function);
+        load->published++;
+    }
+    return result;
+}
+
+static int load_kind(struct load *load, struct sl_store_tx *tx, const char *kind, struct sl_error *err) {
+    load->first = NULL;
+    load->tail = &load->first;
+    int result = sl_store_each(tx, kind, note_key, load, err);
+    struct sl_arena arena;
+    sl_arena_init(&arena, 16u << 20);
+    for (const struct loaded *loaded = load->first; loaded && result == 0; loaded = loaded->next) {
+        struct sl_error one = {0};
+        if (load_one(load, tx, kind, &loaded->key, &arena, &one) != 0)
+            sl_log_error("lambda", "cannot load %s %.*s/%.*s: %s", kind, SL_FMT(loaded->key.parent), SL_FMT(loaded->key.id), one.message);
+        sl_arena_reset(&arena);
+    }
+    sl_arena_free(&arena);
+    return result;
+}
+
+static int load_run(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err) {
+    struct load *load = SL_CONTAINER(job, struct load, job);
+    int result = load_kind(load, tx, "lambda.function", err);
+    return result == 0 ? load_kind(load, tx, "lambda.version", err) : result;
+}
+
+int sl_lambda_load(struct sl_app *app, struct sl_error *err) {
+    struct load load = {.job = {.run = load_run, .read_only = true}, .app = app};
+    sl_arena_init(&load.keys, 256u << 20);
+    int result = sl_store_run(app->store, &load.job, err);
+    sl_arena_free(&load.keys);
+    if (result != 0)
+        return result;
+    sl_lambda__code_sweep(app->store, 0);
+    if (load.published > 0)
+        sl_log_info("lambda", "%u function versions are ready", load.published);
+    return 0;
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// table: which handler means which operation. Operations of the model that are not here answer that they are not implemented, and
+// show so in docs/compatibility.md.
+#include "lambda/internal.h"
+#include "lambda/lambda.h"
+
+// Nothing to publish: reads, and tags, which the data plane does not see.
+#define QUIET(name, handler) {"lambda", name, SL_OP_STORE, NULL, handler, NULL, NULL}
+#define WRITE(name, prepare, handler) {"lambda", name, SL_OP_STORE, prepare, handler, sl_lambda__publish, sl_lambda__discard}
+#define DATA(name, handler) {"lambda", name, SL_OP_DATA, NULL, handler, NULL, NULL}
+
+const struct sl_op_entry sl_lambda_operations[] = {
+    WRITE("CreateFunction", sl_lambda__create_prepare, sl_lambda__create),
+    QUIET("GetFunction", sl_lambda__get),
+    QUIET("GetFunctionConfiguration", sl_lambda__get_configuration),
+    WRITE("UpdateFunctionCode", sl_lambda__update_code_prepare, sl_lambda__update_code),
+    WRITE("UpdateFunctionConfiguration", NULL, sl_lambda__update_configuration),
+    QUIET("ListFunctions", sl_lambda__list),
+    WRITE("DeleteFunction", NULL, sl_lambda__delete),
+    QUIET("GetFunctionCodeSigningConfig", sl_lambda__get_code_signing),
+    WRITE("PublishVersion", NULL, sl_lambda__publish_version),
+    QUIET("ListVersionsByFunction", sl_lambda__list_versions),
+    WRITE("AddPermission", NULL, sl_lambda__add_permission),
+    WRITE("RemovePermission", NULL, sl_lambda__remove_permission),
+    QUIET("GetPolicy", sl_lambda__get_policy),
+    WRITE("CreateFunctionUrlConfig", NULL, sl_lambda__create_url),
+    QUIET("GetFunctionUrlConfig", sl_lambda__get_url),
+    WRITE("UpdateFunctionUrlConfig", NULL, sl_lambda__update_url),
+    WRITE("DeleteFunctionUrlConfig", NULL, sl_lambda__delete_url),
+    QUIET("ListFunctionUrlConfigs", sl_lambda__list_urls),
+    QUIET("TagResource", sl_lambda__tag),
+    QUIET("UntagResource", sl_lambda__untag),
+    QUIET("ListTags", sl_lambda__list_tags),
+    QUIET("GetAccountSettings", sl_lambda__get_account),
+    QUIET("GetFunctionConcurrency", sl_lambda__get_concurrency),
+    WRITE("PutFunctionConcurrency", NULL, sl_lambda__put_concurrency),
+    WRITE("DeleteFunctionConcurrency", NULL, sl_lambda__delete_concurrency),
+    DATA("Invoke", sl_lambda__invoke),
+    DATA("InvokeAsync", sl_lambda__invoke_async),
+    {NULL, NULL, SL_OP_STORE, NULL, NULL, NULL, NULL},
+};
