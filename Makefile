@@ -60,7 +60,8 @@ bench: all ## measure, each figure beside its floor
 	@tools/install-deps --bench
 	@bench/run
 
-lint: ## format, static checks, layering, banned functions, size budgets
+lint: ## layout, static checks, layering, banned functions, size budgets
+	@tools/install-deps --test --lint
 	@tools/lint/all
 
 format: ## lay out all C files
@@ -70,7 +71,7 @@ install: all ## install to PREFIX (default /usr/local); DESTDIR is honoured
 	$(if $(PREFIX),@meson configure $(BUILD) -Dprefix=$(PREFIX))
 	@meson install -C $(BUILD) --strip --quiet
 
-clean: ## remove everything that was built
+clean: stop ## stop what runs, remove everything that was built
 	rm -rf build build-asan build-tsan build-fuzz
 
 help: ## this list

@@ -251,7 +251,7 @@ const struct sl_cli_verb sl_cli__deploy = {
                         "HTTP API. Deploying again updates what has changed and keeps the URL. A folder without a sluice.json stands\n"
                         "for those of its folders that have one. DIR defaults to the current folder.\n\n"
                         "  {\"name\": \"hello\", \"runtime\": \"python3.11\", \"handler\": \"index.handler\", \"routes\": [\"GET /hello\"]}\n",
-                .examples = "  sluice deploy examples/hello\n  TELEGRAM_TOKEN=... sluice deploy examples/telegram-echo/python\n"},
+                .examples = "sluice deploy examples/hello\nTELEGRAM_TOKEN=... sluice deploy examples/telegram-echo/python\n"},
     .defaults = &defaults,
     .values_size = sizeof defaults,
     .run = run,

@@ -88,7 +88,7 @@ const struct sl_cli_verb sl_cli__doctor = {
                 .options = options,
                 .text = "Looks at the kernel, this user's rights and the installed languages. Changes nothing. Exit status 1 when\n"
                         "functions cannot run here at all.\n",
-                .examples = "  sluice doctor\n  sluice doctor --json\n"},
+                .examples = "sluice doctor\nsluice doctor --json\n"},
     .values_size = sizeof(struct values),
     .run = run,
 };

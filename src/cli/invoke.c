@@ -74,8 +74,8 @@ const struct sl_cli_verb sl_cli__invoke = {
                 .max_arguments = 1,
                 .options = options,
                 .text = "The answer goes to standard output, the log to standard error. Exit status 1 when the function failed.\n",
-                .examples = "  sluice invoke hello-python --data '{\"name\": \"Ada\"}' --log\n"
-                            "  generate-event | sluice invoke worker --payload - --event\n"},
+                .examples = "sluice invoke hello-python --data '{\"name\": \"Ada\"}' --log\n"
+                            "generate-event | sluice invoke worker --payload - --event\n"},
     .defaults = &defaults,
     .values_size = sizeof defaults,
     .run = run,

@@ -180,12 +180,25 @@ static void help_row(const struct sl_option *option, FILE *out) {
     fputc('\n', out);
 }
 
+// Lines of a text, each with `indent` before it and a line end after it.
+static void help_lines(const char *text, const char *indent, FILE *out) {
+    struct sl_str rest = sl_str_of(text), line;
+    if (sl_str_ends(rest, SL_STR("\n"))) rest.len--;
+    while (sl_str_split(&rest, '\n', &line)) fprintf(out, "%s%.*s\n", line.len ? indent : "", SL_FMT(line));
+}
+
 void sl_options_help(const struct sl_command *command, FILE *out) {
     fprintf(out, "sluice %s: %s\n\nUsage: sluice %s [options]%s%s\n", command->name, command->summary, command->name, *command->arguments ? " " : "",
             command->arguments);
-    if (command->text) fprintf(out, "\n%s", command->text);
+    if (command->text) {
+        fputc('\n', out);
+        help_lines(command->text, "", out);
+    }
     fprintf(out, "\nOptions:\n");
     for (const struct sl_option *o = command->options; o && o->name; o++) help_row(o, out);
-    help_row(&(struct sl_option){.name = "help", .letter = 'h', .help = "this text"}, out);
-    if (command->examples) fprintf(out, "\nExamples:\n%s", command->examples);
+    help_row(&(struct sl_option){.name = "help", .letter = 'h', .type = SL_OPTION_FLAG, .help = "this text"}, out);
+    if (command->examples) {
+        fprintf(out, "\nExamples:\n");
+        help_lines(command->examples, "  ", out);
+    }
 }

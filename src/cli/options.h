@@ -52,7 +52,7 @@ struct sl_command {
     unsigned min_arguments, max_arguments;
     const struct sl_option *options;
     const char *text;     // further paragraphs of the help, or NULL
-    const char *examples; // lines, each ending in '\n', or NULL
+    const char *examples; // command lines, one per line, or NULL
 };
 
 struct sl_arguments {

@@ -18,7 +18,7 @@ LAW = {
     "invoke": ["base", "net", "store", "jail", "runtime", "http"],
     "aws": ["base", "net", "http", "store"],
     "events": ["base", "net", "store", "invoke"],
-    "lambda": ["base", "net", "aws", "store", "invoke", "events"],
+    "lambda": ["base", "net", "http", "aws", "store", "invoke", "events"],
     "gateway": ["base", "net", "http", "aws", "store", "invoke"],
     "services": ["base", "net", "aws", "store", "events"],
     "observe": ["base", "store"],
@@ -33,7 +33,8 @@ DOORS = {
     ("store", "net"): {"net/loop.h"},
     ("aws", "net"): {"net/loop.h"},
     ("lambda", "net"): {"net/loop.h", "net/pool.h"},
-    ("lambda", "events"): {"events/events.h"},
+    ("lambda", "http"): {"http/http.h"},  # the Invoke operation answers with the function's bytes
+    ("lambda", "events"): {"events/queue.h"},
     ("services", "net"): {"net/loop.h"},
 }
 
