@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // main: the program. Verbs are cli/'s; what needs the whole program (the server, a look at this machine) is handed in as hooks.
+#include "aws/aws.h"
 #include "cli/cli.h"
 #include "daemon/daemon.h"
 #include "invoke/runtimes.h"
@@ -54,7 +55,18 @@ static void probe(sl_cli_add_finding *add, void *report) {
     report_runtimes(add, report);
 }
 
+// What docs/compatibility.md is generated from; for maintainers, so not among the verbs.
+static int print_operations(void) {
+    struct sl_buf out;
+    sl_buf_init(&out, 16 * 1024 * 1024);
+    sl_aws_operations_print(sl_daemon_tables, &out);
+    bool failed = out.failed || fwrite(out.ptr, 1, out.len, stdout) != out.len || fflush(stdout);
+    sl_buf_free(&out);
+    return failed;
+}
+
 int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "operations") == 0) return print_operations();
     static const struct sl_cli_hooks hooks = {.serve = sl_daemon_serve, .probe = probe};
     return sl_cli_main(argc, argv, &hooks);
 }
