@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "net/listen.h"
 #include "net/loop.h"
 
 enum sl_http_method { SL_HTTP_GET, SL_HTTP_HEAD, SL_HTTP_POST, SL_HTTP_PUT, SL_HTTP_DELETE, SL_HTTP_OPTIONS, SL_HTTP_PATCH, SL_HTTP_OTHER };
@@ -77,14 +78,18 @@ struct sl_http_config {
     bool lazy_ack;                 // see sl_http_respond_lazy
 };
 
-// Takes over an accepted non-blocking socket. SL_E_LIMIT / SL_E_NO_MEMORY on failure (the fd is closed).
+// Takes over an accepted non-blocking socket; `config` is copied, what it points to must stay. SL_E_LIMIT / SL_E_NO_MEMORY on failure (the fd is closed).
 int sl_http_conn_new(struct sl_loop *loop, int fd, const struct sl_http_config *config, struct sl_http_conn **ret, struct sl_error *err);
-// Closes at once (drops what is unsent) / after the response in progress (graceful shutdown).
+// Closes at once (drops what is unsent; a request in progress is `aborted` first) / after the response in progress (graceful shutdown).
+// Inside a callback of the same connection both are allowed; answering calls on the closed connection then do nothing until the
+// callback returns.
 void sl_http_conn_close(struct sl_http_conn *conn);
 void sl_http_conn_drain(struct sl_http_conn *conn);
-// Moves an idle or parked connection (no bytes of an unfinished request in its buffer being parsed) to the calling thread's loop.
-// Both loops' cooperation is the caller's business (see invoke/): the caller must hold the right to the connection.
-int sl_http_conn_move(struct sl_http_conn *conn, struct sl_loop *to, struct sl_error *err);
+// Moving a connection whose only request is parked (a Runtime API long poll) to another loop, in two steps: detach on the old owner's
+// thread (no event of this connection is delivered any more, no timer is armed, conn_loop is NULL), then attach on the new owner's thread.
+// Between the two nobody may touch it, but conn_close is allowed on the new owner's thread. (This replaces an earlier sl_http_conn_move.)
+void sl_http_conn_detach(struct sl_http_conn *conn);
+int sl_http_conn_attach(struct sl_http_conn *conn, struct sl_loop *loop, struct sl_error *err);
 void *sl_http_conn_user(struct sl_http_conn *conn);
 void sl_http_conn_set_user(struct sl_http_conn *conn, void *user); // per connection, overrides config->user in handler calls
 struct sl_loop *sl_http_conn_loop(const struct sl_http_conn *conn);
@@ -109,6 +114,8 @@ size_t sl_http_unsent(const struct sl_http_request *request);                   
 // Called when the unsent bytes of a streamed response have fallen below 64 KiB again.
 void sl_http_on_drained(struct sl_http_request *request, void (*drained)(struct sl_http_request *));
 void sl_http_end(struct sl_http_request *request);
+// For a handler that wants parts: no more body_part until paused is false again. The peer is held back by TCP.
+void sl_http_pause(struct sl_http_request *request, bool paused);
 // Closes without a proper end, so that the client sees a broken body: a stream whose source failed.
 void sl_http_abort(struct sl_http_request *request);
 // The whole answer in one call.
@@ -122,7 +129,8 @@ void sl_http_respond_lazy(struct sl_http_request *request, int status, struct sl
 struct sl_buf *sl_http_body_begin(struct sl_http_request *request, size_t length);
 void sl_http_body_end(struct sl_http_request *request);
 
-// Listening. SO_REUSEPORT so that each loop has a listener of its own.
+// Listening. SO_REUSEPORT (sl_net_listen_group) so that each loop has a listener of its own. The listener takes over the socket, also
+// when it fails; `config` is copied, what it points to must stay.
 struct sl_http_listener;
 int sl_http_listen(struct sl_loop *loop, int listen_fd, const struct sl_http_config *config, unsigned max_connections,
                    struct sl_http_listener **ret, struct sl_error *err);
@@ -130,9 +138,6 @@ int sl_http_listen(struct sl_loop *loop, int listen_fd, const struct sl_http_con
 void sl_http_listener_drain(struct sl_http_listener *listener, void (*drained)(void *), void *user);
 void sl_http_listener_free(struct sl_http_listener *listener);
 unsigned sl_http_listener_connections(const struct sl_http_listener *listener);
-// Socket made, bound and listening: "127.0.0.1:0", "[::1]:4566". *ret_port gets the port. The error names what is wrong and the next step.
-int sl_net_listen(struct sl_str address, bool reuse_port, int *ret_fd, int *ret_port, struct sl_error *err);
-
 // Standard reason phrase of a status.
 const char *sl_http_reason(int status);
 
