@@ -290,7 +290,7 @@ class Runtime:
     def _collect(self, name, pipe):
         for line in pipe:
             with self._arrived:
-                self._lines[name].append(line.decode("utf-8"))
+                self._lines[name].append(line.decode("utf-8", "replace"))
                 self._arrived.notify_all()
 
     def stdout_line(self, part, wait=WAIT) -> str:
