@@ -1,0 +1,842 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// store: documents and events, and what a job may rely on: undone when it failed, durable when it was answered, refused when
+// the disk is full. fsync and fdatasync are replaced here by ones that count and that can fail; SQLite calls them too.
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static atomic_int syncs;
+static atomic_bool sync_fails;
+
+static int counted_sync(long call, int fd) {
+    atomic_fetch_add(&syncs, 1);
+    if (atomic_load(&sync_fails)) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(call, fd);
+}
+
+int fsync(int fd) { return counted_sync(SYS_fsync, fd); }
+int fdatasync(int fd) { return counted_sync(SYS_fdatasync, fd); }
+
+struct fixture {
+    char path[64];
+    int dir;
+    struct sl_store *store;
+    struct sl_arena arena;
+    struct sl_error err;
+};
+
+static int open_store(struct fixture *f, unsigned max_jobs) {
+    struct sl_store_config config = {.data_dir = f->dir, .max_jobs = max_jobs};
+    return sl_store_open(&f->store, &config, &f->err);
+}
+
+static void close_store(struct fixture *f) {
+    sl_store_close(f->store);
+    f->store = NULL;
+}
+
+static int set_up_folder(void **state) {
+    struct fixture *f = calloc(1, sizeof *f);
+    if (!f) return -1;
+    strcpy(f->path, "/tmp/test-store-XXXXXX");
+    if (!mkdtemp(f->path)) return -1;
+    f->dir = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    sl_arena_init(&f->arena, 64 << 20);
+    *state = f;
+    return f->dir < 0 ? -1 : 0;
+}
+
+static int set_up(void **state) {
+    if (set_up_folder(state)) return -1;
+    return open_store(*state, 100);
+}
+
+static int tear_down(void **state) {
+    struct fixture *f = *state;
+    close_store(f);
+    close(f->dir);
+    sl_arena_free(&f->arena);
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf '%s'", f->path);
+    int result = system(command);
+    free(f);
+    return result;
+}
+
+// --- jobs --------------------------------------------------------------------------------------------------------------------
+
+typedef int step_fn(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err);
+
+struct step {
+    struct sl_store_job job;
+    struct fixture *fixture;
+    step_fn *fn;
+    void *user;
+    int ran, committed, done; // places in the order of all that happened; 0 = did not
+    int result;
+    pthread_t done_on;
+    sem_t answered;
+};
+
+static atomic_int order;
+
+static int step_run(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err) {
+    struct step *step = SL_CONTAINER(job, struct step, job);
+    step->ran = atomic_fetch_add(&order, 1) + 1;
+    return step->fn(step->fixture, tx, step->user, err);
+}
+
+static void step_committed(struct sl_store_job *job) {
+    SL_CONTAINER(job, struct step, job)->committed = atomic_fetch_add(&order, 1) + 1;
+}
+
+static void step_done(struct sl_store_job *job, int result, const struct sl_error *err) {
+    struct step *step = SL_CONTAINER(job, struct step, job);
+    step->result = result;
+    step->done = atomic_fetch_add(&order, 1) + 1;
+    step->done_on = pthread_self();
+    if (result && (!err || err->kind != result)) abort();
+    if (!result && err) abort();
+    sem_post(&step->answered);
+}
+
+static void prepare(struct step *step, struct fixture *f, step_fn *fn, void *user) {
+    *step = (struct step){.job = {.run = step_run, .committed = step_committed, .done = step_done},
+                          .fixture = f, .fn = fn, .user = user};
+    sem_init(&step->answered, 0, 0);
+}
+
+static int run(struct fixture *f, step_fn *fn, void *user) {
+    struct step step;
+    prepare(&step, f, fn, user);
+    f->err = (struct sl_error){0};
+    int result = sl_store_run(f->store, &step.job, &f->err);
+    assert_int_equal(result, step.result);
+    assert_int_equal(step.committed != 0, result == 0);
+    return result;
+}
+
+static int run_read_only(struct fixture *f, step_fn *fn, void *user) {
+    struct step step;
+    prepare(&step, f, fn, user);
+    step.job.read_only = true;
+    return sl_store_run(f->store, &step.job, &f->err);
+}
+
+static void submit(struct fixture *f, struct step *step) {
+    assert_int_equal(sl_store_submit(f->store, &step->job, &f->err), 0);
+}
+
+// A job that keeps the storage thread until it is let go: what is submitted meanwhile becomes one batch.
+struct gate {
+    struct step step;
+    sem_t entered, open;
+};
+
+static int wait_at_gate(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)f, (void)tx, (void)err;
+    struct gate *gate = user;
+    sem_post(&gate->entered);
+    sem_wait(&gate->open);
+    return 0;
+}
+
+static void close_gate(struct fixture *f, struct gate *gate) {
+    sem_init(&gate->entered, 0, 0);
+    sem_init(&gate->open, 0, 0);
+    prepare(&gate->step, f, wait_at_gate, gate);
+    gate->step.job.read_only = true;
+    submit(f, &gate->step);
+    sem_wait(&gate->entered);
+}
+
+static void open_gate(struct gate *gate) {
+    sem_post(&gate->open);
+    sem_wait(&gate->step.answered);
+}
+
+// --- documents ---------------------------------------------------------------------------------------------------------------
+
+static struct sl_key key_of(const char *parent, const char *id) {
+    return (struct sl_key){"function", SL_STR("000000000000"), SL_STR("eu-west-1"), sl_str_of(parent), sl_str_of(id)};
+}
+
+static int put_text(struct sl_store_tx *tx, const struct sl_key *key, const char *text, struct sl_error *err) {
+    struct sl_arena arena;
+    sl_arena_init(&arena, 1 << 20);
+    struct sl_json *tree;
+    int result = sl_json_parse(&arena, sl_str_of(text), &tree, err);
+    if (!result) result = sl_store_put(tx, key, tree, err);
+    sl_arena_free(&arena);
+    return result;
+}
+
+static int put_by_id(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)f;
+    struct sl_key key = key_of("", user);
+    return put_text(tx, &key, "{\"n\":1.50,\"list\":[true,null]}", err);
+}
+
+static int is_there(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)f, (void)err;
+    struct sl_key key = key_of("", user);
+    return sl_store_has(tx, &key) ? 0 : SL_E_NOT_FOUND;
+}
+
+static int reads_back(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    struct sl_key key = key_of("", user);
+    struct sl_json *tree = NULL;
+    int result = sl_store_get(tx, &f->arena, &key, &tree, err);
+    if (result) return result;
+    struct sl_buf out;
+    sl_buf_init(&out, 1000);
+    sl_json_write(&out, tree);
+    bool same = sl_str_is(sl_buf_view(&out), "{\"n\":1.50,\"list\":[true,null]}");
+    sl_buf_free(&out);
+    return same ? 0 : sl_fail(err, SL_E_INTERNAL, "another document");
+}
+
+static int replace_and_read(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)user;
+    struct sl_key key = key_of("", "f");
+    struct sl_json *tree = NULL;
+    int result = put_text(tx, &key, "{\"v\":2}", err);
+    if (!result) result = sl_store_get(tx, &f->arena, &key, &tree, err);
+    return result ? result : sl_json_int(tree, "v", 0) == 2 ? 0 : SL_E_INTERNAL;
+}
+
+static void a_document_returns_as_it_was_put_and_can_be_replaced(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(run(f, put_by_id, "f"), 0);
+    assert_int_equal(run_read_only(f, reads_back, "f"), 0);
+    assert_int_equal(run(f, replace_and_read, NULL), 0);
+}
+
+static void an_absent_document_is_not_found(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(run_read_only(f, reads_back, "nobody"), SL_E_NOT_FOUND);
+    assert_string_equal(f->err.message, "no function nobody");
+    assert_int_equal(run_read_only(f, is_there, "nobody"), SL_E_NOT_FOUND);
+}
+
+static int put_neighbours(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)f, (void)user;
+    struct sl_key keys[] = {key_of("", "x"), key_of("", "x"), key_of("", "x"), key_of("p", "x"), key_of("", "x")};
+    keys[1].kind = "functio";
+    keys[2].account = SL_STR("111111111111");
+    keys[4].id = SL_STR("x\0y");
+    int result = 0;
+    for (size_t i = 0; i < 5 && !result; i++) {
+        char text[20];
+        snprintf(text, sizeof text, "{\"i\":%zu}", i);
+        result = put_text(tx, &keys[i], text, err);
+    }
+    for (size_t i = 0; i < 5 && !result; i++) {
+        struct sl_json *tree;
+        result = sl_store_get(tx, &f->arena, &keys[i], &tree, err);
+        if (!result && sl_json_int(tree, "i", -1) != (int64_t)i) result = SL_E_INTERNAL;
+    }
+    bool existed = false;
+    if (!result) result = sl_store_delete(tx, &keys[0], &existed, err);
+    if (!existed || sl_store_has(tx, &keys[0]) || !sl_store_has(tx, &keys[4])) result = SL_E_INTERNAL;
+    if (!result) result = sl_store_delete(tx, &keys[0], &existed, err);
+    return result ? result : existed ? SL_E_INTERNAL : 0;
+}
+
+static void every_part_of_the_key_tells_documents_apart(void **state) {
+    assert_int_equal(run(*state, put_neighbours, NULL), 0);
+}
+
+static int put_family(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)f, (void)user;
+    int result = 0;
+    for (int i = 0; i < 25 && !result; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "r%02d", (i * 7) % 25);
+        struct sl_key mine = key_of("api", id), other = key_of("api2", id);
+        result = put_text(tx, &mine, "{}", err);
+        if (!result) result = put_text(tx, &other, "{}", err);
+    }
+    return result;
+}
+
+static int list_in_pages(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)user;
+    struct sl_key key = key_of("api", "");
+    struct sl_str after = {NULL, 0};
+    int seen = 0;
+    bool more = true;
+    while (more) {
+        struct sl_json *page = NULL;
+        int result = sl_store_list(tx, &f->arena, &key, after, 10, &page, &more, err);
+        if (result) return result;
+        if (page->count != (more ? 10u : 5u)) return sl_fail(err, SL_E_INTERNAL, "%u in a page", page->count);
+        for (const struct sl_json *item = page->first; item; item = item->next) {
+            char id[8];
+            snprintf(id, sizeof id, "r%02d", seen++);
+            after = sl_json_string(item, "id");
+            if (!sl_str_is(after, id)) return sl_fail(err, SL_E_INTERNAL, "%.*s for %s", SL_FMT(after), id);
+            if (sl_json_get(item, "doc")->type != SL_JSON_OBJECT) return SL_E_INTERNAL;
+        }
+    }
+    return seen == 25 ? 0 : SL_E_INTERNAL;
+}
+
+static int list_exactly(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)user;
+    struct sl_key key = key_of("api", "");
+    struct sl_json *page = NULL;
+    bool more = true;
+    int result = sl_store_list(tx, &f->arena, &key, SL_STR(""), 25, &page, &more, err);
+    return result ? result : page->count == 25 && !more && sl_store_count(tx, &key) == 25 ? 0 : SL_E_INTERNAL;
+}
+
+static int delete_family(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)f, (void)user;
+    struct sl_key mine = key_of("api", ""), other = key_of("api2", "");
+    int result = sl_store_delete_children(tx, &mine, err);
+    return result ? result : sl_store_count(tx, &mine) == 0 && sl_store_count(tx, &other) == 25 ? 0 : SL_E_INTERNAL;
+}
+
+static void lists_come_in_pages_in_id_order(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(run(f, put_family, NULL), 0);
+    assert_int_equal(run_read_only(f, list_in_pages, NULL), 0);
+    assert_int_equal(run_read_only(f, list_exactly, NULL), 0);
+}
+
+static void deleting_children_leaves_other_parents(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(run(f, put_family, NULL), 0);
+    assert_int_equal(run(f, delete_family, NULL), 0);
+}
+
+struct walk {
+    struct fixture *fixture;
+    struct sl_store_tx *tx;
+    int outer, inner;
+};
+
+static int walk_inner(void *user, const struct sl_key *key, struct sl_str document, struct sl_error *err) {
+    (void)key, (void)document, (void)err;
+    ((struct walk *)user)->inner++;
+    return 0;
+}
+
+static int walk_outer(void *user, const struct sl_key *key, struct sl_str document, struct sl_error *err) {
+    struct walk *walk = user;
+    struct sl_json *tree;
+    if (!sl_str_is(document, "{}") || !sl_str_is(key->account, "000000000000")) return SL_E_INTERNAL;
+    int result = sl_store_get(walk->tx, &walk->fixture->arena, key, &tree, err);
+    if (!result && walk->outer++ == 0) result = sl_store_each(walk->tx, "function", walk_inner, walk, err);
+    return result;
+}
+
+static int walk_all(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)user;
+    struct walk walk = {.fixture = f, .tx = tx};
+    int result = sl_store_each(tx, "function", walk_outer, &walk, err);
+    return result ? result : walk.outer == 50 && walk.inner == 50 ? 0 : SL_E_INTERNAL;
+}
+
+static void each_visits_all_and_may_read_meanwhile(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(run(f, put_family, NULL), 0);
+    assert_int_equal(run_read_only(f, walk_all, NULL), 0);
+}
+
+// --- transactions ------------------------------------------------------------------------------------------------------------
+
+static int put_and_fail(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    int result = put_by_id(f, tx, user, err);
+    return result ? result : sl_fail(err, SL_E_RESOURCE_CONFLICT, "on purpose");
+}
+
+static void a_failed_job_leaves_nothing(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(run(f, put_and_fail, "f"), SL_E_RESOURCE_CONFLICT);
+    assert_string_equal(f->err.message, "on purpose");
+    assert_int_equal(run_read_only(f, is_there, "f"), SL_E_NOT_FOUND);
+}
+
+static void a_failed_job_in_a_batch_undoes_only_itself(void **state) {
+    struct fixture *f = *state;
+    struct gate gate;
+    struct step first, bad, last;
+    close_gate(f, &gate);
+    prepare(&first, f, put_by_id, "first");
+    prepare(&bad, f, put_and_fail, "bad");
+    prepare(&last, f, put_by_id, "last");
+    submit(f, &first);
+    submit(f, &bad);
+    submit(f, &last);
+    int before = atomic_load(&syncs);
+    open_gate(&gate);
+    sem_wait(&last.answered);
+    assert_int_equal(atomic_load(&syncs) - before, 1); // one batch, one sync
+    assert_int_equal(first.result, 0);
+    assert_int_equal(bad.result, SL_E_RESOURCE_CONFLICT);
+    assert_int_equal(bad.committed, 0);
+    assert_int_equal(last.result, 0);
+    assert_int_equal(run_read_only(f, is_there, "first"), 0);
+    assert_int_equal(run_read_only(f, is_there, "bad"), SL_E_NOT_FOUND);
+    assert_int_equal(run_read_only(f, is_there, "last"), 0);
+}
+
+static void an_answered_write_was_synced_and_published_before(void **state) {
+    struct fixture *f = *state;
+    struct step step;
+    int before = atomic_load(&syncs);
+    prepare(&step, f, put_by_id, "f");
+    submit(f, &step);
+    sem_wait(&step.answered);
+    assert_true(atomic_load(&syncs) > before);
+    assert_true(step.ran < step.committed && step.committed < step.done);
+}
+
+static void what_a_reader_saw_is_durable_when_it_is_answered(void **state) {
+    struct fixture *f = *state;
+    struct gate gate;
+    struct step early, writer, late;
+    close_gate(f, &gate);
+    prepare(&early, f, is_there, "f");
+    prepare(&writer, f, put_by_id, "f");
+    prepare(&late, f, is_there, "f");
+    early.job.read_only = late.job.read_only = true;
+    submit(f, &early);
+    submit(f, &writer);
+    submit(f, &late);
+    open_gate(&gate);
+    sem_wait(&late.answered);
+    assert_int_equal(early.result, SL_E_NOT_FOUND);
+    assert_true(early.done < writer.ran);
+    assert_int_equal(late.result, 0); // sees the job before it
+    assert_true(late.ran < writer.committed && writer.committed < late.done);
+}
+
+static void a_read_only_job_may_not_write(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(run_read_only(f, put_by_id, "f"), SL_E_USAGE);
+    assert_int_equal(run_read_only(f, is_there, "f"), SL_E_NOT_FOUND);
+}
+
+static void the_queue_is_bounded(void **state) {
+    struct fixture *f = *state;
+    struct gate gate;
+    struct step steps[3];
+    close_store(f);
+    assert_int_equal(open_store(f, 2), 0);
+    close_gate(f, &gate);
+    for (int i = 0; i < 3; i++) prepare(&steps[i], f, put_by_id, "f");
+    submit(f, &steps[0]);
+    submit(f, &steps[1]);
+    assert_int_equal(sl_store_submit(f->store, &steps[2].job, &f->err), SL_E_UNAVAILABLE);
+    open_gate(&gate);
+    sem_wait(&steps[1].answered);
+    submit(f, &steps[2]);
+    sem_wait(&steps[2].answered);
+    assert_int_equal(steps[2].result, 0);
+}
+
+static void closing_finishes_what_was_queued(void **state) {
+    struct fixture *f = *state;
+    struct step steps[20];
+    for (int i = 0; i < 20; i++) {
+        prepare(&steps[i], f, put_by_id, "f");
+        submit(f, &steps[i]);
+    }
+    close_store(f);
+    for (int i = 0; i < 20; i++) assert_true(steps[i].committed && steps[i].done && !steps[i].result);
+    assert_int_equal(open_store(f, 100), 0);
+    assert_int_equal(run_read_only(f, is_there, "f"), 0);
+}
+
+// --- a loop as home ----------------------------------------------------------------------------------------------------------
+
+struct letter {
+    struct sl_mail mail;
+    struct step step;
+    struct sl_loop *loop;
+};
+
+static void stop_when_done(struct sl_store_job *job, int result, const struct sl_error *err) {
+    step_done(job, result, err);
+    sl_loop_stop(sl_loop_current());
+}
+
+static void submit_from_loop(struct sl_mail *mail) {
+    struct letter *letter = SL_CONTAINER(mail, struct letter, mail);
+    submit(letter->step.fixture, &letter->step);
+}
+
+static void the_answer_comes_to_the_loop_that_asked(void **state) {
+    struct fixture *f = *state;
+    struct letter letter = {0};
+    struct sl_loop_config config = {0};
+    assert_int_equal(sl_loop_new(&letter.loop, &config, &f->err), 0);
+    prepare(&letter.step, f, put_by_id, "f");
+    letter.step.job.done = stop_when_done;
+    sl_loop_post(letter.loop, &letter.mail, submit_from_loop);
+    sl_loop_run(letter.loop);
+    assert_int_equal(letter.step.result, 0);
+    assert_true(letter.step.done > letter.step.committed);
+    assert_true(pthread_equal(letter.step.done_on, pthread_self()));
+    sl_loop_free(letter.loop);
+}
+
+// --- broken disks ------------------------------------------------------------------------------------------------------------
+
+static int put_large(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    struct sl_key key = key_of("", user);
+    static char bytes[1 << 20];
+    memset(bytes, 'x', sizeof bytes);
+    sl_arena_reset(&f->arena);
+    return sl_store_put(tx, &key, sl_json_new_string(&f->arena, sl_str_n(bytes, sizeof bytes)), err);
+}
+
+static void on_a_full_disk_jobs_fail_and_the_store_goes_on(void **state) {
+    struct fixture *f = *state;
+    struct gate gate;
+    struct step small, large, reader;
+    assert_int_equal(run(f, put_by_id, "before"), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit normal, tight;
+    getrlimit(RLIMIT_FSIZE, &normal);
+    tight = normal;
+    tight.rlim_cur = 300000; // bytes of any file: the log cannot take the large document
+    close_gate(f, &gate);
+    prepare(&small, f, put_by_id, "small");
+    prepare(&large, f, put_large, "large");
+    prepare(&reader, f, is_there, "small");
+    reader.job.read_only = true;
+    submit(f, &small);
+    submit(f, &large);
+    submit(f, &reader);
+    setrlimit(RLIMIT_FSIZE, &tight);
+    open_gate(&gate);
+    sem_wait(&reader.answered);
+    setrlimit(RLIMIT_FSIZE, &normal);
+    assert_int_equal(small.result, SL_E_IO);
+    assert_int_equal(large.result, SL_E_IO);
+    assert_int_equal(small.committed + large.committed, 0);
+    assert_int_equal(reader.result, SL_E_IO); // what it saw never happened
+    assert_int_equal(run_read_only(f, is_there, "small"), SL_E_NOT_FOUND);
+    assert_int_equal(run_read_only(f, is_there, "before"), 0);
+    assert_int_equal(run(f, put_large, "large"), 0);
+    assert_int_equal(run_read_only(f, is_there, "large"), 0);
+}
+
+static void a_failed_sync_is_not_taken_for_a_commit(void **state) {
+    struct fixture *f = *state;
+    atomic_store(&sync_fails, true);
+    int result = run(f, put_by_id, "f");
+    atomic_store(&sync_fails, false);
+    assert_int_equal(result, SL_E_IO);
+    assert_int_equal(run_read_only(f, is_there, "f"), SL_E_NOT_FOUND);
+    assert_int_equal(run(f, put_by_id, "f"), 0);
+    close_store(f);
+    assert_int_equal(open_store(f, 100), 0);
+    assert_int_equal(run_read_only(f, is_there, "f"), 0);
+}
+
+// --- the data directory ------------------------------------------------------------------------------------------------------
+
+static void a_directory_in_use_names_the_process(void **state) {
+    struct fixture *f = *state;
+    struct sl_store *second = NULL;
+    struct sl_store_config config = {.data_dir = f->dir, .max_jobs = 10};
+    assert_int_equal(sl_store_open(&second, &config, &f->err), SL_E_USAGE);
+    char expected[200];
+    snprintf(expected, sizeof expected,
+             "the data directory is in use by process %d: stop it or choose another --data", (int)getpid());
+    assert_string_equal(f->err.message, expected);
+    close_store(f);
+    assert_int_equal(open_store(f, 10), 0);
+}
+
+static void a_newer_schema_is_refused(void **state) {
+    struct fixture *f = *state;
+    close_store(f);
+    char path[100];
+    snprintf(path, sizeof path, "%s/sluice.db", f->path);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version=99", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(open_store(f, 10), SL_E_USAGE);
+    assert_non_null(strstr(f->err.message, "written by a newer Sluice (schema 99"));
+}
+
+static void a_file_that_is_no_database_is_refused(void **state) {
+    struct fixture *f = *state;
+    close_store(f);
+    char path[100];
+    snprintf(path, sizeof path, "%s/sluice.db", f->path);
+    FILE *file = fopen(path, "w");
+    for (int i = 0; i < 1000; i++) fputs("this is not a database. ", file);
+    fclose(file);
+    assert_int_equal(open_store(f, 10), SL_E_IO);
+    assert_non_null(strstr(f->err.message, "file is not a database"));
+}
+
+static void the_process_keeps_its_working_directory_and_umask(void **state) {
+    struct fixture *f = *state;
+    char before[500], after[500], database[100];
+    assert_non_null(getcwd(before, sizeof before));
+    close_store(f);
+    mode_t mask = umask(022);
+    assert_int_equal(open_store(f, 10), 0);
+    assert_int_equal(umask(mask), 022);
+    assert_non_null(getcwd(after, sizeof after));
+    assert_string_equal(before, after);
+    struct stat info;
+    snprintf(database, sizeof database, "%s/sluice.db", f->path);
+    assert_int_equal(stat(database, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600); // it holds secrets
+}
+
+// In a child: gives up its rights where no absolute path leads to the directory, then opens and writes.
+static int open_without_a_path(struct fixture *f) {
+    struct step step;
+    if (chdir("/") || chmod(f->path, 0700) || mkdirat(f->dir, "data", 0700)) return 10;
+    int data = openat(f->dir, "data", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (data < 0 || fchown(data, 65534, 65534) || setgid(65534) || setuid(65534)) return 11;
+    struct sl_store_config config = {.data_dir = data, .max_jobs = 10};
+    if (sl_store_open(&f->store, &config, &f->err)) {
+        fprintf(stderr, "%s\n", f->err.message);
+        return 12;
+    }
+    prepare(&step, f, put_by_id, "f");
+    if (sl_store_run(f->store, &step.job, &f->err)) return 13;
+    prepare(&step, f, put_large, "g");
+    if (sl_store_run(f->store, &step.job, &f->err)) return 14;
+    sl_store_close(f->store);
+    return 0;
+}
+
+static void a_directory_without_a_reachable_path_can_be_used(void **state) {
+    struct fixture *f = *state;
+    if (geteuid() != 0) {
+        print_message("skipped: only root can give up its rights\n");
+        skip();
+    }
+    pid_t child = fork();
+    if (child == 0) _exit(open_without_a_path(f));
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void an_in_memory_store_leaves_nothing(void **state) {
+    struct fixture *f = *state;
+    setenv("TMPDIR", f->path, 1);
+    int dir = f->dir;
+    f->dir = -1;
+    assert_int_equal(open_store(f, 10), 0);
+    f->dir = dir;
+    unsetenv("TMPDIR");
+    assert_int_equal(run(f, put_by_id, "f"), 0);
+    assert_int_equal(run_read_only(f, is_there, "f"), 0);
+    char name[64];
+    int scratch = -1;
+    assert_int_equal(sl_blob_scratch(f->store, name, &scratch, &f->err), 0);
+    close(openat(scratch, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    close(scratch);
+    close_store(f);
+    assert_int_equal(rmdir(f->path), 0); // empty
+    assert_int_equal(mkdir(f->path, 0700), 0);
+}
+
+// --- events ------------------------------------------------------------------------------------------------------------------
+
+static int append_at(struct sl_store_tx *tx, int64_t due_ms, int64_t *ret_id, struct sl_error *err) {
+    struct sl_event event = {
+        .function = SL_STR("arn:aws:lambda:eu-west-1:000000000000:function:f"),
+        .request_id = "01234567-89ab-4cde-8f01-23456789abcd",
+        .accepted_ms = 5,
+        .due_ms = due_ms,
+        .attempts = 1,
+        .payload = SL_STR("{\"a\":\"\xff\"}"),
+    };
+    int result = sl_event_append(tx, &event, err);
+    if (ret_id) *ret_id = event.id;
+    return result;
+}
+
+static int append_five(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)f;
+    static const int64_t due[] = {30, 10, 50, 20, 40};
+    int result = 0;
+    for (int i = 0; i < 5 && !result; i++) result = append_at(tx, due[i], user ? &((int64_t *)user)[i] : NULL, err);
+    return result;
+}
+
+static int append_and_fail(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)f;
+    int result = append_at(tx, 1, user, err);
+    return result ? result : sl_fail(err, SL_E_CONFLICT, "on purpose");
+}
+
+struct page {
+    int64_t now, after;
+    unsigned limit, count;
+    struct sl_event *events;
+};
+
+static int load(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    struct page *page = user;
+    return sl_event_load(tx, &f->arena, page->now, page->after, page->limit, &page->events, &page->count, err);
+}
+
+static void events_are_loaded_as_they_were_appended(void **state) {
+    struct fixture *f = *state;
+    int64_t ids[5] = {0};
+    assert_int_equal(run(f, append_five, ids), 0);
+    struct page page = {.now = INT64_MAX, .limit = 10};
+    assert_int_equal(run_read_only(f, load, &page), 0);
+    assert_int_equal(page.count, 5);
+    for (int i = 0; i < 5; i++) assert_int_equal(page.events[i].id, ids[i]);
+    const struct sl_event *event = &page.events[2];
+    assert_true(sl_str_is(event->function, "arn:aws:lambda:eu-west-1:000000000000:function:f"));
+    assert_string_equal(event->request_id, "01234567-89ab-4cde-8f01-23456789abcd");
+    assert_int_equal(event->accepted_ms, 5);
+    assert_int_equal(event->due_ms, 50);
+    assert_int_equal(event->attempts, 1);
+    assert_true(sl_str_is(event->payload, "{\"a\":\"\xff\"}"));
+    assert_int_equal(event->context.len, 0);
+}
+
+static void only_due_events_are_loaded_in_pages_by_id(void **state) {
+    struct fixture *f = *state;
+    int64_t ids[5];
+    assert_int_equal(run(f, append_five, ids), 0);
+    struct page page = {.now = 30, .limit = 2};
+    assert_int_equal(run_read_only(f, load, &page), 0);
+    assert_int_equal(page.count, 2);
+    assert_int_equal(page.events[0].id, ids[0]);
+    assert_int_equal(page.events[1].id, ids[1]);
+    page.after = ids[1];
+    assert_int_equal(run_read_only(f, load, &page), 0);
+    assert_int_equal(page.count, 1);
+    assert_int_equal(page.events[0].id, ids[3]);
+    page = (struct page){.now = 9, .limit = 2};
+    assert_int_equal(run_read_only(f, load, &page), 0);
+    assert_int_equal(page.count, 0);
+}
+
+static int reschedule(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)f;
+    return sl_event_reschedule(tx, *(int64_t *)user, 7, 2, err);
+}
+
+static int remove_event(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)f;
+    return sl_event_remove(tx, *(int64_t *)user, err);
+}
+
+static void an_event_is_rescheduled_and_removed_once(void **state) {
+    struct fixture *f = *state;
+    int64_t ids[5];
+    assert_int_equal(run(f, append_five, ids), 0);
+    assert_int_equal(run(f, reschedule, &ids[2]), 0);
+    struct page page = {.now = 7, .limit = 10};
+    assert_int_equal(run_read_only(f, load, &page), 0);
+    assert_int_equal(page.count, 1);
+    assert_int_equal(page.events[0].id, ids[2]);
+    assert_int_equal(page.events[0].attempts, 2);
+    assert_true(sl_str_is(page.events[0].payload, "{\"a\":\"\xff\"}"));
+    assert_int_equal(run(f, remove_event, &ids[2]), 0);
+    assert_int_equal(run(f, remove_event, &ids[2]), SL_E_NOT_FOUND);
+    assert_int_equal(run(f, reschedule, &ids[2]), SL_E_NOT_FOUND);
+}
+
+static void an_event_id_is_never_given_twice(void **state) {
+    struct fixture *f = *state;
+    int64_t ids[5], undone = 0, next[5];
+    assert_int_equal(run(f, append_five, ids), 0);
+    assert_int_equal(run(f, append_and_fail, &undone), SL_E_CONFLICT);
+    assert_int_equal(run(f, remove_event, &ids[4]), 0);
+    assert_int_equal(run(f, append_five, next), 0);
+    assert_true(undone > ids[4] && next[0] > undone);
+}
+
+static void events_survive_reopening_and_ids_go_on(void **state) {
+    struct fixture *f = *state;
+    int64_t ids[5], next[5];
+    assert_int_equal(run(f, append_five, ids), 0);
+    close_store(f);
+    assert_int_equal(open_store(f, 100), 0);
+    struct page page = {.now = INT64_MAX, .limit = 10};
+    assert_int_equal(run_read_only(f, load, &page), 0);
+    assert_int_equal(page.count, 5);
+    assert_int_equal(run(f, append_five, next), 0);
+    assert_true(next[0] > ids[4]);
+}
+
+static void events_that_do_not_fit_the_arena_are_an_error(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(run(f, append_five, NULL), 0);
+    sl_arena_free(&f->arena);
+    sl_arena_init(&f->arena, 600);
+    struct page page = {.now = INT64_MAX, .limit = 4};
+    assert_int_equal(run_read_only(f, load, &page), SL_E_NO_MEMORY);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_UNOPENED(name) cmocka_unit_test_setup_teardown(name, set_up_folder, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_document_returns_as_it_was_put_and_can_be_replaced),
+        TEST(an_absent_document_is_not_found),
+        TEST(every_part_of_the_key_tells_documents_apart),
+        TEST(lists_come_in_pages_in_id_order),
+        TEST(deleting_children_leaves_other_parents),
+        TEST(each_visits_all_and_may_read_meanwhile),
+        TEST(a_failed_job_leaves_nothing),
+        TEST(a_failed_job_in_a_batch_undoes_only_itself),
+        TEST(an_answered_write_was_synced_and_published_before),
+        TEST(what_a_reader_saw_is_durable_when_it_is_answered),
+        TEST(a_read_only_job_may_not_write),
+        TEST(the_queue_is_bounded),
+        TEST(closing_finishes_what_was_queued),
+        TEST(the_answer_comes_to_the_loop_that_asked),
+        TEST(on_a_full_disk_jobs_fail_and_the_store_goes_on),
+        TEST(a_failed_sync_is_not_taken_for_a_commit),
+        TEST(a_directory_in_use_names_the_process),
+        TEST(a_newer_schema_is_refused),
+        TEST(a_file_that_is_no_database_is_refused),
+        TEST(the_process_keeps_its_working_directory_and_umask),
+        TEST_UNOPENED(a_directory_without_a_reachable_path_can_be_used),
+        TEST_UNOPENED(an_in_memory_store_leaves_nothing),
+        TEST(events_are_loaded_as_they_were_appended),
+        TEST(only_due_events_are_loaded_in_pages_by_id),
+        TEST(an_event_is_rescheduled_and_removed_once),
+        TEST(an_event_id_is_never_given_twice),
+        TEST(events_survive_reopening_and_ids_go_on),
+        TEST(events_that_do_not_fit_the_arena_are_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
