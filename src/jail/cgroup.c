@@ -149,6 +149,15 @@ static bool open_hierarchy(struct sl_jail__cgroups *cgroups, struct sl_jail__hie
     return true;
 }
 
+void sl_jail__cgroups_look(struct sl_jail__cgroups *cgroups) {
+    for (unsigned i = 0; i < cgroups->count; i++) {
+        struct sl_jail__hierarchy *hierarchy = &cgroups->at[i];
+        if (hierarchy->version == 2) hierarchy->controllers = sl_jail__v2_choose(hierarchy);
+        else if (faccessat(AT_FDCWD, hierarchy->mount, W_OK, AT_EACCESS) != 0) hierarchy->controllers = 0;
+        cgroups->controllers |= hierarchy->controllers;
+    }
+}
+
 void sl_jail__cgroups_open(struct sl_jail__cgroups *cgroups) {
     unsigned used = 0;
     for (unsigned i = 0; i < cgroups->count; i++) {

@@ -52,6 +52,8 @@ struct sl_jail__limits {
 
 // Looks for hierarchies and controllers; makes nothing. Never fails: finding none gives count 0.
 void sl_jail__cgroups_find(struct sl_jail__cgroups *cgroups);
+// What cgroups_open would get, without making or changing anything: fills controllers of cgroups and of each hierarchy.
+void sl_jail__cgroups_look(struct sl_jail__cgroups *cgroups);
 // Removes leftovers of dead spawners, then makes our directories. Hierarchies in which that is not allowed are left out.
 void sl_jail__cgroups_open(struct sl_jail__cgroups *cgroups);
 // Removes everything that cgroups_open and cgroup_make made. All sandboxes must be dead; waits up to a second for the kernel.
@@ -83,6 +85,8 @@ int sl_jail__v2_limit(int dir, unsigned controllers, const struct sl_jail__limit
 int sl_jail__v2_limit_cpu(int dir, uint32_t cpu_milli);
 int sl_jail__v2_memory_fd(int dir);
 bool sl_jail__v2_oom(int dir);
+// Chooses the directory below which a version 2 tree may be made; fills base (empty: none). Returns the controllers offered there.
+unsigned sl_jail__v2_choose(struct sl_jail__hierarchy *hierarchy);
 // Chooses and prepares the directory below which a version 2 tree may be made; fills base. Returns the controllers usable there.
 unsigned sl_jail__v2_prepare(struct sl_jail__hierarchy *hierarchy);
 // Enables controllers for the children of dir. Returns those that are enabled.

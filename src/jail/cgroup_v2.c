@@ -106,7 +106,8 @@ static bool is_delegated(const char *path) {
     return getxattr(path, "user.delegate", value, sizeof value) > 0 || getxattr(path, "trusted.delegate", value, sizeof value) > 0;
 }
 
-unsigned sl_jail__v2_prepare(struct sl_jail__hierarchy *hierarchy) {
+// True when base is to be our own directory rather than the root of the tree.
+static bool choose_own(struct sl_jail__hierarchy *hierarchy) {
     bool own = geteuid() == 0 ? is_delegated(hierarchy->own) : access(hierarchy->own, W_OK) == 0;
     // A second server of the same unit finds itself in the leaf that the first one made: use the directory above.
     size_t length = strlen(hierarchy->own);
@@ -118,10 +119,25 @@ unsigned sl_jail__v2_prepare(struct sl_jail__hierarchy *hierarchy) {
             own = true;
         }
     }
-    if (!own && geteuid() != 0) return 0;
-    snprintf(hierarchy->base, sizeof hierarchy->base, "%s", own ? hierarchy->own : hierarchy->mount);
+    hierarchy->base[0] = '\0';
+    if (own || geteuid() == 0) {
+        snprintf(hierarchy->base, sizeof hierarchy->base, "%s", own ? hierarchy->own : hierarchy->mount);
+    }
+    return own;
+}
 
-    int dir = open(hierarchy->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+unsigned sl_jail__v2_choose(struct sl_jail__hierarchy *hierarchy) {
+    (void)choose_own(hierarchy);
+    int dir = hierarchy->base[0] == '\0' ? -1 : open(hierarchy->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) return 0;
+    unsigned offered = faccessat(dir, "cgroup.subtree_control", W_OK, AT_EACCESS) == 0 ? controllers_in(dir, "cgroup.controllers") : 0;
+    close(dir);
+    return offered;
+}
+
+unsigned sl_jail__v2_prepare(struct sl_jail__hierarchy *hierarchy) {
+    bool own = choose_own(hierarchy);
+    int dir = hierarchy->base[0] == '\0' ? -1 : open(hierarchy->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0) return 0;
     unsigned offered = controllers_in(dir, "cgroup.controllers");
     unsigned usable = 0;

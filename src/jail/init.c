@@ -121,11 +121,15 @@ static int function_prepare(const struct sl_jail__shell_plan *plan, const char *
     *ret_step = "enter the control groups";
     int rc = sl_jail__cgroup_enter(plan->cgroups, plan->cgroup);
     if (rc != 0) return rc;
-    if (plan->cgroups->count > 0 && unshare(CLONE_NEWCGROUP) != 0) return -errno;
+    if (unshare(CLONE_NEWCGROUP) != 0) return -errno; // /proc/self/cgroup says "/" and nothing of the host's layout
     // When the whole machine runs out of memory, functions go before services.
     (void)sl_jail__write(AT_FDCWD, "/proc/self/oom_score_adj", "500");
     *ret_step = "give up privileges";
-    if (plan->own_user_ns) own_user_ns(plan->uid);
+    if (plan->own_user_ns) {
+        own_user_ns(plan->uid);
+        rc = drop_bounding_set(); // a new user namespace starts with a full one
+        if (rc != 0) return rc;
+    }
     rc = become(plan->change_ids, plan->uid);
     if (rc != 0) return rc;
     *ret_step = "load the system call filter";

@@ -54,10 +54,6 @@ static const char *program(void) {
     return NULL;
 }
 
-bool sl_jail__nft_exists(void) {
-    return program() != NULL;
-}
-
 // Waits for a child with a time limit; kills it then. True when it ended with status 0.
 static bool finish(pid_t child) {
     for (int waited = 0;; waited += 2) {
@@ -216,6 +212,16 @@ int sl_jail__nft_load(const struct sl_jail__router *router, const struct sl_jail
     free(rules);
     if (rc != 0) return sl_fail(err, SL_E_UNAVAILABLE, "load firewall rules: %s", said);
     return SL_OK;
+}
+
+bool sl_jail__nft_try(char *ret_said, size_t room) {
+    ret_said[0] = '\0';
+    return run(-1,
+               "table inet sluice_try {\n  set busy { type ipv4_addr; size 65535; flags dynamic; }\n"
+               "  chain forward { type filter hook forward priority -5; policy accept;\n    ct state established,related accept\n"
+               "    ct state new add @busy { ip saddr ct count over 2048 } reject with icmpx type admin-prohibited\n  }\n"
+               "  chain post { type nat hook postrouting priority 100; policy accept; oifname \"up\" masquerade; }\n}\n",
+               ret_said, room) == 0;
 }
 
 void sl_jail__nft_unload(const struct sl_jail__router *router) {

@@ -7,6 +7,7 @@
 #define SL_JAIL_NFT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct sl_error;
 struct sl_jail_config;
@@ -15,7 +16,8 @@ struct sl_jail__router;
 // guard: forwarding on the default route's device is being switched on by us, so refuse to forward for anybody else.
 int sl_jail__nft_load(const struct sl_jail__router *router, const struct sl_jail_config *config, bool guard, struct sl_error *err);
 void sl_jail__nft_unload(const struct sl_jail__router *router);
-// True when the nft program is installed.
-bool sl_jail__nft_exists(void);
+// True when the nft program is installed and the kernel takes rules of the kind above in the current network namespace, which
+// is left with them. *ret_said (room bytes) is nft's complaint otherwise.
+bool sl_jail__nft_try(char *ret_said, size_t room);
 
 #endif
