@@ -18,7 +18,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { INIT_ERROR_MAX = 1024 * 1024, LOG_READ = 16 * 1024 };
+enum {
+    INIT_ERROR_MAX = 1024 * 1024,
+    LOG_READ = 16 * 1024,
+    INIT_CPU_MILLI = 2000, // the init phase is not held to the share that the memory size buys, as on AWS
+};
 
 static const struct sl_runtime_handler runtime_handler;
 
@@ -140,6 +144,10 @@ static void runtime_ready(struct sl_runtime *runtime) {
         instance->init_us = (instance->ready_ns - instance->started_ns) / 1000;
         sl_timer_stop(&instance->timer);
         instance->pool->shards[sl_loop_index(instance->loop)].starting--;
+        struct sl_error err;
+        const struct sl_function *spec = &instance->pool->spec;
+        // A share that cannot be set is the spawner's end, which is noticed elsewhere.
+        (void)sl_jail_set_cpu(instance->invoker->config.jail, instance->id, sl_jail_cpu_for_memory(spec->memory_mb), &err);
         sl_invoke__pool_offer(instance);
         return;
     }
@@ -220,6 +228,11 @@ static const struct sl_runtime_handler runtime_handler = {
 
 // ---- start ----------------------------------------------------------------------------------------------------------
 
+static uint32_t init_cpu(const struct sl_function *spec) {
+    uint32_t share = sl_jail_cpu_for_memory(spec->memory_mb);
+    return share > INIT_CPU_MILLI ? share : INIT_CPU_MILLI;
+}
+
 static int request_sandbox(struct sl_instance *instance, const char *log_stream, struct sl_error *err) {
     struct sl_invoker *invoker = instance->invoker;
     const struct sl_function *spec = &instance->pool->spec;
@@ -229,7 +242,7 @@ static int request_sandbox(struct sl_instance *instance, const char *log_stream,
     if (kind == 0) {
         struct sl_jail_spec jail = {
             .memory_mb = spec->memory_mb,
-            .cpu_milli = sl_jail_cpu_for_memory(spec->memory_mb),
+            .cpu_milli = init_cpu(spec),
             .tmp_mb = spec->tmp_mb,
             .network = invoker->config.network,
             .code_dir_fd = code,
