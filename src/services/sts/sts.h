@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sts: who am I. Every tool asks GetCallerIdentity first.
+#ifndef SL_SERVICES_STS_STS_H
+#define SL_SERVICES_STS_STS_H
+
+#include "aws/op.h"
+
+// Ends with an entry whose service is NULL.
+extern const struct sl_op_entry sl_sts_operations[];
+
+#endif
