@@ -31,6 +31,12 @@ enum { RULES_MAX = 16384, RUN_MS = 5000 };
     "0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.168.0.0/16, " \
     "198.18.0.0/15, 224.0.0.0/3"
 
+// An answer rather than silence, so that a function sees at once that it may not. A reset for TCP, because the kernel sends
+// only one ICMP error a second to the same address.
+#define REFUSE                                                                                                         \
+    "  chain refuse {\n    meta l4proto tcp reject with tcp reset\n    meta l4proto udp limit rate 100/second reject\n" \
+    "    drop\n  }\n"
+
 struct rules {
     char text[RULES_MAX];
     size_t used;
@@ -127,19 +133,20 @@ static void router_rules(struct rules *rules, const struct sl_jail__router *rout
     put(rules, "table ip sluice {\n"
                "  set closed { type ipv4_addr; flags interval; elements = { " CLOSED " } }\n"
                "  set busy { type ipv4_addr; size 65535; flags dynamic; }\n"
+               REFUSE
                "  chain input {\n    type filter hook input priority 0; policy drop;\n"
                "    ct state established,related accept\n  }\n"
                "  chain forward {\n    type filter hook forward priority 0; policy drop;\n"
                "    ct state established,related accept\n    ct state invalid drop\n"
-               "    oifname != \"up\" drop\n    ip daddr 169.254.0.0/16 reject with icmp type admin-prohibited\n"
-               "    ct state new add @busy { ip saddr ct count over 2048 } reject with icmp type admin-prohibited\n");
+               "    oifname != \"up\" drop\n    ip daddr 169.254.0.0/16 jump refuse\n"
+               "    ct state new add @busy { ip saddr ct count over 2048 } jump refuse\n");
     put_resolvers(rules, router, "");
     for (unsigned i = 0; i < config->allow_count; i++) {
         put(rules, "    ");
         put_address(rules, &config->allow[i]);
         put(rules, "accept\n");
     }
-    put(rules, "    ip daddr @closed reject with icmp type admin-prohibited\n    accept\n  }\n"
+    put(rules, "    ip daddr @closed jump refuse\n    accept\n  }\n"
                "  chain post {\n    type nat hook postrouting priority 100; policy accept;\n"
                "    oifname \"up\" masquerade\n  }\n}\n");
 }
@@ -147,7 +154,7 @@ static void router_rules(struct rules *rules, const struct sl_jail__router *rout
 static void host_rules(struct rules *rules, const struct sl_jail__router *router, const struct sl_jail_config *config,
                        bool guard) {
     unsigned n = router->index;
-    put(rules, "table inet sluice_%u {\n  chain input {\n    type filter hook input priority -5; policy accept;\n"
+    put(rules, "table inet sluice_%u {\n" REFUSE "  chain input {\n    type filter hook input priority -5; policy accept;\n"
                "    iifname \"slu%u\" ct state established,related accept\n", n, n);
     char uplink[32];
     snprintf(uplink, sizeof uplink, "iifname \"slu%u\" ", n);
@@ -157,7 +164,7 @@ static void host_rules(struct rules *rules, const struct sl_jail__router *router
         put_address(rules, &config->allow[i]);
         put(rules, "accept\n");
     }
-    put(rules, "    iifname \"slu%u\" reject with icmpx type admin-prohibited\n  }\n"
+    put(rules, "    iifname \"slu%u\" jump refuse\n  }\n"
                "  chain forward {\n    type filter hook forward priority -5; policy accept;\n"
                "    iifname \"slu%u\" oifname \"slu*\" drop\n"
                "    oifname \"slu%u\" ct state established,related accept\n    oifname \"slu%u\" drop\n", n, n, n, n);
@@ -217,9 +224,9 @@ int sl_jail__nft_load(const struct sl_jail__router *router, const struct sl_jail
 bool sl_jail__nft_try(char *ret_said, size_t room) {
     ret_said[0] = '\0';
     return run(-1,
-               "table inet sluice_try {\n  set busy { type ipv4_addr; size 65535; flags dynamic; }\n"
+               "table inet sluice_try {\n" REFUSE "  set busy { type ipv4_addr; size 65535; flags dynamic; }\n"
                "  chain forward { type filter hook forward priority -5; policy accept;\n    ct state established,related accept\n"
-               "    ct state new add @busy { ip saddr ct count over 2048 } reject with icmpx type admin-prohibited\n  }\n"
+               "    ct state new add @busy { ip saddr ct count over 2048 } jump refuse\n  }\n"
                "  chain post { type nat hook postrouting priority 100; policy accept; oifname \"up\" masquerade; }\n}\n",
                ret_said, room) == 0;
 }
