@@ -2,18 +2,21 @@
 //
 // api: CreateApi (with quick create), GetApi, GetApis, UpdateApi, DeleteApi, DeleteCorsConfiguration.
 //
-// Quick create ("target" in CreateApi) makes an integration, a route ($default unless routeKey says another) and the $default stage with
-// AutoDeploy, all marked apiGatewayManaged. Its integration has payload format 2.0, as AWS's quick create has.
+// Quick create ("target" in CreateApi) makes an integration, a route ($default unless routeKey says another) and the
+// $default stage with AutoDeploy, all marked apiGatewayManaged. Its integration has payload format 2.0, as AWS's quick
+// create has.
 #include "gateway/control.h"
 #include "gateway/table.h"
 
 static const char *const copied[] = {"CorsConfiguration", "Description", "Name", "Tags", "Version", NULL};
-static const char *const updated[] = {"CorsConfiguration", "Description", "DisableExecuteApiEndpoint", "IpAddressType", "Name", "Version", NULL};
+static const char *const updated[] = {
+    "CorsConfiguration", "Description", "DisableExecuteApiEndpoint", "IpAddressType", "Name", "Version", NULL};
 
 // Answered, never stored: the address depends on where the server listens.
 static void show(struct sl_op *op, struct sl_json *api) {
     const struct sl_app *app = op->app;
-    struct sl_str endpoint = sl_arena_printf(op->arena, "http://%.*s.execute-api.%.*s", SL_FMT(sl_json_string(api, "ApiId")), SL_FMT(app->public_host));
+    struct sl_str endpoint = sl_arena_printf(op->arena, "http://%.*s.execute-api.%.*s",
+                                             SL_FMT(sl_json_string(api, "ApiId")), SL_FMT(app->public_host));
     sl_json_put_string(op->arena, api, "ApiEndpoint", endpoint);
 }
 
@@ -23,20 +26,25 @@ static int answer(struct sl_op *op, struct sl_json *api, struct sl_error *err) {
     return sl_arena_failed(op->arena) ? sl_fail(err, SL_E_NO_MEMORY, "out of memory for an answer") : 0;
 }
 
-// --- checks ----------------------------------------------------------------------------------------------------------------------
+// --- checks
+// ----------------------------------------------------------------------------------------------------------------------
 
 static bool origin_valid(struct sl_str origin) {
     if (sl_str_is(origin, "*")) return true;
     ptrdiff_t scheme = sl_str_find(origin, SL_STR("://"));
-    return scheme > 0 && (size_t)scheme + 3 < origin.len && sl_str_chr(origin, ' ', 0) < 0 && sl_str_chr(origin, '/', (size_t)scheme + 3) < 0;
+    return scheme > 0 && (size_t)scheme + 3 < origin.len && sl_str_chr(origin, ' ', 0) < 0 &&
+           sl_str_chr(origin, '/', (size_t)scheme + 3) < 0;
 }
 
 static bool token_valid(struct sl_str token) { return sl_proxy_is_token(token); } // "*" is a token too
 
-static int list_check(const struct sl_json *cors, const char *member, bool (*valid)(struct sl_str), struct sl_error *err) {
+static int list_check(const struct sl_json *cors, const char *member, bool (*valid)(struct sl_str),
+                      struct sl_error *err) {
     const struct sl_json *list = sl_json_get(cors, member);
     for (const struct sl_json *node = list ? list->first : NULL; node; node = node->next) {
-        if (!valid(node->text)) return sl_fail(err, SL_E_BAD_REQUEST, "Invalid format for %s value: %.*s", member, SL_FMT(sl_str_sub(node->text, 0, 256)));
+        if (!valid(node->text))
+            return sl_fail(err, SL_E_BAD_REQUEST, "Invalid format for %s value: %.*s", member,
+                           SL_FMT(sl_str_sub(node->text, 0, 256)));
     }
     return 0;
 }
@@ -64,8 +72,10 @@ static int cors_check(const struct sl_json *cors, struct sl_error *err) {
 // What CreateApi and UpdateApi refuse alike.
 static int input_check(struct sl_op *op, struct sl_error *err) {
     struct sl_str selection = sl_op_in(op, "RouteSelectionExpression");
-    if (selection.ptr && !sl_str_is(selection, "$request.method $request.path") && !sl_str_is(selection, "${request.method} ${request.path}"))
-        return sl_fail(err, SL_E_BAD_REQUEST, "For HTTP APIs, the routeSelectionExpression must be ${request.method} ${request.path}");
+    if (selection.ptr && !sl_str_is(selection, "$request.method $request.path") &&
+        !sl_str_is(selection, "${request.method} ${request.path}"))
+        return sl_fail(err, SL_E_BAD_REQUEST,
+                       "For HTTP APIs, the routeSelectionExpression must be ${request.method} ${request.path}");
     if (sl_json_get(op->in, "DisableSchemaValidation"))
         return sl_fail(err, SL_E_BAD_REQUEST, "DisableSchemaValidation is supported only for WebSocket APIs");
     struct sl_str key = sl_op_in(op, "ApiKeySelectionExpression");
@@ -74,12 +84,14 @@ static int input_check(struct sl_op *op, struct sl_error *err) {
     return cors_check(sl_json_get(op->in, "CorsConfiguration"), err);
 }
 
-// --- CreateApi -------------------------------------------------------------------------------------------------------------------
+// --- CreateApi
+// -------------------------------------------------------------------------------------------------------------------
 
 // A tag "_custom_id_" chooses the id (LocalStack's convention).
 static int choose_id(struct sl_op *op, struct sl_str *ret, struct sl_error *err) {
     struct sl_str custom = sl_json_string(sl_json_get(op->in, "Tags"), "_custom_id_");
-    struct sl_key key = {.kind = SL_GW_ID, .account = SL_STR(""), .region = SL_STR(""), .parent = SL_STR(""), .id = custom};
+    struct sl_key key = {
+        .kind = SL_GW_ID, .account = SL_STR(""), .region = SL_STR(""), .parent = SL_STR(""), .id = custom};
     if (custom.ptr) {
         for (size_t i = 0; i < custom.len; i++) {
             char c = custom.ptr[i];
@@ -87,8 +99,10 @@ static int choose_id(struct sl_op *op, struct sl_str *ret, struct sl_error *err)
             if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c == '-' && i > 0)))
                 return sl_fail(err, SL_E_BAD_REQUEST, "The tag _custom_id_ may only hold a-z, 0-9 and '-'");
         }
-        if (custom.len == 0 || custom.len > 63) return sl_fail(err, SL_E_BAD_REQUEST, "The tag _custom_id_ must have 1 to 63 characters");
-        if (sl_store_has(op->tx, &key)) return sl_fail(err, SL_E_CONFLICT, "An API with the identifier %.*s already exists", SL_FMT(custom));
+        if (custom.len == 0 || custom.len > 63)
+            return sl_fail(err, SL_E_BAD_REQUEST, "The tag _custom_id_ must have 1 to 63 characters");
+        if (sl_store_has(op->tx, &key))
+            return sl_fail(err, SL_E_CONFLICT, "An API with the identifier %.*s already exists", SL_FMT(custom));
     }
     while (!custom.ptr || sl_store_has(op->tx, &key)) {
         char *text = sl_arena_alloc(op->arena, 11);
@@ -104,8 +118,10 @@ static int choose_id(struct sl_op *op, struct sl_str *ret, struct sl_error *err)
 }
 
 static int quick_create(struct sl_op *op, struct sl_str api_id, struct sl_error *err) {
-    struct sl_str target = sl_op_in(op, "Target"), route_key = sl_op_in(op, "RouteKey"), credentials = sl_op_in(op, "CredentialsArn");
-    struct sl_json *integration = sl_json_new_object(op->arena), *route = sl_json_new_object(op->arena), *stage = sl_json_new_object(op->arena), *made;
+    struct sl_str target = sl_op_in(op, "Target"), route_key = sl_op_in(op, "RouteKey"),
+                  credentials = sl_op_in(op, "CredentialsArn");
+    struct sl_json *integration = sl_json_new_object(op->arena), *route = sl_json_new_object(op->arena),
+                   *stage = sl_json_new_object(op->arena), *made;
     bool http = sl_str_starts(target, SL_STR("http://")) || sl_str_starts(target, SL_STR("https://"));
     sl_json_put_string(op->arena, integration, "IntegrationType", http ? SL_STR("HTTP_PROXY") : SL_STR("AWS_PROXY"));
     sl_json_put_string(op->arena, integration, "IntegrationUri", target);
@@ -123,7 +139,8 @@ static int quick_create(struct sl_op *op, struct sl_str api_id, struct sl_error 
 
 int sl_gateway__create_api(struct sl_op *op, struct sl_error *err) {
     if (!sl_str_is(sl_op_in(op, "ProtocolType"), "HTTP"))
-        return sl_fail(err, SL_E_BAD_REQUEST, "WebSocket APIs are not supported by this version of Sluice: protocolType must be HTTP");
+        return sl_fail(err, SL_E_BAD_REQUEST,
+                       "WebSocket APIs are not supported by this version of Sluice: protocolType must be HTTP");
     if (input_check(op, err) || sl_gateway__tags_check(sl_json_get(op->in, "Tags"), 0, err)) return err->kind;
     bool quick = sl_op_in(op, "Target").ptr != NULL;
     if (!quick && (sl_op_in(op, "RouteKey").ptr || sl_op_in(op, "CredentialsArn").ptr))
@@ -134,7 +151,8 @@ int sl_gateway__create_api(struct sl_op *op, struct sl_error *err) {
     sl_json_put_string(op->arena, api, "ApiId", id);
     sl_json_put_string(op->arena, api, "ApiKeySelectionExpression", SL_STR("$request.header.x-api-key"));
     sl_json_put_string(op->arena, api, "CreatedDate", sl_gateway__now(op));
-    sl_json_put_bool(op->arena, api, "DisableExecuteApiEndpoint", sl_json_bool(op->in, "DisableExecuteApiEndpoint", false));
+    sl_json_put_bool(op->arena, api, "DisableExecuteApiEndpoint",
+                     sl_json_bool(op->in, "DisableExecuteApiEndpoint", false));
     struct sl_str address = sl_op_in(op, "IpAddressType");
     sl_json_put_string(op->arena, api, "IpAddressType", address.ptr ? address : SL_STR("ipv4"));
     sl_json_put_string(op->arena, api, "ProtocolType", SL_STR("HTTP"));
@@ -147,28 +165,36 @@ int sl_gateway__create_api(struct sl_op *op, struct sl_error *err) {
     return answer(op, api, err);
 }
 
-// --- the others ------------------------------------------------------------------------------------------------------------------
+// --- the others
+// ------------------------------------------------------------------------------------------------------------------
 
 int sl_gateway__get_api(struct sl_op *op, struct sl_error *err) {
     struct sl_json *api;
     return sl_gateway__api(op, &api, err) ? err->kind : answer(op, api, err);
 }
 
-int sl_gateway__get_apis(struct sl_op *op, struct sl_error *err) { return sl_gateway__page(op, SL_GW_API, SL_STR(""), show, err); }
+int sl_gateway__get_apis(struct sl_op *op, struct sl_error *err) {
+    return sl_gateway__page(op, SL_GW_API, SL_STR(""), show, err);
+}
 
 // The resource that quick create made, or NULL.
-static int find_managed(struct sl_op *op, const char *kind, struct sl_str api_id, struct sl_json **ret, struct sl_error *err) {
+static int find_managed(struct sl_op *op, const char *kind, struct sl_str api_id, struct sl_json **ret,
+                        struct sl_error *err) {
     struct sl_json *rows;
     *ret = NULL;
     if (sl_gateway__all(op, op->arena, kind, api_id, &rows, err)) return err->kind;
     for (struct sl_json *row = rows->first; row && !*ret; row = row->next) {
         if (sl_json_bool(sl_json_get(row, "doc"), "ApiGatewayManaged", false)) *ret = sl_json_get(row, "doc");
     }
-    return *ret ? 0 : sl_fail(err, SL_E_BAD_REQUEST, "Target, RouteKey and CredentialsArn can only be updated for an API that was created using quick create");
+    return *ret ? 0
+                : sl_fail(err, SL_E_BAD_REQUEST,
+                          "Target, RouteKey and CredentialsArn can only be updated for an API that was created using "
+                          "quick create");
 }
 
 static int update_quick(struct sl_op *op, struct sl_str api_id, struct sl_error *err) {
-    struct sl_str target = sl_op_in(op, "Target"), key = sl_op_in(op, "RouteKey"), credentials = sl_op_in(op, "CredentialsArn");
+    struct sl_str target = sl_op_in(op, "Target"), key = sl_op_in(op, "RouteKey"),
+                  credentials = sl_op_in(op, "CredentialsArn");
     struct sl_json *integration, *route;
     if (target.ptr || credentials.ptr) {
         if (find_managed(op, SL_GW_INTEGRATION, api_id, &integration, err)) return err->kind;
@@ -187,7 +213,8 @@ int sl_gateway__update_api(struct sl_op *op, struct sl_error *err) {
     struct sl_str id = sl_json_string(api, "ApiId");
     sl_gateway__copy(op, api, updated);
     if (sl_gateway__put(op, SL_GW_API, SL_STR(""), id, api, err) || update_quick(op, id, err)) return err->kind;
-    static const char *const deployed[] = {"CorsConfiguration", "DisableExecuteApiEndpoint", "Target", "RouteKey", "CredentialsArn", NULL};
+    static const char *const deployed[] = {
+        "CorsConfiguration", "DisableExecuteApiEndpoint", "Target", "RouteKey", "CredentialsArn", NULL};
     if (sl_gateway__changed(op, id, sl_gateway__any(op, deployed) != NULL, err)) return err->kind;
     return answer(op, api, err);
 }
@@ -201,7 +228,8 @@ int sl_gateway__delete_api(struct sl_op *op, struct sl_error *err) {
         struct sl_key key = sl_gateway__key(op, kinds[i], id, SL_STR(""));
         if (sl_store_delete_children(op->tx, &key, err)) return err->kind;
     }
-    struct sl_key owner = {.kind = SL_GW_ID, .account = SL_STR(""), .region = SL_STR(""), .parent = SL_STR(""), .id = id};
+    struct sl_key owner = {
+        .kind = SL_GW_ID, .account = SL_STR(""), .region = SL_STR(""), .parent = SL_STR(""), .id = id};
     if (sl_store_delete(op->tx, &owner, NULL, err)) return err->kind;
     return sl_gateway__delete(op, SL_GW_API, SL_STR(""), id, err);
 }

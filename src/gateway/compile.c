@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// compile: from an API's documents to the immutable object that serves it. Runs on the storage thread inside the transaction that changed
-// the documents, so what is compiled is exactly what will be committed.
+// compile: from an API's documents to the immutable object that serves it. Runs on the storage thread inside the
+// transaction that changed the documents, so what is compiled is exactly what will be committed.
 //
-// Everything that does not depend on a request is done here: tries are built, functions' ARNs taken apart, stage variables put into
-// integration URIs, mappings parsed, header values of CORS joined.
+// Everything that does not depend on a request is done here: tries are built, functions' ARNs taken apart, stage
+// variables put into integration URIs, mappings parsed, header values of CORS joined.
 #include "gateway/control.h"
 #include "gateway/internal.h"
 
@@ -25,7 +25,8 @@ void sl_gateway__api_free(struct sl_gw_api *api) {
     if (!api) return;
     for (unsigned i = 0; i < api->stage_count; i++) {
         struct sl_gw_stage *stage = &api->stages[i];
-        for (struct sl_gw_route *route = stage->routes; route; route = route->next) sl_gateway__counters_release(api->gateway, route->counters);
+        for (struct sl_gw_route *route = stage->routes; route; route = route->next)
+            sl_gateway__counters_release(api->gateway, route->counters);
         sl_gateway__counters_release(api->gateway, stage->counters);
     }
     sl_arena_free(&api->arena);
@@ -33,9 +34,12 @@ void sl_gateway__api_free(struct sl_gw_api *api) {
     free(api);
 }
 
-static int out_of_memory(struct compiler *c) { return sl_fail(c->err, SL_E_NO_MEMORY, "out of memory for API %.*s", SL_FMT(c->api->id)); }
+static int out_of_memory(struct compiler *c) {
+    return sl_fail(c->err, SL_E_NO_MEMORY, "out of memory for API %.*s", SL_FMT(c->api->id));
+}
 
-// --- integrations ----------------------------------------------------------------------------------------------------------------
+// --- integrations
+// ----------------------------------------------------------------------------------------------------------------
 
 // "${stageVariables.name}" replaced; ptr NULL when a variable is not set.
 static struct sl_str put_variables(struct compiler *c, struct sl_str text, const struct sl_gw_stage *stage) {
@@ -48,13 +52,15 @@ static struct sl_str put_variables(struct compiler *c, struct sl_str text, const
             if (sl_str_eq(stage->variables[i].name, name)) value = stage->variables[i].value;
         }
         if (!value.ptr) return (struct sl_str){0};
-        done = sl_arena_printf(c->arena, "%.*s%.*s%.*s", SL_FMT(done), SL_FMT(sl_str_sub(text, 0, (size_t)at)), SL_FMT(value));
+        done = sl_arena_printf(c->arena, "%.*s%.*s%.*s", SL_FMT(done), SL_FMT(sl_str_sub(text, 0, (size_t)at)),
+                               SL_FMT(value));
         text = sl_str_sub(text, (size_t)end + 1, text.len);
     }
     return done.len == 0 ? text : sl_arena_printf(c->arena, "%.*s%.*s", SL_FMT(done), SL_FMT(text));
 }
 
-static int integration(struct compiler *c, const struct sl_json *document, const struct sl_gw_stage *stage, struct sl_gw_integration *ret) {
+static int integration(struct compiler *c, const struct sl_json *document, const struct sl_gw_stage *stage,
+                       struct sl_gw_integration *ret) {
     struct sl_str uri = put_variables(c, sl_json_string(document, "IntegrationUri"), stage), arn;
     struct sl_function_ref function;
     ret->id = sl_json_string(document, "IntegrationId");
@@ -74,7 +80,8 @@ static int integration(struct compiler *c, const struct sl_json *document, const
     return 0;
 }
 
-static const struct sl_gw_integration *find_integration(const struct sl_gw_integration *list, unsigned count, struct sl_str target) {
+static const struct sl_gw_integration *find_integration(const struct sl_gw_integration *list, unsigned count,
+                                                        struct sl_str target) {
     struct sl_str id = sl_str_sub(target, strlen("integrations/"), target.len);
     for (unsigned i = 0; i < count; i++) {
         if (sl_str_eq(list[i].id, id)) return &list[i];
@@ -82,7 +89,8 @@ static const struct sl_gw_integration *find_integration(const struct sl_gw_integ
     return NULL;
 }
 
-// --- stages ----------------------------------------------------------------------------------------------------------------------
+// --- stages
+// ----------------------------------------------------------------------------------------------------------------------
 
 // A route's own settings replace the stage's defaults as a whole; a limit that they leave out is the account's.
 static void throttle(const struct sl_json *stage_document, struct sl_gw_route *route) {
@@ -105,9 +113,11 @@ static int variables(struct compiler *c, const struct sl_json *map, struct sl_gw
     return 0;
 }
 
-static int routes(struct compiler *c, const struct sl_json *document, const struct sl_json *snapshot, struct sl_gw_stage *stage) {
+static int routes(struct compiler *c, const struct sl_json *document, const struct sl_json *snapshot,
+                  struct sl_gw_stage *stage) {
     const struct sl_json *used = sl_json_get(snapshot, "Integrations"), *list = sl_json_get(snapshot, "Routes");
-    struct sl_gw_integration *integrations = sl_arena_zalloc(c->arena, sizeof(*integrations) * ((used ? used->count : 0) + 1));
+    struct sl_gw_integration *integrations =
+        sl_arena_zalloc(c->arena, sizeof(*integrations) * ((used ? used->count : 0) + 1));
     unsigned count = 0;
     if (!integrations) return out_of_memory(c);
     for (const struct sl_json *node = used ? used->first : NULL; node; node = node->next) {
@@ -143,12 +153,14 @@ static int compile_stage(struct compiler *c, const struct sl_json *document) {
     stage->deployed = snapshot != NULL;
     if (!snapshot) return 0;
     stage->disabled = sl_json_bool(snapshot, "DisableExecuteApiEndpoint", false);
-    if (!sl_gateway__cors_compile(c->arena, sl_json_get(snapshot, "CorsConfiguration"), &stage->cors)) return out_of_memory(c);
+    if (!sl_gateway__cors_compile(c->arena, sl_json_get(snapshot, "CorsConfiguration"), &stage->cors))
+        return out_of_memory(c);
     return routes(c, document, snapshot, stage);
 }
 
-int sl_gateway__compile_documents(struct sl_gateway *gateway, struct sl_str account, struct sl_str region, struct sl_str api_id,
-                                  const struct sl_json *stages, struct sl_gw_api **ret, struct sl_error *err) {
+int sl_gateway__compile_documents(struct sl_gateway *gateway, struct sl_str account, struct sl_str region,
+                                  struct sl_str api_id, const struct sl_json *stages, struct sl_gw_api **ret,
+                                  struct sl_error *err) {
     struct sl_gw_api *api = calloc(1, sizeof(*api));
     if (!api) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for API %.*s", SL_FMT(api_id));
     struct compiler c = {gateway, api, &api->arena, err};
@@ -159,7 +171,8 @@ int sl_gateway__compile_documents(struct sl_gateway *gateway, struct sl_str acco
     api->region = sl_arena_dup(&api->arena, region);
     api->partition = sl_partition_of(api->region);
     api->threads = gateway->threads;
-    // calloc, not aligned_alloc: a cell is as large as a cache line, so two threads share at most the line between their cells.
+    // calloc, not aligned_alloc: a cell is as large as a cache line, so two threads share at most the line between
+    // their cells.
     api->refs = calloc(api->threads, sizeof(*api->refs));
     api->stages = sl_arena_zalloc(&api->arena, sizeof(*api->stages) * (stages->count + 1));
     int failed = api->refs && api->stages ? 0 : out_of_memory(&c);
@@ -168,13 +181,15 @@ int sl_gateway__compile_documents(struct sl_gateway *gateway, struct sl_str acco
         failed = own ? compile_stage(&c, own) : out_of_memory(&c);
     }
     if (!failed && sl_arena_failed(&api->arena)) failed = out_of_memory(&c);
-    if (failed) sl_gateway__api_free(api);
-    else *ret = api;
+    if (failed)
+        sl_gateway__api_free(api);
+    else
+        *ret = api;
     return failed;
 }
 
-int sl_gateway__compile(struct sl_gateway *gateway, struct sl_store_tx *tx, struct sl_str account, struct sl_str region, struct sl_str api_id,
-                        struct sl_gw_api **ret, struct sl_error *err) {
+int sl_gateway__compile(struct sl_gateway *gateway, struct sl_store_tx *tx, struct sl_str account, struct sl_str region,
+                        struct sl_str api_id, struct sl_gw_api **ret, struct sl_error *err) {
     struct sl_arena scratch;
     sl_arena_init(&scratch, 2u * API_MAX);
     struct sl_key key = {.kind = SL_GW_STAGE, .account = account, .region = region, .parent = api_id, .id = SL_STR("")};
@@ -187,13 +202,16 @@ int sl_gateway__compile(struct sl_gateway *gateway, struct sl_store_tx *tx, stru
         key.id = sl_json_string(stage, "DeploymentId");
         if (key.id.len > 0) {
             failed = sl_store_get(tx, &scratch, &key, &snapshot, err);
-            if (!failed) sl_json_set(stage, SL_STR("_snapshot"), snapshot);
-            else if (failed == SL_E_NOT_FOUND) failed = 0;
+            if (!failed)
+                sl_json_set(stage, SL_STR("_snapshot"), snapshot);
+            else if (failed == SL_E_NOT_FOUND)
+                failed = 0;
         }
         sl_json_push(stages, stage);
     }
-    if (!failed) failed = stages ? sl_gateway__compile_documents(gateway, account, region, api_id, stages, ret, err)
-                                 : sl_fail(err, SL_E_NO_MEMORY, "out of memory for API %.*s", SL_FMT(api_id));
+    if (!failed)
+        failed = stages ? sl_gateway__compile_documents(gateway, account, region, api_id, stages, ret, err)
+                        : sl_fail(err, SL_E_NO_MEMORY, "out of memory for API %.*s", SL_FMT(api_id));
     sl_arena_free(&scratch);
     return failed;
 }

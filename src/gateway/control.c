@@ -21,48 +21,57 @@ int sl_gateway__api(struct sl_op *op, struct sl_json **ret, struct sl_error *err
     struct sl_key key = sl_gateway__key(op, SL_GW_API, SL_STR(""), id);
     if (sl_store_get(op->tx, op->arena, &key, ret, err) == 0) return 0;
     if (err->kind != SL_E_NOT_FOUND) return kind_of(err);
-    return sl_fail(err, SL_E_NOT_FOUND, "Invalid API identifier specified %.*s:%.*s", SL_FMT(op->account), SL_FMT(sl_str_sub(id, 0, 256)));
+    return sl_fail(err, SL_E_NOT_FOUND, "Invalid API identifier specified %.*s:%.*s", SL_FMT(op->account),
+                   SL_FMT(sl_str_sub(id, 0, 256)));
 }
 
-int sl_gateway__get(struct sl_op *op, const char *kind, struct sl_str api_id, struct sl_str id, const char *what, struct sl_json **ret,
-                    struct sl_error *err) {
+int sl_gateway__get(struct sl_op *op, const char *kind, struct sl_str api_id, struct sl_str id, const char *what,
+                    struct sl_json **ret, struct sl_error *err) {
     struct sl_key key = sl_gateway__key(op, kind, api_id, id);
     if (sl_store_get(op->tx, op->arena, &key, ret, err) == 0) return 0;
-    return err->kind == SL_E_NOT_FOUND ? sl_fail(err, SL_E_NOT_FOUND, "Invalid %s identifier specified", what) : kind_of(err);
+    return err->kind == SL_E_NOT_FOUND ? sl_fail(err, SL_E_NOT_FOUND, "Invalid %s identifier specified", what)
+                                       : kind_of(err);
 }
 
-int sl_gateway__put(struct sl_op *op, const char *kind, struct sl_str parent, struct sl_str id, const struct sl_json *document,
-                    struct sl_error *err) {
+int sl_gateway__put(struct sl_op *op, const char *kind, struct sl_str parent, struct sl_str id,
+                    const struct sl_json *document, struct sl_error *err) {
     struct sl_key key = sl_gateway__key(op, kind, parent, id);
     return sl_store_put(op->tx, &key, document, err);
 }
 
-int sl_gateway__delete(struct sl_op *op, const char *kind, struct sl_str parent, struct sl_str id, struct sl_error *err) {
+int sl_gateway__delete(struct sl_op *op, const char *kind, struct sl_str parent, struct sl_str id,
+                       struct sl_error *err) {
     struct sl_key key = sl_gateway__key(op, kind, parent, id);
     return sl_store_delete(op->tx, &key, NULL, err);
 }
 
-int sl_gateway__all(struct sl_op *op, struct sl_arena *arena, const char *kind, struct sl_str parent, struct sl_json **ret, struct sl_error *err) {
+int sl_gateway__all(struct sl_op *op, struct sl_arena *arena, const char *kind, struct sl_str parent,
+                    struct sl_json **ret, struct sl_error *err) {
     struct sl_key key = sl_gateway__key(op, kind, parent, SL_STR(""));
     bool more;
     return sl_store_list(op->tx, arena, &key, SL_STR(""), SL_GW_LIST, ret, &more, err);
 }
 
 // AWS answers this as ConflictException (with status 429 on the wire; the service model gives 409 to that name).
-int sl_gateway__quota(struct sl_op *op, const char *kind, struct sl_str parent, int64_t most, const char *what, struct sl_error *err) {
+int sl_gateway__quota(struct sl_op *op, const char *kind, struct sl_str parent, int64_t most, const char *what,
+                      struct sl_error *err) {
     struct sl_key key = sl_gateway__key(op, kind, parent, SL_STR(""));
     if (sl_store_count(op->tx, &key) < most) return 0;
-    return sl_fail(err, SL_E_CONFLICT, "Maximum number of %s for this API has been reached. Please contact AWS if you need additional %s.", what, what);
+    return sl_fail(err, SL_E_CONFLICT,
+                   "Maximum number of %s for this API has been reached. Please contact AWS if you need additional %s.",
+                   what, what);
 }
 
-int sl_gateway__page(struct sl_op *op, const char *kind, struct sl_str parent, void (*each)(struct sl_op *, struct sl_json *),
-                     struct sl_error *err) {
+int sl_gateway__page(struct sl_op *op, const char *kind, struct sl_str parent,
+                     void (*each)(struct sl_op *, struct sl_json *), struct sl_error *err) {
     struct sl_str text = sl_op_in(op, "MaxResults"), token = sl_op_in(op, "NextToken"), after = SL_STR("");
     struct sl_str scope = sl_page_scope(op, parent);
     uint64_t most = PAGE_MAX;
-    if (text.len > 0 && (!sl_str_to_u64(text, &most) || most == 0)) return sl_fail(err, SL_E_BAD_REQUEST, "Invalid value for maxResults specified");
+    if (text.len > 0 && (!sl_str_to_u64(text, &most) || most == 0))
+        return sl_fail(err, SL_E_BAD_REQUEST, "Invalid value for maxResults specified");
     if (most > PAGE_MAX) most = PAGE_MAX;
-    if (token.len > 0 && !sl_page_open(op->arena, scope, token, &after)) return sl_fail(err, SL_E_BAD_REQUEST, "Invalid nextToken specified");
+    if (token.len > 0 && !sl_page_open(op->arena, scope, token, &after))
+        return sl_fail(err, SL_E_BAD_REQUEST, "Invalid nextToken specified");
     struct sl_key key = sl_gateway__key(op, kind, parent, SL_STR(""));
     struct sl_json *rows, *items = sl_json_new_array(op->arena);
     bool more;
@@ -109,16 +118,20 @@ const char *sl_gateway__any(const struct sl_op *op, const char *const *members) 
 
 int sl_gateway__tags_check(const struct sl_json *tags, int64_t more, struct sl_error *err) {
     if (!tags) return 0;
-    if ((int64_t)tags->count + more > SL_GW_TAGS_MAX) return sl_fail(err, SL_E_BAD_REQUEST, "Tags cannot exceed %d", SL_GW_TAGS_MAX);
+    if ((int64_t)tags->count + more > SL_GW_TAGS_MAX)
+        return sl_fail(err, SL_E_BAD_REQUEST, "Tags cannot exceed %d", SL_GW_TAGS_MAX);
     for (const struct sl_json *tag = tags->first; tag; tag = tag->next) {
-        if (tag->key.len == 0 || tag->key.len > 128) return sl_fail(err, SL_E_BAD_REQUEST, "Tag keys must have 1 to 128 characters");
+        if (tag->key.len == 0 || tag->key.len > 128)
+            return sl_fail(err, SL_E_BAD_REQUEST, "Tag keys must have 1 to 128 characters");
         if (tag->text.len > 256) return sl_fail(err, SL_E_BAD_REQUEST, "Tag values cannot exceed 256 characters");
-        if (sl_str_starts(tag->key, SL_STR("aws:"))) return sl_fail(err, SL_E_BAD_REQUEST, "Tag keys cannot start with aws:");
+        if (sl_str_starts(tag->key, SL_STR("aws:")))
+            return sl_fail(err, SL_E_BAD_REQUEST, "Tag keys cannot start with aws:");
     }
     return 0;
 }
 
-// --- deployments -----------------------------------------------------------------------------------------------------------------
+// --- deployments
+// -----------------------------------------------------------------------------------------------------------------
 
 static const struct sl_json *find_row(const struct sl_json *rows, struct sl_str id) {
     for (const struct sl_json *row = rows->first; row; row = row->next) {
@@ -128,32 +141,38 @@ static const struct sl_json *find_row(const struct sl_json *rows, struct sl_str 
 }
 
 // Only routes that lead somewhere are deployed ("no valid routes").
-static int build_snapshot(struct sl_op *op, struct sl_arena *arena, const struct sl_json *api, struct sl_json **ret, struct sl_error *err) {
+static int build_snapshot(struct sl_op *op, struct sl_arena *arena, const struct sl_json *api, struct sl_json **ret,
+                          struct sl_error *err) {
     struct sl_str api_id = sl_json_string(api, "ApiId");
     struct sl_json *routes, *integrations, *valid = sl_json_new_array(arena), *used = sl_json_new_array(arena);
-    if (sl_gateway__all(op, arena, SL_GW_ROUTE, api_id, &routes, err) || sl_gateway__all(op, arena, SL_GW_INTEGRATION, api_id, &integrations, err))
+    if (sl_gateway__all(op, arena, SL_GW_ROUTE, api_id, &routes, err) ||
+        sl_gateway__all(op, arena, SL_GW_INTEGRATION, api_id, &integrations, err))
         return kind_of(err);
     for (struct sl_json *row = routes->first; row; row = row->next) {
         const struct sl_json *route = sl_json_get(row, "doc");
         struct sl_str target = sl_json_string(route, "Target");
         if (!sl_str_starts(target, SL_STR("integrations/"))) continue;
-        if (find_row(integrations, sl_str_sub(target, strlen("integrations/"), target.len))) sl_json_push(valid, sl_json_copy(arena, route));
+        if (find_row(integrations, sl_str_sub(target, strlen("integrations/"), target.len)))
+            sl_json_push(valid, sl_json_copy(arena, route));
     }
-    if (valid && valid->count == 0) return sl_fail(err, SL_E_BAD_REQUEST, "Unable to deploy API because no valid routes exist in this API");
-    for (struct sl_json *row = integrations->first; row; row = row->next) sl_json_push(used, sl_json_copy(arena, sl_json_get(row, "doc")));
+    if (valid && valid->count == 0)
+        return sl_fail(err, SL_E_BAD_REQUEST, "Unable to deploy API because no valid routes exist in this API");
+    for (struct sl_json *row = integrations->first; row; row = row->next)
+        sl_json_push(used, sl_json_copy(arena, sl_json_get(row, "doc")));
     *ret = sl_json_new_object(arena);
     sl_json_set(*ret, SL_STR("Routes"), valid);
     sl_json_set(*ret, SL_STR("Integrations"), used);
-    if (sl_json_get(api, "CorsConfiguration")) sl_json_set(*ret, SL_STR("CorsConfiguration"), sl_json_copy(arena, sl_json_get(api, "CorsConfiguration")));
+    if (sl_json_get(api, "CorsConfiguration"))
+        sl_json_set(*ret, SL_STR("CorsConfiguration"), sl_json_copy(arena, sl_json_get(api, "CorsConfiguration")));
     sl_json_put_bool(arena, *ret, "DisableExecuteApiEndpoint", sl_json_bool(api, "DisableExecuteApiEndpoint", false));
     return sl_arena_failed(arena) ? sl_fail(err, SL_E_NO_MEMORY, "out of memory for a deployment") : 0;
 }
 
-int sl_gateway__deploy(struct sl_op *op, const struct sl_json *api, bool automatic, struct sl_str description, struct sl_json **ret,
-                       struct sl_error *err) {
+int sl_gateway__deploy(struct sl_op *op, const struct sl_json *api, bool automatic, struct sl_str description,
+                       struct sl_json **ret, struct sl_error *err) {
     struct sl_str api_id = sl_json_string(api, "ApiId");
     struct sl_arena scratch;
-    struct sl_json *snapshot;
+    struct sl_json *snapshot = NULL;
     sl_arena_init(&scratch, 64u << 20);
     int failed = build_snapshot(op, &scratch, api, &snapshot, err);
     struct sl_str id = sl_gateway__new_id(op, SL_GW_DEPLOYMENT, api_id, 6);
@@ -178,9 +197,10 @@ static bool stage_uses(const struct sl_json *stages, struct sl_str deployment_id
     return false;
 }
 
-// Every change of an API with AutoDeploy makes a deployment; those that no stage uses any more are kept up to a bound, newest first, so
-// that a script of a thousand changes does not leave a thousand copies behind.
-static int prune(struct sl_op *op, struct sl_arena *arena, struct sl_str api_id, const struct sl_json *stages, struct sl_error *err) {
+// Every change of an API with AutoDeploy makes a deployment; those that no stage uses any more are kept up to a bound,
+// newest first, so that a script of a thousand changes does not leave a thousand copies behind.
+static int prune(struct sl_op *op, struct sl_arena *arena, struct sl_str api_id, const struct sl_json *stages,
+                 struct sl_error *err) {
     struct sl_json *rows;
     if (sl_gateway__all(op, arena, SL_GW_DEPLOYMENT, api_id, &rows, err)) return kind_of(err);
     for (;;) {
@@ -188,13 +208,18 @@ static int prune(struct sl_op *op, struct sl_arena *arena, struct sl_str api_id,
         unsigned idle = 0;
         for (const struct sl_json *row = rows->first; row; row = row->next) {
             const struct sl_json *deployment = sl_json_get(row, "doc");
-            if (!sl_json_bool(deployment, "AutoDeployed", false) || stage_uses(stages, sl_json_string(row, "id")) || sl_json_get(row, "gone")) continue;
+            if (!sl_json_bool(deployment, "AutoDeployed", false) || stage_uses(stages, sl_json_string(row, "id")) ||
+                sl_json_get(row, "gone"))
+                continue;
             idle++;
-            if (!oldest || sl_json_int(deployment, "_at", 0) < sl_json_int(sl_json_get(oldest, "doc"), "_at", 0)) oldest = row;
+            if (!oldest || sl_json_int(deployment, "_at", 0) < sl_json_int(sl_json_get(oldest, "doc"), "_at", 0))
+                oldest = row;
         }
         if (idle <= SL_GW_AUTO_KEPT) return 0;
         struct sl_str id = sl_json_string(oldest, "id");
-        if (sl_gateway__delete(op, SL_GW_DEPLOYMENT, api_id, id, err) || sl_gateway__delete(op, SL_GW_SNAPSHOT, api_id, id, err)) return kind_of(err);
+        if (sl_gateway__delete(op, SL_GW_DEPLOYMENT, api_id, id, err) ||
+            sl_gateway__delete(op, SL_GW_SNAPSHOT, api_id, id, err))
+            return kind_of(err);
         for (struct sl_json *row = rows->first; row; row = row->next) {
             if (row == oldest) sl_json_put_bool(arena, row, "gone", true);
         }
@@ -211,7 +236,9 @@ static int deploy_to_stages(struct sl_op *op, struct sl_arena *arena, const stru
         if (!sl_json_bool(stage, "AutoDeploy", false)) continue;
         if (!message.ptr) {
             struct sl_error why = {0};
-            int failed = sl_gateway__deploy(op, api, true, SL_STR("Automatic deployment triggered by changes to the Api configuration"), &deployment, &why);
+            int failed = sl_gateway__deploy(
+                op, api, true, SL_STR("Automatic deployment triggered by changes to the Api configuration"),
+                &deployment, &why);
             if (failed && failed != SL_E_BAD_REQUEST) return sl_fail(err, failed, "%s", why.message);
             message = failed ? sl_arena_printf(arena, "Deployment attempt failed: %s", why.message)
                              : sl_arena_printf(arena, "Successfully deployed stage with deployment ID '%.*s'",

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cors: what an API's CorsConfiguration does ("Configure CORS for HTTP APIs", API Gateway developer guide): preflight requests are answered
-// by the gateway, before routing and authorization; in every other answer the integration's own Access-Control fields are replaced.
-// Both only for requests that have an Origin. An origin that is not allowed gets an answer without the fields; the browser does the rest.
+// cors: what an API's CorsConfiguration does ("Configure CORS for HTTP APIs", API Gateway developer guide): preflight
+// requests are answered by the gateway, before routing and authorization; in every other answer the integration's own
+// Access-Control fields are replaced. Both only for requests that have an Origin. An origin that is not allowed gets an
+// answer without the fields; the browser does the rest.
 #include "gateway/internal.h"
 
 static bool join(struct sl_arena *arena, const struct sl_json *list, struct sl_str *ret) {
@@ -24,15 +25,18 @@ static bool join(struct sl_arena *arena, const struct sl_json *list, struct sl_s
 bool sl_gateway__cors_compile(struct sl_arena *arena, const struct sl_json *configuration, struct sl_gw_cors *ret) {
     *ret = (struct sl_gw_cors){0};
     if (!configuration || configuration->count == 0) return true;
-    const struct sl_json *origins = sl_json_get(configuration, "AllowOrigins"), *age = sl_json_get(configuration, "MaxAge");
+    const struct sl_json *origins = sl_json_get(configuration, "AllowOrigins"),
+                         *age = sl_json_get(configuration, "MaxAge");
     ret->on = true;
     ret->credentials = sl_json_bool(configuration, "AllowCredentials", false);
     struct sl_str *list = sl_arena_alloc(arena, sizeof(*list) * ((origins ? origins->count : 0) + 1));
     if (!list) return false;
     ret->origins = list;
     for (const struct sl_json *node = origins ? origins->first : NULL; node; node = node->next) {
-        if (sl_str_is(node->text, "*")) ret->any_origin = true;
-        else list[ret->origin_count++] = node->text;
+        if (sl_str_is(node->text, "*"))
+            ret->any_origin = true;
+        else
+            list[ret->origin_count++] = node->text;
     }
     if (age) ret->max_age = age->text;
     return join(arena, sl_json_get(configuration, "AllowMethods"), &ret->methods) &&
@@ -47,7 +51,8 @@ struct sl_str sl_gateway__cors_origin(const struct sl_gw_cors *cors, struct sl_s
         struct sl_str allowed = cors->origins[i];
         if (sl_str_ieq(allowed, origin)) return origin;
         // "https://*": every origin of that scheme.
-        if (sl_str_ends(allowed, SL_STR("://*")) && sl_str_ieq(sl_str_sub(allowed, 0, allowed.len - 1), sl_str_sub(origin, 0, allowed.len - 1)))
+        if (sl_str_ends(allowed, SL_STR("://*")) &&
+            sl_str_ieq(sl_str_sub(allowed, 0, allowed.len - 1), sl_str_sub(origin, 0, allowed.len - 1)))
             return origin;
     }
     return (struct sl_str){0};
@@ -62,7 +67,8 @@ static void add(struct sl_http_request *request, struct sl_str name, struct sl_s
     if (value.len > 0) sl_http_add(request, name, value);
 }
 
-void sl_gateway__cors_add(const struct sl_gw_cors *cors, struct sl_http_request *request, struct sl_str origin, bool preflight) {
+void sl_gateway__cors_add(const struct sl_gw_cors *cors, struct sl_http_request *request, struct sl_str origin,
+                          bool preflight) {
     struct sl_str allowed = sl_gateway__cors_origin(cors, origin);
     if (!allowed.ptr) return;
     add(request, SL_STR("access-control-allow-origin"), allowed);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// deployment: CreateDeployment, GetDeployment, GetDeployments, UpdateDeployment, DeleteDeployment. The content of a deployment is a document of
-// its own (SL_GW_SNAPSHOT), so that listing deployments does not read it.
+// deployment: CreateDeployment, GetDeployment, GetDeployments, UpdateDeployment, DeleteDeployment. The content of a
+// deployment is a document of its own (SL_GW_SNAPSHOT), so that listing deployments does not read it.
 #include "gateway/control.h"
 
 int sl_gateway__create_deployment(struct sl_op *op, struct sl_error *err) {
@@ -52,7 +52,8 @@ int sl_gateway__update_deployment(struct sl_op *op, struct sl_error *err) {
 int sl_gateway__delete_deployment(struct sl_op *op, struct sl_error *err) {
     struct sl_str api_id;
     struct sl_json *deployment, *rows;
-    if (load(op, &api_id, &deployment, err) || sl_gateway__all(op, op->arena, SL_GW_STAGE, api_id, &rows, err)) return err->kind;
+    if (load(op, &api_id, &deployment, err) || sl_gateway__all(op, op->arena, SL_GW_STAGE, api_id, &rows, err))
+        return err->kind;
     struct sl_str id = sl_json_string(deployment, "DeploymentId");
     for (const struct sl_json *row = rows->first; row; row = row->next) {
         if (sl_str_eq(sl_json_string(sl_json_get(row, "doc"), "DeploymentId"), id))

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// event_v1: payload format 1.0 of an HTTP API, both ways: the REST API's event with "version": "1.0", where what is unknown is null, not
-// absent ("Create AWS Lambda proxy integrations for HTTP APIs", API Gateway developer guide; order of keys, the spelling of header names
-// and resourceId as in recorded events).
+// event_v1: payload format 1.0 of an HTTP API, both ways: the REST API's event with "version": "1.0", where what is
+// unknown is null, not absent ("Create AWS Lambda proxy integrations for HTTP APIs", API Gateway developer guide; order
+// of keys, the spelling of header names and resourceId as in recorded events).
 //
-// Fields of one name are brought together by a heap sort over the arena's array: names come from the client, and qsort may allocate.
+// Fields of one name are brought together by a heap sort over the arena's array: names come from the client, and qsort
+// may allocate.
 #include "gateway/internal.h"
 
 #include "base/clock.h"
@@ -40,7 +41,8 @@ static void sort(struct field *fields, size_t count) {
     }
 }
 
-// --- writing ---------------------------------------------------------------------------------------------------------------------
+// --- writing
+// ---------------------------------------------------------------------------------------------------------------------
 
 static void key(struct sl_buf *out, const char *name) {
     sl_buf_char(out, '"');
@@ -70,7 +72,8 @@ static void maps(struct sl_buf *out, const char *single, const char *multi, cons
     key(out, multi);
     if (count == 0) sl_buf_cstr(out, "null");
     for (size_t i = 0; i < count; i++) {
-        bool first = i == 0 || !sl_str_eq(fields[i].name, fields[i - 1].name), last = i + 1 == count || !sl_str_eq(fields[i].name, fields[i + 1].name);
+        bool first = i == 0 || !sl_str_eq(fields[i].name, fields[i - 1].name),
+             last = i + 1 == count || !sl_str_eq(fields[i].name, fields[i + 1].name);
         if (first) {
             sl_buf_char(out, i == 0 ? '{' : ',');
             sl_json_write_string(out, fields[i].name);
@@ -99,14 +102,16 @@ static void map(struct sl_buf *out, const char *name, const struct sl_proxy_fiel
 // Names as API Gateway spells them: these few in canonical case, the others in lower case.
 static struct sl_str spelled(struct sl_arena *arena, struct sl_str name) {
     static const struct sl_str canonical[] = {
-        SL_STR_INIT("Content-Length"),  SL_STR_INIT("Content-Type"),    SL_STR_INIT("Host"),             SL_STR_INIT("User-Agent"),
-        SL_STR_INIT("X-Amzn-Trace-Id"), SL_STR_INIT("X-Forwarded-For"), SL_STR_INIT("X-Forwarded-Port"), SL_STR_INIT("X-Forwarded-Proto"),
+        SL_STR_INIT("Content-Length"),   SL_STR_INIT("Content-Type"),      SL_STR_INIT("Host"),
+        SL_STR_INIT("User-Agent"),       SL_STR_INIT("X-Amzn-Trace-Id"),   SL_STR_INIT("X-Forwarded-For"),
+        SL_STR_INIT("X-Forwarded-Port"), SL_STR_INIT("X-Forwarded-Proto"),
     };
     for (size_t i = 0; i < sizeof canonical / sizeof canonical[0]; i++) {
         if (sl_str_ieq(name, canonical[i])) return canonical[i];
     }
     char *copy = sl_arena_alloc(arena, name.len + 1);
-    for (size_t i = 0; copy && i < name.len; i++) copy[i] = (char)(name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? name.ptr[i] + 32 : name.ptr[i]);
+    for (size_t i = 0; copy && i < name.len; i++)
+        copy[i] = (char)(name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? name.ptr[i] + 32 : name.ptr[i]);
     return sl_str_n(copy, copy ? name.len : 0);
 }
 
@@ -125,7 +130,8 @@ static bool write_headers(struct sl_buf *out, struct sl_arena *arena, const stru
     for (unsigned i = 0; i < event->header_count; i++) {
         struct sl_str name = spelled(arena, event->headers[i].name), value = event->headers[i].value;
         bool replaced = false;
-        for (unsigned j = 0; j < ADDED; j++) replaced = replaced || (added[j].value.len > 0 && sl_str_eq(name, added[j].name));
+        for (unsigned j = 0; j < ADDED; j++)
+            replaced = replaced || (added[j].value.len > 0 && sl_str_eq(name, added[j].name));
         if (replaced && sl_str_is(name, "X-Forwarded-For"))
             forwarded = forwarded.len ? sl_arena_printf(arena, "%.*s, %.*s", SL_FMT(forwarded), SL_FMT(value)) : value;
         if (!replaced) fields[count] = (struct field){name, value, count}, count++;
@@ -133,7 +139,8 @@ static bool write_headers(struct sl_buf *out, struct sl_arena *arena, const stru
     for (unsigned j = 0; j < ADDED; j++) {
         struct sl_str value = added[j].value;
         if (value.len == 0) continue;
-        if (j == ADDED - 1 && forwarded.len) value = sl_arena_printf(arena, "%.*s, %.*s", SL_FMT(forwarded), SL_FMT(value));
+        if (j == ADDED - 1 && forwarded.len)
+            value = sl_arena_printf(arena, "%.*s, %.*s", SL_FMT(forwarded), SL_FMT(value));
         fields[count] = (struct field){added[j].name, value, count};
         count++;
     }
@@ -169,8 +176,10 @@ static void write_context(struct sl_buf *out, const struct sl_proxy_request *eve
     member(out, "domainPrefix", event->domain_prefix);
     member(out, "extendedRequestId", event->request_id);
     member(out, "httpMethod", event->method);
-    sl_buf_cstr(out, "\"identity\":{\"accessKey\":null,\"accountId\":null,\"caller\":null,\"cognitoAmr\":null,\"cognitoAuthenticationProvider\":null,"
-                     "\"cognitoAuthenticationType\":null,\"cognitoIdentityId\":null,\"cognitoIdentityPoolId\":null,\"principalOrgId\":null,");
+    sl_buf_cstr(out, "\"identity\":{\"accessKey\":null,\"accountId\":null,\"caller\":null,\"cognitoAmr\":null,"
+                     "\"cognitoAuthenticationProvider\":null,"
+                     "\"cognitoAuthenticationType\":null,\"cognitoIdentityId\":null,\"cognitoIdentityPoolId\":null,"
+                     "\"principalOrgId\":null,");
     member(out, "sourceIp", event->source_ip);
     sl_buf_cstr(out, "\"user\":null,");
     member(out, "userAgent", event->user_agent);
@@ -189,12 +198,14 @@ static void write_context(struct sl_buf *out, const struct sl_proxy_request *eve
     sl_buf_cstr(out, "},");
 }
 
-bool sl_gateway__event_v1(struct sl_buf *out, struct sl_arena *scratch, const struct sl_proxy_request *event, struct sl_str resource) {
+bool sl_gateway__event_v1(struct sl_buf *out, struct sl_arena *scratch, const struct sl_proxy_request *event,
+                          struct sl_str resource) {
     sl_buf_cstr(out, "{\"version\":\"1.0\",");
     member(out, "resource", resource);
     member(out, "path", event->raw_path);
     member(out, "httpMethod", event->method);
-    if (out->failed || !write_headers(out, scratch, event) || !write_query(out, scratch, event->raw_query)) return false;
+    if (out->failed || !write_headers(out, scratch, event) || !write_query(out, scratch, event->raw_query))
+        return false;
     write_context(out, event, resource);
     map(out, "pathParameters", event->path_parameters, event->path_parameter_count);
     map(out, "stageVariables", event->stage_variables, event->stage_variable_count);
@@ -213,31 +224,40 @@ bool sl_gateway__event_v1(struct sl_buf *out, struct sl_arena *scratch, const st
     return !out->failed;
 }
 
-// --- the answer ------------------------------------------------------------------------------------------------------------------
+// --- the answer
+// ------------------------------------------------------------------------------------------------------------------
 
 static bool scalar(const struct sl_json *node, struct sl_str *ret) {
-    if (node->type == SL_JSON_STRING || node->type == SL_JSON_NUMBER) *ret = node->text;
-    else if (node->type == SL_JSON_TRUE) *ret = SL_STR("true");
-    else if (node->type == SL_JSON_FALSE) *ret = SL_STR("false");
-    else return false;
+    if (node->type == SL_JSON_STRING || node->type == SL_JSON_NUMBER)
+        *ret = node->text;
+    else if (node->type == SL_JSON_TRUE)
+        *ret = SL_STR("true");
+    else if (node->type == SL_JSON_FALSE)
+        *ret = SL_STR("false");
+    else
+        return false;
     return true;
 }
 
 static bool is_object(const struct sl_json *node) { return node && node->type == SL_JSON_OBJECT; }
 
-// Multi values first. "If the same key-value pair is specified in both, only the values from multiValueHeaders will appear" (developer guide).
-static int read_headers(struct sl_arena *arena, const struct sl_json *single, const struct sl_json *multi, struct sl_proxy_response *ret,
-                        struct sl_error *err) {
+// Multi values first. "If the same key-value pair is specified in both, only the values from multiValueHeaders will
+// appear" (developer guide).
+static int read_headers(struct sl_arena *arena, const struct sl_json *single, const struct sl_json *multi,
+                        struct sl_proxy_response *ret, struct sl_error *err) {
     size_t most = 1 + (is_object(single) ? single->count : 0);
-    for (const struct sl_json *node = is_object(multi) ? multi->first : NULL; node; node = node->next) most += node->count;
+    for (const struct sl_json *node = is_object(multi) ? multi->first : NULL; node; node = node->next)
+        most += node->count;
     struct sl_proxy_field *fields = sl_arena_alloc(arena, sizeof(*fields) * most);
     unsigned count = 0, multis;
     bool typed = false;
     if (!fields) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for the answer's headers");
     for (const struct sl_json *node = is_object(multi) ? multi->first : NULL; node; node = node->next) {
-        if (node->type != SL_JSON_ARRAY || !sl_proxy_is_token(node->key)) return sl_fail(err, SL_E_INVALID, "multiValueHeaders holds something that is not a list");
+        if (node->type != SL_JSON_ARRAY || !sl_proxy_is_token(node->key))
+            return sl_fail(err, SL_E_INVALID, "multiValueHeaders holds something that is not a list");
         for (const struct sl_json *value = node->first; value; value = value->next) {
-            if (!scalar(value, &fields[count].value)) return sl_fail(err, SL_E_INVALID, "a header's value is not a string");
+            if (!scalar(value, &fields[count].value))
+                return sl_fail(err, SL_E_INVALID, "a header's value is not a string");
             fields[count++].name = node->key;
         }
     }
@@ -246,8 +266,10 @@ static int read_headers(struct sl_arena *arena, const struct sl_json *single, co
         struct sl_str value;
         bool twice = false;
         if (node->type == SL_JSON_NULL) continue;
-        if (!scalar(node, &value) || !sl_proxy_is_token(node->key)) return sl_fail(err, SL_E_INVALID, "a header's value is not a string");
-        for (unsigned i = 0; i < multis; i++) twice = twice || (sl_str_ieq(fields[i].name, node->key) && sl_str_eq(fields[i].value, value));
+        if (!scalar(node, &value) || !sl_proxy_is_token(node->key))
+            return sl_fail(err, SL_E_INVALID, "a header's value is not a string");
+        for (unsigned i = 0; i < multis; i++)
+            twice = twice || (sl_str_ieq(fields[i].name, node->key) && sl_str_eq(fields[i].value, value));
         if (!twice) fields[count++] = (struct sl_proxy_field){node->key, value};
     }
     for (unsigned i = 0; i < count; i++) typed = typed || sl_str_ieq(fields[i].name, SL_STR("content-type"));
@@ -257,21 +279,28 @@ static int read_headers(struct sl_arena *arena, const struct sl_json *single, co
     return 0;
 }
 
-int sl_gateway__response_v1(struct sl_arena *arena, struct sl_str payload, struct sl_proxy_response *ret, struct sl_error *err) {
+int sl_gateway__response_v1(struct sl_arena *arena, struct sl_str payload, struct sl_proxy_response *ret,
+                            struct sl_error *err) {
     struct sl_proxy_response response = {.structured = true};
     struct sl_json *answer;
     int64_t status = 0;
-    if (sl_json_parse(arena, payload, &answer, err)) return err->kind == SL_E_NO_MEMORY ? err->kind : sl_fail(err, SL_E_INVALID, "the answer is not JSON");
+    if (sl_json_parse(arena, payload, &answer, err))
+        return err->kind == SL_E_NO_MEMORY ? err->kind : sl_fail(err, SL_E_INVALID, "the answer is not JSON");
     const struct sl_json *code = sl_json_get(answer, "statusCode"), *body = sl_json_get(answer, "body");
     const struct sl_json *single = sl_json_get(answer, "headers"), *multi = sl_json_get(answer, "multiValueHeaders");
-    bool whole = code && (code->type == SL_JSON_STRING ? sl_str_to_i64(code->text, &status) : sl_json_to_i64(code, &status));
-    if (!whole || status < 200 || status > 599) return sl_fail(err, SL_E_INVALID, "the answer has no statusCode between 200 and 599");
-    if ((single && single->type != SL_JSON_NULL && !is_object(single)) || (multi && multi->type != SL_JSON_NULL && !is_object(multi)))
+    bool whole =
+        code && (code->type == SL_JSON_STRING ? sl_str_to_i64(code->text, &status) : sl_json_to_i64(code, &status));
+    if (!whole || status < 200 || status > 599)
+        return sl_fail(err, SL_E_INVALID, "the answer has no statusCode between 200 and 599");
+    if ((single && single->type != SL_JSON_NULL && !is_object(single)) ||
+        (multi && multi->type != SL_JSON_NULL && !is_object(multi)))
         return sl_fail(err, SL_E_INVALID, "headers is not an object");
-    if (body && body->type != SL_JSON_STRING && body->type != SL_JSON_NULL) return sl_fail(err, SL_E_INVALID, "body is not a string");
+    if (body && body->type != SL_JSON_STRING && body->type != SL_JSON_NULL)
+        return sl_fail(err, SL_E_INVALID, "body is not a string");
     if (read_headers(arena, single, multi, &response, err)) return err->kind;
     if (body && body->type == SL_JSON_STRING) response.body = body->text;
-    if (sl_json_bool(answer, "isBase64Encoded", false) && response.body.len > 0 && !sl_base64_decode(arena, response.body, &response.body))
+    if (sl_json_bool(answer, "isBase64Encoded", false) && response.body.len > 0 &&
+        !sl_base64_decode(arena, response.body, &response.body))
         return sl_fail(err, SL_E_INVALID, "isBase64Encoded is true and body is not base64");
     response.status = (int)status;
     if (sl_arena_failed(arena)) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for the function's answer");

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// finish: the one place where a request to a deployed API ends, and what is counted there. Counters belong to (API, stage, route) and outlive
-// the compiled object, so that a deployment does not set them to zero; they go when no compiled API refers to them any more. Each has
-// a cell per loop thread: counting is a plain add on a line that no other thread writes.
+// finish: the one place where a request to a deployed API ends, and what is counted there. Counters belong to (API,
+// stage, route) and outlive the compiled object, so that a deployment does not set them to zero; they go when no
+// compiled API refers to them any more. Each has a cell per loop thread: counting is a plain add on a line that no
+// other thread writes.
 #include "gateway/internal.h"
 
 #include "base/clock.h"
@@ -21,9 +22,11 @@ struct sl_gw_counters {
     struct cell cells[];
 };
 
-// --- the registry ----------------------------------------------------------------------------------------------------------------
+// --- the registry
+// ----------------------------------------------------------------------------------------------------------------
 
-static struct sl_gw_counters **bucket(struct sl_gateway *gateway, struct sl_str api, struct sl_str stage, struct sl_str route) {
+static struct sl_gw_counters **bucket(struct sl_gateway *gateway, struct sl_str api, struct sl_str stage,
+                                      struct sl_str route) {
     const struct sl_str parts[] = {api, stage, route};
     uint32_t hash = 2166136261u;
     for (size_t i = 0; i < 3; i++) {
@@ -40,10 +43,12 @@ static struct sl_str put(char **at, struct sl_str s) {
     return sl_str_n(copy, s.len);
 }
 
-struct sl_gw_counters *sl_gateway__counters(struct sl_gateway *gateway, struct sl_str api, struct sl_str stage, struct sl_str route) {
+struct sl_gw_counters *sl_gateway__counters(struct sl_gateway *gateway, struct sl_str api, struct sl_str stage,
+                                            struct sl_str route) {
     pthread_mutex_lock(&gateway->lock);
     struct sl_gw_counters **list = bucket(gateway, api, stage, route), *found = *list;
-    while (found && !(sl_str_eq(found->api, api) && sl_str_eq(found->stage, stage) && sl_str_eq(found->route, route))) found = found->next;
+    while (found && !(sl_str_eq(found->api, api) && sl_str_eq(found->stage, stage) && sl_str_eq(found->route, route)))
+        found = found->next;
     if (!found) {
         size_t cells = gateway->threads * sizeof(struct cell);
         found = calloc(1, sizeof(*found) + cells + api.len + stage.len + route.len);
@@ -75,15 +80,18 @@ void sl_gateway__counters_release(struct sl_gateway *gateway, struct sl_gw_count
     if (gone) free(counters);
 }
 
-// --- text ------------------------------------------------------------------------------------------------------------------------
+// --- text
+// ------------------------------------------------------------------------------------------------------------------------
 
 static void label(struct sl_buf *out, const char *name, struct sl_str value) {
     sl_buf_cstr(out, name);
     for (size_t i = 0; i < value.len; i++) {
         char c = value.ptr[i];
         if (c == '\\' || c == '"') sl_buf_char(out, '\\');
-        if (c == '\n') sl_buf_cstr(out, "\\n");
-        else sl_buf_char(out, c);
+        if (c == '\n')
+            sl_buf_cstr(out, "\\n");
+        else
+            sl_buf_char(out, c);
     }
     sl_buf_char(out, '"');
 }
@@ -102,7 +110,8 @@ static uint64_t total(const struct sl_gw_counters *counters, int which) {
     uint64_t sum = 0;
     for (unsigned i = 0; i < counters->threads; i++) {
         const struct cell *cell = &counters->cells[i];
-        const _Atomic uint64_t *const values[] = {&cell->requests, &cell->client_errors, &cell->server_errors, &cell->microseconds};
+        const _Atomic uint64_t *const values[] = {&cell->requests, &cell->client_errors, &cell->server_errors,
+                                                  &cell->microseconds};
         sum += atomic_load_explicit(values[which], memory_order_relaxed);
     }
     return sum;
@@ -115,11 +124,13 @@ void sl_gateway_metrics(struct sl_gateway *gateway, struct sl_buf *out) {
         {"sluice_http_api_requests_total", "Requests to deployed HTTP APIs."},
         {"sluice_http_api_4xx_total", "Requests answered with a status of 400 to 499."},
         {"sluice_http_api_5xx_total", "Requests answered with a status of 500 to 599."},
-        {"sluice_http_api_latency_microseconds_total", "Time from the request's arrival to the end of its answer, summed up."},
+        {"sluice_http_api_latency_microseconds_total",
+         "Time from the request's arrival to the end of its answer, summed up."},
     };
     pthread_mutex_lock(&gateway->lock);
     for (int which = 0; which < 4; which++) {
-        sl_buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n", metrics[which].name, metrics[which].help, metrics[which].name);
+        sl_buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n", metrics[which].name, metrics[which].help,
+                      metrics[which].name);
         for (unsigned i = 0; i < SL_GW_BUCKETS; i++) {
             for (const struct sl_gw_counters *counters = gateway->counters[i]; counters; counters = counters->next)
                 line(out, metrics[which].name, counters, total(counters, which));
@@ -128,7 +139,8 @@ void sl_gateway_metrics(struct sl_gateway *gateway, struct sl_buf *out) {
     pthread_mutex_unlock(&gateway->lock);
 }
 
-// --- the end of a request --------------------------------------------------------------------------------------------------------
+// --- the end of a request
+// --------------------------------------------------------------------------------------------------------
 
 static void bump(_Atomic uint64_t *value, uint64_t by) { // own thread's cell: no read-modify-write instruction needed
     atomic_store_explicit(value, atomic_load_explicit(value, memory_order_relaxed) + by, memory_order_relaxed);
@@ -139,8 +151,10 @@ static void count(const struct sl_gw_call *call, int status) {
     if (!counters) return;
     struct cell *cell = &counters->cells[call->thread];
     bump(&cell->requests, 1);
-    if (status >= 500) bump(&cell->server_errors, 1);
-    else if (status >= 400) bump(&cell->client_errors, 1);
+    if (status >= 500)
+        bump(&cell->server_errors, 1);
+    else if (status >= 400)
+        bump(&cell->client_errors, 1);
     bump(&cell->microseconds, (uint64_t)(sl_clock_mono_ns() - call->started_ns) / 1000);
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// gateway: the object of the data plane: APIs by id in an RCU hash table, published by the storage thread, found by loop threads without a
-// lock; event buffers per thread; what becomes of an API that was replaced.
+// gateway: the object of the data plane: APIs by id in an RCU hash table, published by the storage thread, found by
+// loop threads without a lock; event buffers per thread; what becomes of an API that was replaced.
 //
-// A replaced API is first waited for with call_rcu (no loop turn that could find it is left), then put on the retired list and freed
-// once no request in flight refers to it: after the grace period its reference counts only fall. The list is looked at whenever an
-// API is retired or published, so an API lives on for at most one integration timeout and the next change.
+// A replaced API is first waited for with call_rcu (no loop turn that could find it is left), then put on the retired
+// list and freed once no request in flight refers to it: after the grace period its reference counts only fall. The
+// list is looked at whenever an API is retired or published, so an API lives on for at most one integration timeout and
+// the next change.
 #include "gateway/control.h"
 #include "gateway/internal.h"
 
@@ -28,7 +29,8 @@ struct sl_gw_api *sl_gateway__find(struct sl_gateway *gateway, struct sl_str api
     return node ? SL_CONTAINER(node, struct sl_gw_api, node) : NULL;
 }
 
-// --- retiring --------------------------------------------------------------------------------------------------------------------
+// --- retiring
+// --------------------------------------------------------------------------------------------------------------------
 
 static bool referred(const struct sl_gw_api *api) {
     int64_t sum = 0;
@@ -82,10 +84,12 @@ void sl_gateway__remove(struct sl_gateway *gateway, struct sl_str api_id) {
     sl_rcu_end();
 }
 
-// --- life ------------------------------------------------------------------------------------------------------------------------
+// --- life
+// ------------------------------------------------------------------------------------------------------------------------
 
 int sl_gateway_new(struct sl_gateway **ret, const struct sl_gateway_config *config, struct sl_error *err) {
-    if (config->threads == 0 || config->threads > SL_GATEWAY_THREADS) return sl_fail(err, SL_E_INVALID, "gateway: %u threads", config->threads);
+    if (config->threads == 0 || config->threads > SL_GATEWAY_THREADS)
+        return sl_fail(err, SL_E_INVALID, "gateway: %u threads", config->threads);
     struct sl_gateway *gateway = calloc(1, sizeof(*gateway));
     if (!gateway) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for the gateway");
     gateway->invoker = config->invoker;
@@ -157,7 +161,8 @@ int sl_gateway_load(struct sl_app *app, struct sl_error *err) {
     return sl_store_run(app->store, &load.job, err);
 }
 
-// --- buffers ---------------------------------------------------------------------------------------------------------------------
+// --- buffers
+// ---------------------------------------------------------------------------------------------------------------------
 
 struct sl_gw_buffer *sl_gateway__buffer_take(struct sl_gateway *gateway, unsigned thread) {
     struct sl_gw_thread *own = &gateway->thread[thread];
@@ -186,12 +191,14 @@ void sl_gateway__buffer_give(struct sl_gateway *gateway, unsigned thread, struct
     own->idle_count++;
 }
 
-// --- whose request ---------------------------------------------------------------------------------------------------------------
+// --- whose request
+// ---------------------------------------------------------------------------------------------------------------
 
 struct sl_str sl_gateway__host_api(struct sl_str host) {
     ptrdiff_t dot = sl_str_chr(host, '.', 0);
     static const struct sl_str label = SL_STR_INIT("execute-api.");
-    if (dot <= 0 || !sl_str_ieq(sl_str_sub(host, (size_t)dot + 1, (size_t)dot + 1 + label.len), label)) return (struct sl_str){0};
+    if (dot <= 0 || !sl_str_ieq(sl_str_sub(host, (size_t)dot + 1, (size_t)dot + 1 + label.len), label))
+        return (struct sl_str){0};
     return sl_str_sub(host, 0, (size_t)dot);
 }
 

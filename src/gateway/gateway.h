@@ -2,13 +2,16 @@
 //
 // gateway: Amazon API Gateway, HTTP APIs (version 2). Two halves that meet in one immutable object per API:
 //
-//   control plane   operations (CreateRoute ...) ─► documents in the store ─► deployment (a stored snapshot of routes and
+//   control plane   operations (CreateRoute ...) ─► documents in the store ─► deployment (a stored snapshot of routes
+//   and
 //                   integrations) ─► sl_gateway__compile ─► struct sl_gw_api, published by RCU
-//   data plane      HTTP request ─► API by host or path ─► stage ─► route (trie) ─► throttle ─► event ─► sl_invoke ─► response
+//   data plane      HTTP request ─► API by host or path ─► stage ─► route (trie) ─► throttle ─► event ─► sl_invoke ─►
+//   response
 //
-// Threads: operations run as the engine says (aws/op.h); a loop thread may call owns, max_body, handle and metrics. Loop threads, the
-// storage thread and the thread that calls sl_gateway_load must be registered with liburcu's QSBR flavour; the loops report a
-// quiescent state per turn. A request in flight holds a reference to its API object, so an API may be replaced or deleted under it.
+// Threads: operations run as the engine says (aws/op.h); a loop thread may call owns, max_body, handle and metrics.
+// Loop threads, the storage thread and the thread that calls sl_gateway_load must be registered with liburcu's QSBR
+// flavour; the loops report a quiescent state per turn. A request in flight holds a reference to its API object, so an
+// API may be replaced or deleted under it.
 #ifndef SL_GATEWAY_GATEWAY_H
 #define SL_GATEWAY_GATEWAY_H
 
@@ -40,8 +43,8 @@ void sl_gateway_free(struct sl_gateway *gateway);
 // Publishes every stored API (app->store to app->gateway). Blocks; at start, before the listeners.
 int sl_gateway_load(struct sl_app *app, struct sl_error *err);
 
-// Whether the request is for a deployed API: "{api}.execute-api.{anything}[:port]" as Host, or a path below "/_aws/execute-api/".
-// True also for APIs that do not exist (the answer is API Gateway's 404).
+// Whether the request is for a deployed API: "{api}.execute-api.{anything}[:port]" as Host, or a path below
+// "/_aws/execute-api/". True also for APIs that do not exist (the answer is API Gateway's 404).
 bool sl_gateway_owns(struct sl_gateway *gateway, const struct sl_http_request *request);
 // Body limit for a request that sl_gateway_owns.
 size_t sl_gateway_max_body(const struct sl_gateway *gateway);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// handle: the way of one request to a deployed API: which API, which stage, CORS preflight, which route, throttle, permission, event,
-// invocation, and (respond.c) the answer. Each station answers itself when it is the last one.
+// handle: the way of one request to a deployed API: which API, which stage, CORS preflight, which route, throttle,
+// permission, event, invocation, and (respond.c) the answer. Each station answers itself when it is the last one.
 //
-// Owner: the loop thread of the request's connection. The call lives in the request's arena; it refers to the compiled API from the moment
-// it was found until sl_gateway__finish, so that a deployment in between changes nothing for it. When the client goes away the
-// invocation is abandoned (the function runs on, as on AWS).
+// Owner: the loop thread of the request's connection. The call lives in the request's arena; it refers to the compiled
+// API from the moment it was found until sl_gateway__finish, so that a deployment in between changes nothing for it.
+// When the client goes away the invocation is abandoned (the function runs on, as on AWS).
 #include "gateway/internal.h"
 
 #include "aws/policy.h"
@@ -14,7 +14,8 @@
 
 static const struct sl_str path_form = SL_STR_INIT("/_aws/execute-api/");
 
-// --- which API, which stage ------------------------------------------------------------------------------------------------------
+// --- which API, which stage
+// ------------------------------------------------------------------------------------------------------
 
 static struct sl_str decoded(struct sl_gw_call *call, struct sl_str text) {
     struct sl_str result;
@@ -64,12 +65,14 @@ static void choose_stage(struct sl_gw_call *call) {
     if (call->stage && (!call->stage->deployed || call->stage->disabled)) call->stage = NULL;
 }
 
-// --- checks ----------------------------------------------------------------------------------------------------------------------
+// --- checks
+// ----------------------------------------------------------------------------------------------------------------------
 
 // "Total combined size of request line and header values: 10,240 bytes" (HTTP API quotas page).
 static bool head_too_large(const struct sl_http_request *request) {
     size_t size = request->method_text.len + request->target.len + sizeof " HTTP/1.1 \r\n";
-    for (unsigned i = 0; i < request->header_count; i++) size += request->headers[i].name.len + request->headers[i].value.len + sizeof ": \r\n" - 1;
+    for (unsigned i = 0; i < request->header_count; i++)
+        size += request->headers[i].name.len + request->headers[i].value.len + sizeof ": \r\n" - 1;
     return size > SL_GATEWAY_MAX_HEAD;
 }
 
@@ -78,13 +81,15 @@ static struct sl_str source_arn(struct sl_gw_call *call) {
     const struct sl_gw_api *api = call->api;
     struct sl_str resource = call->route->resource;
     bool is_default = resource.len > 0 && resource.ptr[0] == '$';
-    return sl_arena_printf(call->request->arena, "arn:%.*s:execute-api:%.*s:%.*s:%.*s/%.*s/%.*s%.*s", SL_FMT(api->partition), SL_FMT(api->region),
-                           SL_FMT(api->account), SL_FMT(api->id), SL_FMT(call->stage->name), SL_FMT(is_default ? SL_STR("") : call->request->method_text),
+    return sl_arena_printf(call->request->arena, "arn:%.*s:execute-api:%.*s:%.*s:%.*s/%.*s/%.*s%.*s",
+                           SL_FMT(api->partition), SL_FMT(api->region), SL_FMT(api->account), SL_FMT(api->id),
+                           SL_FMT(call->stage->name), SL_FMT(is_default ? SL_STR("") : call->request->method_text),
                            SL_FMT(resource));
 }
 
 static bool ask_policy(struct sl_gw_call *call, const struct sl_function *function) {
-    const struct sl_policy_value values[] = {{SL_STR("aws:SourceArn"), source_arn(call)}, {SL_STR("aws:SourceAccount"), call->api->account}};
+    const struct sl_policy_value values[] = {{SL_STR("aws:SourceArn"), source_arn(call)},
+                                             {SL_STR("aws:SourceAccount"), call->api->account}};
     const struct sl_policy_request request = {
         .service = SL_STR("apigateway.amazonaws.com"),
         .action = SL_STR("lambda:InvokeFunction"),
@@ -102,8 +107,8 @@ static bool permitted(struct sl_gw_call *call) {
     const struct sl_gw_integration *integration = call->route->integration;
     if (integration->name.len == 0) return false;
     if (integration->role) return true;
-    const struct sl_function *function = sl_function_find(call->gateway->invoker, integration->account, integration->region, integration->name,
-                                                          integration->qualifier);
+    const struct sl_function *function = sl_function_find(
+        call->gateway->invoker, integration->account, integration->region, integration->name, integration->qualifier);
     if (!function) return false;
     int method = (int)call->request->method < SL_GW_METHODS ? (int)call->request->method : SL_GW_ANY;
     _Atomic uint64_t *cached = &call->route->permission[method];
@@ -111,15 +116,18 @@ static bool permitted(struct sl_gw_call *call) {
     if (known != 0 && (known - 1) >> 1 == function->policy_generation) return (known - 1) & 1;
     bool allowed = ask_policy(call, function);
     // A method that is none of the seven has no slot of its own: its ARN differs from request to request.
-    if (method < SL_GW_METHODS) atomic_store_explicit(cached, (function->policy_generation << 1 | (allowed ? 1 : 0)) + 1, memory_order_relaxed);
+    if (method < SL_GW_METHODS)
+        atomic_store_explicit(cached, (function->policy_generation << 1 | (allowed ? 1 : 0)) + 1, memory_order_relaxed);
     return allowed;
 }
 
-// --- the event -------------------------------------------------------------------------------------------------------------------
+// --- the event
+// -------------------------------------------------------------------------------------------------------------------
 
 static bool is_hop_by_hop(struct sl_str name) {
-    static const char *const names[] = {"connection", "content-length", "expect", "keep-alive", "proxy-authenticate", "proxy-connection",
-                                        "te", "trailer", "transfer-encoding", "upgrade"};
+    static const char *const names[] = {"connection",         "content-length",   "expect", "keep-alive",
+                                        "proxy-authenticate", "proxy-connection", "te",     "trailer",
+                                        "transfer-encoding",  "upgrade"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (sl_str_ieq(name, sl_str_of(names[i]))) return true;
     }
@@ -129,13 +137,16 @@ static bool is_hop_by_hop(struct sl_str name) {
 // The client's fields without those of the connection, and a Content-Length, which recorded events always have.
 static bool fill_headers(struct sl_gw_call *call) {
     struct sl_http_request *request = call->request;
-    struct sl_proxy_field *fields = sl_arena_alloc(request->arena, sizeof(*fields) * ((size_t)request->header_count + 1));
+    struct sl_proxy_field *fields =
+        sl_arena_alloc(request->arena, sizeof(*fields) * ((size_t)request->header_count + 1));
     unsigned count = 0;
     if (!fields) return false;
     for (unsigned i = 0; i < request->header_count; i++) {
-        if (!is_hop_by_hop(request->headers[i].name)) fields[count++] = (struct sl_proxy_field){request->headers[i].name, request->headers[i].value};
+        if (!is_hop_by_hop(request->headers[i].name))
+            fields[count++] = (struct sl_proxy_field){request->headers[i].name, request->headers[i].value};
     }
-    fields[count++] = (struct sl_proxy_field){SL_STR("content-length"), sl_arena_printf(request->arena, "%zu", request->body.len)};
+    fields[count++] =
+        (struct sl_proxy_field){SL_STR("content-length"), sl_arena_printf(request->arena, "%zu", request->body.len)};
     call->event.headers = fields;
     call->event.header_count = count;
     return true;
@@ -154,7 +165,9 @@ static void fill_host(struct sl_gw_call *call) {
     }
     call->event.forwarded_port = colon < 0 ? SL_STR("80") : sl_str_sub(host, (size_t)colon + 1, host.len);
     struct sl_str name = colon < 0 ? host : sl_str_sub(host, 0, (size_t)colon);
-    call->event.domain_name = call->path_form ? sl_arena_printf(call->request->arena, "%.*s.execute-api.%.*s", SL_FMT(call->api->id), SL_FMT(name)) : name;
+    call->event.domain_name = call->path_form ? sl_arena_printf(call->request->arena, "%.*s.execute-api.%.*s",
+                                                                SL_FMT(call->api->id), SL_FMT(name))
+                                              : name;
     call->event.domain_prefix = call->api->id;
     call->event.forwarded_proto = SL_STR("http");
 }
@@ -189,11 +202,13 @@ static bool write_event(struct sl_gw_call *call) {
     call->buffer = sl_gateway__buffer_take(call->gateway, call->thread);
     if (!call->buffer || !fill_event(call) || !sl_gateway__map_request(call)) return false;
     struct sl_buf *out = &call->buffer->buf;
-    return call->route->integration->format_v2 ? sl_proxy_event_v2(out, call->request->arena, &call->event)
-                                               : sl_gateway__event_v1(out, call->request->arena, &call->event, call->route->resource);
+    return call->route->integration->format_v2
+               ? sl_proxy_event_v2(out, call->request->arena, &call->event)
+               : sl_gateway__event_v1(out, call->request->arena, &call->event, call->route->resource);
 }
 
-// --- the invocation --------------------------------------------------------------------------------------------------------------
+// --- the invocation
+// --------------------------------------------------------------------------------------------------------------
 
 static void done(struct sl_invocation *invocation, const struct sl_invocation_result *result) {
     struct sl_gw_call *call = invocation->user;
@@ -234,7 +249,8 @@ static void invoke(struct sl_gw_call *call) {
     sl_invoke(call->gateway->invoker, invocation); // may have answered when it returns: the call is gone then
 }
 
-// --- the stations ----------------------------------------------------------------------------------------------------------------
+// --- the stations
+// ----------------------------------------------------------------------------------------------------------------
 
 static void make_request_id(char out[static SL_GW_REQUEST_ID]) {
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -270,8 +286,10 @@ static void find_route(struct sl_gw_call *call) {
     }
     call->route = sl_gateway__match(call->stage, call->path, (int)request->method);
     if (!call->route) {
-        if (cors && request->method == SL_HTTP_OPTIONS) preflight(call); // answered even without a route for OPTIONS
-        else sl_gateway__answer_error(call, 404, "Not Found");
+        if (cors && request->method == SL_HTTP_OPTIONS)
+            preflight(call); // answered even without a route for OPTIONS
+        else
+            sl_gateway__answer_error(call, 404, "Not Found");
     } else if (!sl_gateway__throttle_take(&call->route->throttle, call->started_ns)) {
         sl_gateway__answer_error(call, 429, "Too Many Requests");
     } else if (!permitted(call) || !write_event(call)) {
@@ -302,8 +320,12 @@ void sl_gateway_handle(struct sl_gateway *gateway, struct sl_http_request *reque
         atomic_store_explicit(refs, atomic_load_explicit(refs, memory_order_relaxed) + 1, memory_order_relaxed);
         choose_stage(call);
     }
-    if (head_too_large(request)) sl_gateway__answer_error(call, 431, "Request Header Fields Too Large");
-    else if (request->body.len > SL_GATEWAY_MAX_BODY) sl_gateway__answer_error(call, 413, "Request Entity Too Large");
-    else if (!call->stage) sl_gateway__answer_error(call, 404, "Not Found");
-    else find_route(call);
+    if (head_too_large(request))
+        sl_gateway__answer_error(call, 431, "Request Header Fields Too Large");
+    else if (request->body.len > SL_GATEWAY_MAX_BODY)
+        sl_gateway__answer_error(call, 413, "Request Entity Too Large");
+    else if (!call->stage)
+        sl_gateway__answer_error(call, 404, "Not Found");
+    else
+        find_route(call);
 }

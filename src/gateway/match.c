@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// match: the trie of a stage's routes. One level per path segment; a node's literal children are in a small hash table, so the cost of a
-// match depends on the length of the path and not on the number of routes.
+// match: the trie of a stage's routes. One level per path segment; a node's literal children are in a small hash table,
+// so the cost of a match depends on the length of the path and not on the number of routes.
 //
-// What wins ("Create routes for HTTP APIs", routing API requests): a full match before a greedy one before $default; segment by segment a
-// literal before {name} before {name+}; then the method before ANY. A route is the pair of path and method: when the best path does not
-// serve the method, a less specific one that does is taken. The search goes back for that, but a node is visited at most once,
-// because it has one parent and one depth.
+// What wins ("Create routes for HTTP APIs", routing API requests): a full match before a greedy one before $default;
+// segment by segment a literal before {name} before {name+}; then the method before ANY. A route is the pair of path
+// and method: when the best path does not serve the method, a less specific one that does is taken. The search goes
+// back for that, but a node is visited at most once, because it has one parent and one depth.
 //
-// Details that are AWS's: "/a/" is not "/a" (a trailing slash is an empty last segment, which only a literal or a greedy variable
-// matches); "/{proxy+}" matches "/" with an empty value (recorded events show it), but "/a/{proxy+}" does not match "/a".
-// Literals are compared and parameters given decoded; the path is split before decoding, so "%2F" never separates.
+// Details that are AWS's: "/a/" is not "/a" (a trailing slash is an empty last segment, which only a literal or a
+// greedy variable matches); "/{proxy+}" matches "/" with an empty value (recorded events show it), but "/a/{proxy+}"
+// does not match "/a". Literals are compared and parameters given decoded; the path is split before decoding, so "%2F"
+// never separates.
 #include "base/encoding.h"
 #include "gateway/routekey.h"
 #include "gateway/table.h"
@@ -33,7 +34,8 @@ bool sl_gateway__path_split(struct sl_arena *arena, struct sl_str path, struct s
         ret->rest[ret->count] = rest;
         ptrdiff_t slash = ret->count + 1 < SL_GW_SEGMENTS ? sl_str_chr(rest, '/', 0) : -1;
         struct sl_str segment = slash < 0 ? rest : sl_str_sub(rest, 0, (size_t)slash);
-        // The last place may hold several segments; left encoded it contains '/' and can match nothing but a greedy variable.
+        // The last place may hold several segments; left encoded it contains '/' and can match nothing but a greedy
+        // variable.
         ret->segments[ret->count] = ret->count + 1 < SL_GW_SEGMENTS ? decode(arena, segment) : segment;
         ret->count++;
         if (slash < 0) break;
@@ -42,7 +44,8 @@ bool sl_gateway__path_split(struct sl_arena *arena, struct sl_str path, struct s
     return !sl_arena_failed(arena);
 }
 
-// --- lookup ----------------------------------------------------------------------------------------------------------------------
+// --- lookup
+// ----------------------------------------------------------------------------------------------------------------------
 
 static struct sl_gw_node *child(const struct sl_gw_node *node, struct sl_str segment) {
     if (node->used == 0) return NULL;
@@ -76,18 +79,21 @@ struct sl_gw_route *sl_gateway__match(const struct sl_gw_stage *stage, const str
     return route ? route : stage->fallback;
 }
 
-const struct sl_proxy_field *sl_gateway__path_params(struct sl_arena *arena, const struct sl_gw_route *route, const struct sl_gw_path *path) {
+const struct sl_proxy_field *sl_gateway__path_params(struct sl_arena *arena, const struct sl_gw_route *route,
+                                                     const struct sl_gw_path *path) {
     if (route->param_count == 0) return NULL;
     struct sl_proxy_field *fields = sl_arena_alloc(arena, sizeof(*fields) * route->param_count);
     for (unsigned i = 0; fields && i < route->param_count; i++) {
         bool greedy = route->greedy && i + 1u == route->param_count;
         unsigned at = route->param_at[i];
-        fields[i] = (struct sl_proxy_field){route->params[i], greedy ? decode(arena, path->rest[at]) : path->segments[at]};
+        fields[i] =
+            (struct sl_proxy_field){route->params[i], greedy ? decode(arena, path->rest[at]) : path->segments[at]};
     }
     return fields;
 }
 
-// --- building --------------------------------------------------------------------------------------------------------------------
+// --- building
+// --------------------------------------------------------------------------------------------------------------------
 
 static void table_put(struct sl_gw_node **table, uint32_t mask, struct sl_gw_node *node) {
     uint32_t at = node->hash & mask;
@@ -129,7 +135,8 @@ static struct sl_gw_node *slot_add(struct sl_arena *arena, struct sl_gw_node **s
 
 bool sl_gateway__trie_add(struct sl_arena *arena, struct sl_gw_stage *stage, struct sl_gw_route *route) {
     struct sl_gw_route_key key;
-    if (sl_gateway__route_key_parse(route->key, &key, NULL)) return true; // from an older version's store: it can never match
+    if (sl_gateway__route_key_parse(route->key, &key, NULL))
+        return true; // from an older version's store: it can never match
     if (key.is_default) {
         stage->fallback = route;
         return true;

@@ -4,9 +4,11 @@
 #include "gateway/control.h"
 #include "gateway/gateway.h"
 
-#define READ(name, handler) {"apigatewayv2", name, SL_OP_STORE, NULL, handler, NULL, NULL}
+#define READ(name, handler)                                                                                            \
+    { "apigatewayv2", name, SL_OP_STORE, NULL, handler, NULL, NULL }
 // Compiles the API in run; publish hands it to the data plane.
-#define CHANGE(name, handler) {"apigatewayv2", name, SL_OP_STORE, NULL, handler, sl_gateway__publish_op, sl_gateway__discard_op}
+#define CHANGE(name, handler)                                                                                          \
+    { "apigatewayv2", name, SL_OP_STORE, NULL, handler, sl_gateway__publish_op, sl_gateway__discard_op }
 
 const struct sl_op_entry sl_gateway_operations[] = {
     CHANGE("CreateApi", sl_gateway__create_api),

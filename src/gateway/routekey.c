@@ -6,10 +6,12 @@
 #include "base/encoding.h"
 #include "gateway/table.h"
 
-#define FORMAT_MESSAGE                                                                                                                          \
-    "The provided route key is not formatted properly for HTTP protocol. Format should be \"[HTTP METHOD] /[RESOURCE PATH]\" or \"$default\""
+#define FORMAT_MESSAGE                                                                                                 \
+    "The provided route key is not formatted properly for HTTP protocol. Format should be \"[HTTP METHOD] /[RESOURCE " \
+    "PATH]\" or \"$default\""
 
-static const char *const method_names[SL_GW_METHODS + 1] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "ANY"};
+static const char *const method_names[SL_GW_METHODS + 1] = {"GET",    "HEAD",    "POST",  "PUT",
+                                                            "DELETE", "OPTIONS", "PATCH", "ANY"};
 
 enum sl_gw_segment_kind sl_gateway__segment_kind(struct sl_str segment, struct sl_str *ret_name) {
     *ret_name = segment;
@@ -20,10 +22,12 @@ enum sl_gw_segment_kind sl_gateway__segment_kind(struct sl_str segment, struct s
 }
 
 static bool is_name_char(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-' || c == ':';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-' || c == ':';
 }
 
-// A literal may hold what a URI path segment may (RFC 3986 section 3.3), percent escapes and UTF-8 included; never braces.
+// A literal may hold what a URI path segment may (RFC 3986 section 3.3), percent escapes and UTF-8 included; never
+// braces.
 static bool literal_valid(struct sl_str segment) {
     for (size_t i = 0; i < segment.len; i++) {
         unsigned char c = (unsigned char)segment.ptr[i];
@@ -48,8 +52,12 @@ static int path_check(struct sl_str path, struct sl_error *err) {
     unsigned variables = 0, count = 0;
     bool greedy = false;
     while (sl_str_split(&rest, '/', &segment)) {
-        if (++count >= SL_GW_SEGMENTS) return sl_fail(err, SL_E_BAD_REQUEST, "The provided route key has more than %d path segments", SL_GW_SEGMENTS - 1);
-        if (greedy) return sl_fail(err, SL_E_BAD_REQUEST, "A greedy path variable must be at the end of the resource path: %.*s", SL_FMT(path));
+        if (++count >= SL_GW_SEGMENTS)
+            return sl_fail(err, SL_E_BAD_REQUEST, "The provided route key has more than %d path segments",
+                           SL_GW_SEGMENTS - 1);
+        if (greedy)
+            return sl_fail(err, SL_E_BAD_REQUEST,
+                           "A greedy path variable must be at the end of the resource path: %.*s", SL_FMT(path));
         if (!segment_valid(segment)) return sl_fail(err, SL_E_BAD_REQUEST, FORMAT_MESSAGE);
         struct sl_str name;
         enum sl_gw_segment_kind kind = sl_gateway__segment_kind(segment, &name);
@@ -57,7 +65,8 @@ static int path_check(struct sl_str path, struct sl_error *err) {
         if (kind == SL_GW_LITERAL) continue;
         for (unsigned i = 0; i < variables; i++) {
             if (sl_str_eq(seen[i], name))
-                return sl_fail(err, SL_E_BAD_REQUEST, "Path variable names must be unique within the route key: %.*s", SL_FMT(name));
+                return sl_fail(err, SL_E_BAD_REQUEST, "Path variable names must be unique within the route key: %.*s",
+                               SL_FMT(name));
         }
         seen[variables++] = name;
     }
@@ -74,7 +83,8 @@ int sl_gateway__route_key_parse(struct sl_str key, struct sl_gw_route_key *ret, 
     struct sl_str path = sl_str_sub(key, space < 0 ? key.len : (size_t)space + 1, key.len);
     int index = 0;
     while (index <= SL_GW_METHODS && !sl_str_is(method, method_names[index])) index++;
-    if (index > SL_GW_METHODS || path.len == 0 || path.ptr[0] != '/') return sl_fail(err, SL_E_BAD_REQUEST, FORMAT_MESSAGE);
+    if (index > SL_GW_METHODS || path.len == 0 || path.ptr[0] != '/')
+        return sl_fail(err, SL_E_BAD_REQUEST, FORMAT_MESSAGE);
     if (path_check(path, err)) return err ? err->kind : SL_E_BAD_REQUEST;
     *ret = (struct sl_gw_route_key){.method = index, .path = path};
     return 0;

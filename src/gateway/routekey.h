@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// routekey: the grammar of HTTP API route keys: "$default" or "METHOD /path", where a path segment is a literal, {name}, or, last only,
-// {name+} ("Create routes for HTTP APIs", API Gateway developer guide). Pure functions.
+// routekey: the grammar of HTTP API route keys: "$default" or "METHOD /path", where a path segment is a literal,
+// {name}, or, last only, {name+} ("Create routes for HTTP APIs", API Gateway developer guide). Pure functions.
 #ifndef SL_GATEWAY_ROUTEKEY_H
 #define SL_GATEWAY_ROUTEKEY_H
 
@@ -9,8 +9,8 @@
 
 struct sl_gw_route_key {
     bool is_default;
-    int method;          // enum sl_http_method, or SL_GW_ANY
-    struct sl_str path;  // begins with '/'
+    int method;         // enum sl_http_method, or SL_GW_ANY
+    struct sl_str path; // begins with '/'
 };
 
 // SL_E_BAD_REQUEST with AWS's text.

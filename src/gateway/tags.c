@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// tags: TagResource, UntagResource, GetTags for APIs and stages: arn:aws:apigateway:REGION::/apis/ID and .../apis/ID/stages/NAME.
+// tags: TagResource, UntagResource, GetTags for APIs and stages: arn:aws:apigateway:REGION::/apis/ID and
+// .../apis/ID/stages/NAME.
 #include "gateway/control.h"
 
 #include "aws/arn.h"
@@ -14,20 +15,24 @@ struct tagged {
 static int load(struct sl_op *op, struct tagged *ret, struct sl_error *err) {
     struct sl_str text = sl_op_in(op, "ResourceArn"), part[5] = {0};
     struct sl_arn arn;
-    if (!sl_arn_parse(text, &arn) || !sl_str_is(arn.service, "apigateway") || !sl_str_starts(arn.resource, SL_STR("/apis/")))
+    if (!sl_arn_parse(text, &arn) || !sl_str_is(arn.service, "apigateway") ||
+        !sl_str_starts(arn.resource, SL_STR("/apis/")))
         return sl_fail(err, SL_E_BAD_REQUEST, "Invalid resource ARN specified: %.*s", SL_FMT(sl_str_sub(text, 0, 512)));
     struct sl_str rest = arn.resource;
     unsigned count = 0;
     while (count < 5 && sl_str_split(&rest, '/', &part[count])) count++; // "", "apis", id [, "stages", name]
     bool stage = count == 5 && sl_str_is(part[3], "stages");
     if (rest.ptr && rest.len > 0) stage = false, count = 0;
-    if (count != 3 && !stage) return sl_fail(err, SL_E_BAD_REQUEST, "Invalid resource ARN specified: %.*s", SL_FMT(sl_str_sub(text, 0, 512)));
-    *ret = (struct tagged){stage ? SL_GW_STAGE : SL_GW_API, stage ? part[2] : SL_STR(""), stage ? part[4] : part[2], NULL};
+    if (count != 3 && !stage)
+        return sl_fail(err, SL_E_BAD_REQUEST, "Invalid resource ARN specified: %.*s", SL_FMT(sl_str_sub(text, 0, 512)));
+    *ret =
+        (struct tagged){stage ? SL_GW_STAGE : SL_GW_API, stage ? part[2] : SL_STR(""), stage ? part[4] : part[2], NULL};
     if (stage) return sl_gateway__get(op, ret->kind, ret->parent, ret->id, "stage", &ret->document, err);
     struct sl_key key = sl_gateway__key(op, ret->kind, ret->parent, ret->id);
     if (sl_store_get(op->tx, op->arena, &key, &ret->document, err) == 0) return 0;
     return err->kind != SL_E_NOT_FOUND ? err->kind
-                                       : sl_fail(err, SL_E_NOT_FOUND, "Invalid API identifier specified %.*s:%.*s", SL_FMT(op->account), SL_FMT(ret->id));
+                                       : sl_fail(err, SL_E_NOT_FOUND, "Invalid API identifier specified %.*s:%.*s",
+                                                 SL_FMT(op->account), SL_FMT(ret->id));
 }
 
 static struct sl_json *tags_of(struct sl_op *op, struct sl_json *document) {
@@ -40,7 +45,8 @@ int sl_gateway__tag(struct sl_op *op, struct sl_error *err) {
     if (load(op, &at, err)) return err->kind;
     struct sl_json *tags = tags_of(op, at.document), *given = sl_json_get(op->in, "Tags");
     if (sl_gateway__tags_check(given, 0, err)) return err->kind;
-    for (const struct sl_json *node = given ? given->first : NULL; node; node = node->next) sl_json_set(tags, node->key, sl_json_copy(op->arena, node));
+    for (const struct sl_json *node = given ? given->first : NULL; node; node = node->next)
+        sl_json_set(tags, node->key, sl_json_copy(op->arena, node));
     if (sl_gateway__tags_check(tags, 0, err)) return err->kind;
     return sl_gateway__put(op, at.kind, at.parent, at.id, at.document, err);
 }

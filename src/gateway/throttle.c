@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// throttle: the token bucket of a route (ThrottlingRateLimit, ThrottlingBurstLimit of a stage's settings), as the generic cell rate
-// algorithm: one 64-bit number, moved by compare-and-swap, no refill timer. Any thread. A bucket starts full; publishing an API anew
-// (a change of configuration) makes new buckets.
+// throttle: the token bucket of a route (ThrottlingRateLimit, ThrottlingBurstLimit of a stage's settings), as the
+// generic cell rate algorithm: one 64-bit number, moved by compare-and-swap, no refill timer. Any thread. A bucket
+// starts full; publishing an API anew (a change of configuration) makes new buckets.
 #include "gateway/table.h"
 
 void sl_gateway__throttle_init(struct sl_gw_throttle *throttle, double rate, int64_t burst) {
@@ -21,6 +21,7 @@ bool sl_gateway__throttle_take(struct sl_gw_throttle *throttle, int64_t now_ns) 
     do {
         next = (full > now_ns ? full : now_ns) + throttle->interval_ns;
         if (next - now_ns > throttle->burst_ns) return false;
-    } while (!atomic_compare_exchange_weak_explicit(&throttle->full_ns, &full, next, memory_order_relaxed, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&throttle->full_ns, &full, next, memory_order_relaxed,
+                                                    memory_order_relaxed));
     return true;
 }
