@@ -107,7 +107,7 @@ void sl_http__exchange_next(struct sl_http_exchange *exchange) {
 
 void sl_http__exchange_give(struct sl_loop *loop, struct sl_http_exchange *exchange) {
     struct local *local = local_of(loop);
-    if (!local || local->exchange_count >= KEEP_EXCHANGES) {
+    if (!local || local->exchange_count + 1 > KEEP_EXCHANGES) {
         exchange_free(exchange);
         return;
     }
@@ -157,7 +157,7 @@ struct sl_http_conn *sl_http__conn_take(struct sl_loop *loop) {
 
 void sl_http__conn_give(struct sl_loop *loop, struct sl_http_conn *conn) {
     struct local *local = local_of(loop);
-    if (!local || local->conn_count >= KEEP_CONNS) {
+    if (!local || local->conn_count + 1 > KEEP_CONNS) {
         free(conn);
         return;
     }

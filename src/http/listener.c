@@ -55,8 +55,9 @@ static void out_of_files(struct sl_http_listener *listener) {
 static bool accept_one(struct sl_http_listener *listener) {
     int fd = accept4(listener->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE) out_of_files(listener);
-        return errno == ECONNABORTED || errno == EINTR || errno == EPROTO;
+        int error = errno;
+        if (error == EMFILE || error == ENFILE) out_of_files(listener);
+        return error == ECONNABORTED || error == EINTR || error == EPROTO;
     }
     struct sl_http_conn *conn;
     struct sl_error err;
