@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// json: the parser and the check must agree, and what is written from a parsed text must parse to a tree that is written the same.
-// Also copies, and reads every number as an integer and a double, which must not crash on any number's text.
+// json: the parser and the check must agree, and what is written from a parsed text must parse to a tree that is
+// written the same. Also copies, and reads every number as an integer and a double, which must not crash on any
+// number's text.
 #include "base/json.h"
 
 #include <stdint.h>

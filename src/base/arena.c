@@ -19,9 +19,7 @@ static char *chunk_start(struct sl_arena_chunk *chunk) {
     return (char *)chunk + head;
 }
 
-void sl_arena_init(struct sl_arena *arena, size_t max) {
-    *arena = (struct sl_arena){.max = max};
-}
+void sl_arena_init(struct sl_arena *arena, size_t max) { *arena = (struct sl_arena){.max = max}; }
 
 void sl_arena_reset(struct sl_arena *arena) {
     arena->failed = false;

@@ -3,8 +3,8 @@
 // arena: memory of one request. Allocation moves a pointer; everything is released at once by sl_arena_reset (which
 // keeps the first chunk, so that a warm request allocates nothing) or sl_arena_free. One owner thread at a time.
 //
-// Invariants: an arena never holds more than its `max` bytes; memory is zeroed by sl_arena_zalloc only; pointers stay valid
-// until reset. Out of memory and over the maximum are the same failure: NULL, and sl_arena_failed() stays true.
+// Invariants: an arena never holds more than its `max` bytes; memory is zeroed by sl_arena_zalloc only; pointers stay
+// valid until reset. Out of memory and over the maximum are the same failure: NULL, and sl_arena_failed() stays true.
 #ifndef SL_BASE_ARENA_H
 #define SL_BASE_ARENA_H
 

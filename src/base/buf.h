@@ -20,7 +20,8 @@ void sl_buf_free(struct sl_buf *buf);
 // Forgets the content, keeps the memory unless it grew beyond `keep` bytes.
 void sl_buf_clear(struct sl_buf *buf, size_t keep);
 
-// Makes room for `more` bytes beyond len; returns where to write them, or NULL (and sets failed). The caller adds to len.
+// Makes room for `more` bytes beyond len; returns where to write them, or NULL (and sets failed). The caller adds to
+// len.
 char *sl_buf_reserve(struct sl_buf *buf, size_t more);
 void sl_buf_put(struct sl_buf *buf, const void *bytes, size_t len);
 static inline void sl_buf_str(struct sl_buf *buf, struct sl_str s) { sl_buf_put(buf, s.ptr, s.len); }

@@ -8,12 +8,12 @@
 #include <stdint.h>
 
 enum {
-    SL_TIME_ISO_MS = 25,     // "2026-01-02T03:04:05.678Z" + NUL
-    SL_TIME_ISO_S = 21,      // "2026-01-02T03:04:05Z" + NUL
-    SL_TIME_LAMBDA = 29,     // "2026-01-02T03:04:05.678+0000" + NUL
-    SL_TIME_CLF = 27,        // "02/Jan/2026:03:04:05 +0000" + NUL, API Gateway's requestTime
-    SL_TIME_AMZ = 17,        // "20260102T030405Z" + NUL, SigV4
-    SL_TIME_HTTP = 30,       // "Fri, 02 Jan 2026 03:04:05 GMT" + NUL, RFC 9110 section 5.6.7
+    SL_TIME_ISO_MS = 25, // "2026-01-02T03:04:05.678Z" + NUL
+    SL_TIME_ISO_S = 21,  // "2026-01-02T03:04:05Z" + NUL
+    SL_TIME_LAMBDA = 29, // "2026-01-02T03:04:05.678+0000" + NUL
+    SL_TIME_CLF = 27,    // "02/Jan/2026:03:04:05 +0000" + NUL, API Gateway's requestTime
+    SL_TIME_AMZ = 17,    // "20260102T030405Z" + NUL, SigV4
+    SL_TIME_HTTP = 30,   // "Fri, 02 Jan 2026 03:04:05 GMT" + NUL, RFC 9110 section 5.6.7
 };
 
 // Milliseconds since 1970 (UTC), including what tests advanced.

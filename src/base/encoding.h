@@ -20,7 +20,8 @@ int sl_hex_value(char c);
 
 // Decodes %XX (and '+' to a space when `plus`); false on a broken escape. Without escapes the input itself is returned.
 bool sl_percent_decode(struct sl_arena *arena, struct sl_str text, bool plus, struct sl_str *ret);
-// Encodes all but unreserved characters (RFC 3986 section 2.3), and '/' unless `keep_slash`; upper-case hex, as SigV4 asks.
+// Encodes all but unreserved characters (RFC 3986 section 2.3), and '/' unless `keep_slash`; upper-case hex, as SigV4
+// asks.
 void sl_percent_encode(struct sl_buf *out, struct sl_str text, bool keep_slash);
 
 // Well-formed UTF-8 (no overlong forms, surrogates or values above U+10FFFF).

@@ -10,10 +10,9 @@
 static const struct {
     const char *name;
     int status;
-} rows[SL_E_COUNT] = {
-    [SL_OK] = {"", 200},
+} rows[SL_E_COUNT] = {[SL_OK] = {"", 200},
 #define X(kind, name, status) [SL_E_##kind] = {name, status},
-    SL_ERROR_TABLE(X)
+                      SL_ERROR_TABLE(X)
 #undef X
 };
 
@@ -68,6 +67,4 @@ const char *sl_error_name(int kind) {
     return kind > 0 && kind < SL_E_COUNT ? rows[kind].name : rows[SL_E_INTERNAL].name;
 }
 
-int sl_error_status(int kind) {
-    return kind > 0 && kind < SL_E_COUNT ? rows[kind].status : rows[SL_E_INTERNAL].status;
-}
+int sl_error_status(int kind) { return kind > 0 && kind < SL_E_COUNT ? rows[kind].status : rows[SL_E_INTERNAL].status; }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // error: what went wrong, as a value. A fallible function returns 0 or a kind (never negative) and takes a trailing
-// `struct sl_error *`; the message lives inline so that out-of-memory can be reported too. Context is wrapped on the way up.
-// One table gives kind, AWS error name (x-amzn-ErrorType, <Code>), HTTP status and who is to blame.
-// Library code does not log; the boundary (http, daemon, cli) logs or answers once.
+// `struct sl_error *`; the message lives inline so that out-of-memory can be reported too. Context is wrapped on the
+// way up. One table gives kind, AWS error name (x-amzn-ErrorType, <Code>), HTTP status and who is to blame. Library
+// code does not log; the boundary (http, daemon, cli) logs or answers once.
 #ifndef SL_BASE_ERROR_H
 #define SL_BASE_ERROR_H
 
 #include "base/str.h"
 
-// kind, AWS name, HTTP status. Kinds above the line are ours and surface as InternalFailure-like errors when they reach a client.
+// kind, AWS name, HTTP status. Kinds above the line are ours and surface as InternalFailure-like errors when they reach
+// a client.
 #define SL_ERROR_TABLE(X)                                                                                              \
     X(INTERNAL, "InternalFailure", 500)                                                                                \
     X(NO_MEMORY, "InternalFailure", 500)                                                                               \

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// id: randomness and the identifiers made of it. Random bytes come from getrandom(2) through a small per-thread pool, so
-// that an id on the warm path costs no system call. Any thread. A fork must not share the pool: the server never forks.
+// id: randomness and the identifiers made of it. Random bytes come from getrandom(2) through a small per-thread pool,
+// so that an id on the warm path costs no system call. Any thread. A fork must not share the pool: the server never
+// forks.
 #ifndef SL_BASE_ID_H
 #define SL_BASE_ID_H
 

@@ -128,8 +128,8 @@ static bool scan_string(struct parser *p, struct sl_str *ret_raw, bool *ret_esca
 }
 
 static unsigned hex4(const char *at) {
-    return (unsigned)sl_hex_value(at[0]) << 12 | (unsigned)sl_hex_value(at[1]) << 8 | (unsigned)sl_hex_value(at[2]) << 4 |
-           (unsigned)sl_hex_value(at[3]);
+    return (unsigned)sl_hex_value(at[0]) << 12 | (unsigned)sl_hex_value(at[1]) << 8 |
+           (unsigned)sl_hex_value(at[2]) << 4 | (unsigned)sl_hex_value(at[3]);
 }
 
 // `*at` is after "\u". Surrogates that do not form a pair become U+FFFD (Unicode standard, section 3.9).
@@ -161,13 +161,27 @@ static bool unescape(struct sl_arena *arena, struct sl_str raw, struct sl_str *r
         if (!slash) break;
         at = slash + 2;
         switch (slash[1]) {
-        case 'b': *out++ = '\b'; break;
-        case 'f': *out++ = '\f'; break;
-        case 'n': *out++ = '\n'; break;
-        case 'r': *out++ = '\r'; break;
-        case 't': *out++ = '\t'; break;
-        case 'u': out = decode_unicode(&at, end, out); break;
-        default: *out++ = slash[1]; break;
+        case 'b':
+            *out++ = '\b';
+            break;
+        case 'f':
+            *out++ = '\f';
+            break;
+        case 'n':
+            *out++ = '\n';
+            break;
+        case 'r':
+            *out++ = '\r';
+            break;
+        case 't':
+            *out++ = '\t';
+            break;
+        case 'u':
+            out = decode_unicode(&at, end, out);
+            break;
+        default:
+            *out++ = slash[1];
+            break;
         }
     }
     *out = '\0';
@@ -185,21 +199,30 @@ static bool read_string(struct parser *p, struct sl_str *ret) {
 }
 
 static void append(struct sl_json *parent, struct sl_json *child) {
-    if (parent->last) parent->last->next = child;
-    else parent->first = child;
+    if (parent->last)
+        parent->last->next = child;
+    else
+        parent->first = child;
     parent->last = child;
     parent->count++;
 }
 
 static enum sl_json_type type_of(char first) {
     switch (first) {
-    case '{': return SL_JSON_OBJECT;
-    case '[': return SL_JSON_ARRAY;
-    case '"': return SL_JSON_STRING;
-    case 't': return SL_JSON_TRUE;
-    case 'f': return SL_JSON_FALSE;
-    case 'n': return SL_JSON_NULL;
-    default: return SL_JSON_NUMBER;
+    case '{':
+        return SL_JSON_OBJECT;
+    case '[':
+        return SL_JSON_ARRAY;
+    case '"':
+        return SL_JSON_STRING;
+    case 't':
+        return SL_JSON_TRUE;
+    case 'f':
+        return SL_JSON_FALSE;
+    case 'n':
+        return SL_JSON_NULL;
+    default:
+        return SL_JSON_NUMBER;
     }
 }
 
@@ -232,8 +255,10 @@ static bool read_value(struct parser *p, struct sl_str key, struct sl_json **roo
         node = sl_arena_alloc(p->arena, sizeof *node);
         if (!node) return out_of_memory(p);
         *node = (struct sl_json){.type = type, .key = key, .text = text};
-        if (p->depth) append(p->open[p->depth - 1], node);
-        else *root = node;
+        if (p->depth)
+            append(p->open[p->depth - 1], node);
+        else
+            *root = node;
     }
     if (type == SL_JSON_OBJECT || type == SL_JSON_ARRAY) {
         p->in_object[p->depth] = type == SL_JSON_OBJECT;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // json_tree: reading and building trees; see json.h. Objects are lists in the order of the text. Looking a member up
-// walks the list: documents of this project have few members, and an index would cost every parsed payload memory. Where a key occurs
-// twice the last one counts (as in JavaScript, Python and the JSON parsers of AWS's runtimes), so a change removes the others.
+// walks the list: documents of this project have few members, and an index would cost every parsed payload memory.
+// Where a key occurs twice the last one counts (as in JavaScript, Python and the JSON parsers of AWS's runtimes), so a
+// change removes the others.
 //
 // Pure functions, any thread; nodes belong to the caller's arena.
 #include "base/json.h"
@@ -119,9 +120,15 @@ static struct sl_json *new_node(struct sl_arena *arena, enum sl_json_type type) 
     return node;
 }
 
-struct sl_json *sl_json_new_object(struct sl_arena *arena) { return new_node(arena, SL_JSON_OBJECT); }
-struct sl_json *sl_json_new_array(struct sl_arena *arena) { return new_node(arena, SL_JSON_ARRAY); }
-struct sl_json *sl_json_new_null(struct sl_arena *arena) { return new_node(arena, SL_JSON_NULL); }
+struct sl_json *sl_json_new_object(struct sl_arena *arena) {
+    return new_node(arena, SL_JSON_OBJECT);
+}
+struct sl_json *sl_json_new_array(struct sl_arena *arena) {
+    return new_node(arena, SL_JSON_ARRAY);
+}
+struct sl_json *sl_json_new_null(struct sl_arena *arena) {
+    return new_node(arena, SL_JSON_NULL);
+}
 
 struct sl_json *sl_json_new_bool(struct sl_arena *arena, bool value) {
     return new_node(arena, value ? SL_JSON_TRUE : SL_JSON_FALSE);
@@ -170,7 +177,8 @@ struct sl_json *sl_json_copy(struct sl_arena *arena, const struct sl_json *node)
     return sl_arena_failed(arena) ? NULL : copy;
 }
 
-// Takes the members with that key out of the list. Returns the place (the link that led to it) of the last one, or NULL.
+// Takes the members with that key out of the list. Returns the place (the link that led to it) of the last one, or
+// NULL.
 static struct sl_json **unlink_key(struct sl_json *object, struct sl_str key) {
     struct sl_json **place = NULL, *before = NULL;
     for (struct sl_json **link = &object->first; *link;) {
@@ -204,8 +212,10 @@ struct sl_json *sl_json_set(struct sl_json *object, struct sl_str key, struct sl
 struct sl_json *sl_json_push(struct sl_json *array, struct sl_json *value) {
     if (!array || !value) return value;
     value->next = NULL;
-    if (array->last) array->last->next = value;
-    else array->first = value;
+    if (array->last)
+        array->last->next = value;
+    else
+        array->first = value;
     array->last = value;
     array->count++;
     return value;

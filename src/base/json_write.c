@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // json_write: a tree to compact JSON text; see json.h. What is written can always be parsed again: strings are made
-// well-formed UTF-8, and a tree deeper than SL_JSON_DEPTH marks the buffer as failed. Numbers are written as their text.
+// well-formed UTF-8, and a tree deeper than SL_JSON_DEPTH marks the buffer as failed. Numbers are written as their
+// text.
 //
 // Pure functions, any thread.
 #include "base/json.h"
@@ -61,13 +62,24 @@ void sl_json_write_string(struct sl_buf *out, struct sl_str s) {
 // Recursive: the depth is bounded, a frame has some hundred bytes.
 static void write_node(struct sl_buf *out, const struct sl_json *node, unsigned depth) {
     switch (node->type) {
-    case SL_JSON_NULL: sl_buf_cstr(out, "null"); return;
-    case SL_JSON_FALSE: sl_buf_cstr(out, "false"); return;
-    case SL_JSON_TRUE: sl_buf_cstr(out, "true"); return;
-    case SL_JSON_NUMBER: sl_buf_str(out, node->text); return;
-    case SL_JSON_STRING: sl_json_write_string(out, node->text); return;
+    case SL_JSON_NULL:
+        sl_buf_cstr(out, "null");
+        return;
+    case SL_JSON_FALSE:
+        sl_buf_cstr(out, "false");
+        return;
+    case SL_JSON_TRUE:
+        sl_buf_cstr(out, "true");
+        return;
+    case SL_JSON_NUMBER:
+        sl_buf_str(out, node->text);
+        return;
+    case SL_JSON_STRING:
+        sl_json_write_string(out, node->text);
+        return;
     case SL_JSON_ARRAY:
-    case SL_JSON_OBJECT: break;
+    case SL_JSON_OBJECT:
+        break;
     }
     if (depth == SL_JSON_DEPTH) {
         out->failed = true;
@@ -88,6 +100,8 @@ static void write_node(struct sl_buf *out, const struct sl_json *node, unsigned 
 
 void sl_json_write(struct sl_buf *out, const struct sl_json *node) {
     // A NULL tree is one that did not fit its arena: nothing must be sent in its place.
-    if (!node) out->failed = true;
-    else write_node(out, node, 0);
+    if (!node)
+        out->failed = true;
+    else
+        write_node(out, node, 0);
 }

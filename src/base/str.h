@@ -16,7 +16,8 @@ struct sl_str {
 };
 
 // A view of a string literal, usable in expressions and (SL_STR_INIT) in static initialisers.
-#define SL_STR_INIT(literal) {"" literal, sizeof(literal) - 1}
+#define SL_STR_INIT(literal)                                                                                           \
+    { "" literal, sizeof(literal) - 1 }
 #define SL_STR(literal) ((struct sl_str)SL_STR_INIT(literal))
 // printf helper: printf("%.*s", SL_FMT(view)).
 #define SL_FMT(s) (int)(s).len, (s).ptr

@@ -6,11 +6,12 @@
 //   blobs/zip/<sha256>     the bytes as they were uploaded
 //   blobs/tmp/<instance>-<random>   what is being written; names of another instance are left-overs of a crash
 //
-// Invariant: a name under code/ or zip/ is complete and durable. Everything is written below tmp/, synced, and then renamed; and
-// before it is deleted it is renamed back to tmp/, so that a crash half-way leaves no half package under a good name.
+// Invariant: a name under code/ or zip/ is complete and durable. Everything is written below tmp/, synced, and then
+// renamed; and before it is deleted it is renamed back to tmp/, so that a crash half-way leaves no half package under a
+// good name.
 //
-// Modes: directories 0755, because a sandbox's user id reads them once they are mounted into it; the data directory above
-// keeps other users out. The uploaded bytes are 0600: only the server reads them.
+// Modes: directories 0755, because a sandbox's user id reads them once they are mounted into it; the data directory
+// above keeps other users out. The uploaded bytes are 0600: only the server reads them.
 //
 // Any thread. Everything goes by descriptor (openat, O_NOFOLLOW) and no name comes from a user: hashes are checked.
 #include "store/internal.h"
@@ -145,7 +146,8 @@ int sl_blob_put_bytes(struct sl_store *store, struct sl_str sha256_hex, struct s
     make_scratch_name(store, temporary);
     result = write_scratch(store, temporary, bytes, err);
     // Two writers of the same hash write the same bytes: whichever is last replaces its twin.
-    if (!result && (renameat(store->scratch, temporary, store->zip, name) != 0 || make_durable(store, store->zip) != 0)) {
+    if (!result &&
+        (renameat(store->scratch, temporary, store->zip, name) != 0 || make_durable(store, store->zip) != 0)) {
         result = sl_fail_errno(err, "store the blob %s", name);
     }
     if (result) unlinkat(store->scratch, temporary, 0);

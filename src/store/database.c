@@ -2,14 +2,15 @@
 //
 // database: the one SQLite connection, owned by the storage thread.
 //
-// Names stay relative. The server has given up its rights before it opens the store, and the data directory may lie below
-// directories that its user cannot enter (a service's directory in somebody's home). It holds a descriptor of the directory,
-// and the storage thread has made it its own working directory (store.c), so a relative name always works; an absolute
-// one may not. SQLite's "unix" VFS turns every name into an absolute one (xFullPathname), so a copy of it is registered that
-// leaves names as they are. Everything else, the -wal and -shm files too, is derived from that name.
+// Names stay relative. The server has given up its rights before it opens the store, and the data directory may lie
+// below directories that its user cannot enter (a service's directory in somebody's home). It holds a descriptor of the
+// directory, and the storage thread has made it its own working directory (store.c), so a relative name always works;
+// an absolute one may not. SQLite's "unix" VFS turns every name into an absolute one (xFullPathname), so a copy of it
+// is registered that leaves names as they are. Everything else, the -wal and -shm files too, is derived from that name.
 //
-// Durability: WAL with synchronous=FULL syncs the log at every commit, before COMMIT returns; a checkpoint syncs the log, then the
-// database. The log cannot be newer than the database's directory entry because the directory is synced at open.
+// Durability: WAL with synchronous=FULL syncs the log at every commit, before COMMIT returns; a checkpoint syncs the
+// log, then the database. The log cannot be newer than the database's directory entry because the directory is synced
+// at open.
 #include "store/internal.h"
 
 #include <unistd.h>
@@ -118,8 +119,8 @@ static void register_vfs(void) {
 }
 
 static int migrate_1(sqlite3 *db) {
-    // Documents are looked up by key only, so the key is the table. The columns of an event that are searched or changed
-    // stand before its payload, which may lie in overflow pages.
+    // Documents are looked up by key only, so the key is the table. The columns of an event that are searched or
+    // changed stand before its payload, which may lie in overflow pages.
     return sqlite3_exec(db,
                         "CREATE TABLE resource(kind TEXT NOT NULL, account TEXT NOT NULL, region TEXT NOT NULL, "
                         "parent TEXT NOT NULL, id TEXT NOT NULL, doc TEXT NOT NULL, "
@@ -184,8 +185,8 @@ int sl_store__database_open(struct sl_store_tx *tx, bool memory, struct sl_error
     if (sqlite3_open_v2(memory ? ":memory:" : "sluice.db", &tx->db, flags, "sluice-relative") != SQLITE_OK) {
         return sl_store__fail(tx, "open sluice.db in the data directory", err);
     }
-    // Nobody else writes (the directory is locked), but an operator may look in with the sqlite3 shell. Without the size
-    // limit a log that once grew would keep its size; temporary tables have no directory to go to.
+    // Nobody else writes (the directory is locked), but an operator may look in with the sqlite3 shell. Without the
+    // size limit a log that once grew would keep its size; temporary tables have no directory to go to.
     static const char settings[] = "PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA temp_store=MEMORY; "
                                    "PRAGMA journal_size_limit=67108864; PRAGMA cache_size=-16384; "
                                    "PRAGMA trusted_schema=OFF;";

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// event: the durable queue of asynchronous invocations. Appending is the one write that requests wait for, so it is kept lean: a
-// prepared insert at the end of the table and of the index, the payload bound from the caller's memory and never parsed.
+// event: the durable queue of asynchronous invocations. Appending is the one write that requests wait for, so it is
+// kept lean: a prepared insert at the end of the table and of the index, the payload bound from the caller's memory and
+// never parsed.
 //
 // Ids ascend and are never given twice while the store is open, also when the job that took one was undone, so that a
 // late settle can never hit another event.
@@ -83,8 +84,10 @@ int sl_event_load(struct sl_store_tx *tx, struct sl_arena *arena, int64_t now_ms
     unsigned count = 0;
     int result = 0, code;
     while (!result && (code = sqlite3_step(statement)) != SQLITE_DONE) {
-        if (code != SQLITE_ROW) result = sl_store__fail(tx, "load events", err);
-        else result = read_event(arena, statement, &events[count], err);
+        if (code != SQLITE_ROW)
+            result = sl_store__fail(tx, "load events", err);
+        else
+            result = read_event(arena, statement, &events[count], err);
         if (!result) count++;
     }
     sl_store__finish(tx, which, statement);

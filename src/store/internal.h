@@ -7,8 +7,8 @@
 //   resource.c  documents          event.c  the queue of asynchronous invocations
 //   blob.c      code on disk       tree.c   directory trees by descriptor: remove, make durable
 //
-// Owner: everything in struct sl_store_tx belongs to the storage thread. Blob functions run on any thread; what they use
-// (the descriptors and the instance's name) is written before the store is handed out and never changes.
+// Owner: everything in struct sl_store_tx belongs to the storage thread. Blob functions run on any thread; what they
+// use (the descriptors and the instance's name) is written before the store is handed out and never changes.
 #ifndef SL_STORE_INTERNAL_H
 #define SL_STORE_INTERNAL_H
 
@@ -45,28 +45,28 @@ enum sl_store__sql {
 struct sl_store_tx {
     sqlite3 *db;
     sqlite3_stmt *statements[SL_SQL_COUNT];
-    struct sl_buf text;     // a document being written
-    int64_t next_event;     // never given twice while the store is open, also not after an undone job
-    bool read_only;         // of the job that runs now
-    int broken;             // kind of an error that a function without an error result met in this job
+    struct sl_buf text; // a document being written
+    int64_t next_event; // never given twice while the store is open, also not after an undone job
+    bool read_only;     // of the job that runs now
+    int broken;         // kind of an error that a function without an error result met in this job
 };
 
 struct sl_store {
     unsigned max_jobs;
-    int dir, lock;                            // -1 in memory
-    int blobs, code, zip, scratch;            // directories
-    char instance[17];                        // tells this process's scratch names from left-overs
-    char memory_path[64];                     // temporary directory of an in-memory store, or ""
+    int dir, lock;                 // -1 in memory
+    int blobs, code, zip, scratch; // directories
+    char instance[17];             // tells this process's scratch names from left-overs
+    char memory_path[64];          // temporary directory of an in-memory store, or ""
     pthread_t thread;
 
-    pthread_mutex_t mutex;                    // guards what follows
-    pthread_cond_t wake;                      // for the storage thread: a job, or closing
-    pthread_cond_t answered;                  // for sl_store_run: some waiter's job was answered
+    pthread_mutex_t mutex;   // guards what follows
+    pthread_cond_t wake;     // for the storage thread: a job, or closing
+    pthread_cond_t answered; // for sl_store_run: some waiter's job was answered
     struct sl_store_job *first, **end;
     unsigned queued;
     bool closing;
 
-    struct sl_store_tx tx;                    // the storage thread's
+    struct sl_store_tx tx; // the storage thread's
 };
 
 // database.c. Storage thread. `memory`: ":memory:" instead of sluice.db in the working directory.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// resource: documents by key. The key's columns are the primary key of a table without rowid, in the order kind, account, region,
-// parent, id: so reading, listing (a seek and `limit` steps) and deleting all children are each one range of one tree.
-// Text compares bytewise (SQLite's BINARY collation).
+// resource: documents by key. The key's columns are the primary key of a table without rowid, in the order kind,
+// account, region, parent, id: so reading, listing (a seek and `limit` steps) and deleting all children are each one
+// range of one tree. Text compares bytewise (SQLite's BINARY collation).
 //
 // Storage thread only, inside a job.
 #include "store/internal.h"
@@ -35,9 +35,15 @@ int sl_store_get(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl
     bind_key(statement, key, true);
     int result;
     switch (sqlite3_step(statement)) {
-    case SQLITE_ROW: result = read_document(arena, sl_store__column(statement, 0), key, ret, err); break;
-    case SQLITE_DONE: result = sl_fail(err, SL_E_NOT_FOUND, "no %s %.*s", key->kind, SL_FMT(key->id)); break;
-    default: result = sl_store__fail(tx, "read a document", err); break;
+    case SQLITE_ROW:
+        result = read_document(arena, sl_store__column(statement, 0), key, ret, err);
+        break;
+    case SQLITE_DONE:
+        result = sl_fail(err, SL_E_NOT_FOUND, "no %s %.*s", key->kind, SL_FMT(key->id));
+        break;
+    default:
+        result = sl_store__fail(tx, "read a document", err);
+        break;
     }
     sl_store__finish(tx, SL_SQL_GET, statement);
     return result;
@@ -52,8 +58,10 @@ static bool read_number(struct sl_store_tx *tx, enum sl_store__sql which, const 
     }
     bind_key(statement, key, which == SL_SQL_HAS);
     int code = sqlite3_step(statement);
-    if (code == SQLITE_ROW) *ret = sqlite3_column_int64(statement, 0);
-    else if (code != SQLITE_DONE) tx->broken = SL_E_IO;
+    if (code == SQLITE_ROW)
+        *ret = sqlite3_column_int64(statement, 0);
+    else if (code != SQLITE_DONE)
+        tx->broken = SL_E_IO;
     sl_store__finish(tx, which, statement);
     return code == SQLITE_ROW;
 }
@@ -130,9 +138,12 @@ int sl_store_list(struct sl_store_tx *tx, struct sl_arena *arena, const struct s
     int result = 0, code;
     bool more = false;
     while (!result && !more && (code = sqlite3_step(statement)) != SQLITE_DONE) {
-        if (code != SQLITE_ROW) result = sl_store__fail(tx, "list documents", err);
-        else if (array->count == limit) more = true;
-        else result = push_row(arena, statement, *key, array, err);
+        if (code != SQLITE_ROW)
+            result = sl_store__fail(tx, "list documents", err);
+        else if (array->count == limit)
+            more = true;
+        else
+            result = push_row(arena, statement, *key, array, err);
     }
     sl_store__finish(tx, SL_SQL_LIST, statement);
     if (result) return result;

@@ -2,15 +2,20 @@
 //
 // store: the queue, the storage thread and group commit; see store.h.
 //
-//   any thread ── submit ──► queue ── all of it at once ──► run ─ run ─ run ─ COMMIT (one fsync) ──► committed ──► done, by letter
+//   any thread ── submit ──► queue ── all of it at once ──► run ─ run ─ run ─ COMMIT (one fsync) ──► committed ──►
+//   done, by letter
 //
-// While one batch is being synced the next one gathers, so the batch grows with the load and no timer is needed. A batch:
+// While one batch is being synced the next one gathers, so the batch grows with the load and no timer is needed. A
+// batch:
 //  - read-only jobs before the first write run outside any transaction and are answered at once;
-//  - the first write begins the transaction; with more than one write in the batch each runs in a savepoint, so that a failed job undoes
+//  - the first write begins the transaction; with more than one write in the batch each runs in a savepoint, so that a
+//  failed job undoes
 //    only itself;
-//  - what ran inside the transaction, read-only jobs too, is answered after the commit: they may have seen what is not durable yet;
+//  - what ran inside the transaction, read-only jobs too, is answered after the commit: they may have seen what is not
+//  durable yet;
 //  - if the commit fails, all of these get SL_E_IO and nothing is published; the next batch starts anew.
-// SQLite undoes the whole transaction by itself on some errors (disk full, I/O): then the jobs that ran in it so far fail likewise.
+// SQLite undoes the whole transaction by itself on some errors (disk full, I/O): then the jobs that ran in it so far
+// fail likewise.
 //
 // Locks: `mutex` guards the queue only, never held while a job runs.
 #include "store/internal.h"
@@ -28,7 +33,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// --- answering ---------------------------------------------------------------------------------------------------------------
+// --- answering
+// ---------------------------------------------------------------------------------------------------------------
 
 static struct sl_error no_memory = {SL_E_NO_MEMORY, "no memory for the error's text"};
 
@@ -36,8 +42,10 @@ static void keep_error(struct sl_store_job *job, int result, const struct sl_err
     job->result = result;
     if (!result) return;
     job->error = malloc(sizeof *job->error);
-    if (job->error) *job->error = *err;
-    else job->error = &no_memory;
+    if (job->error)
+        *job->error = *err;
+    else
+        job->error = &no_memory;
 }
 
 static void finish(struct sl_store_job *job) {
@@ -62,7 +70,8 @@ static void answer(struct sl_store *store, struct sl_store_job *job) {
     }
 }
 
-// --- one batch, on the storage thread ----------------------------------------------------------------------------------------
+// --- one batch, on the storage thread
+// ----------------------------------------------------------------------------------------
 
 struct batch {
     struct sl_store *store;
@@ -142,16 +151,20 @@ static void write_in_batch(struct batch *batch, struct sl_store_job *job) {
         }
     }
     keep_error(job, result, &err);
-    if (batch->begun) hold(batch, job);
-    else answer(batch->store, job);
+    if (batch->begun)
+        hold(batch, job);
+    else
+        answer(batch->store, job);
 }
 
 static void read_in_batch(struct batch *batch, struct sl_store_job *job) {
     struct sl_error err;
     int result = run_job(&batch->store->tx, job, &err);
     keep_error(job, result, &err);
-    if (batch->begun) hold(batch, job);
-    else answer(batch->store, job);
+    if (batch->begun)
+        hold(batch, job);
+    else
+        answer(batch->store, job);
 }
 
 static void commit(struct batch *batch) {
@@ -176,13 +189,16 @@ static void run_batch(struct sl_store *store, struct sl_store_job *jobs) {
     batch.savepoints = writes > 1;
     for (struct sl_store_job *job = jobs, *next; job; job = next) {
         next = job->next;
-        if (job->read_only) read_in_batch(&batch, job);
-        else write_in_batch(&batch, job);
+        if (job->read_only)
+            read_in_batch(&batch, job);
+        else
+            write_in_batch(&batch, job);
     }
     if (batch.begun) commit(&batch);
 }
 
-// --- the storage thread ------------------------------------------------------------------------------------------------------
+// --- the storage thread
+// ------------------------------------------------------------------------------------------------------
 
 struct start {
     struct sl_store *store;
@@ -191,8 +207,8 @@ struct start {
     bool opened; // guarded by the store's mutex
 };
 
-// A working directory and umask of this thread's own: names in the data directory are relative (see database.c), and the database holds
-// secrets.
+// A working directory and umask of this thread's own: names in the data directory are relative (see database.c), and
+// the database holds secrets.
 static int enter_directory(const struct sl_store *store, struct sl_error *err) {
     if (unshare(CLONE_FS) != 0) return sl_fail_errno(err, "give the storage thread a working directory of its own");
     umask(077);
@@ -251,9 +267,11 @@ static int start_thread(struct sl_store *store, struct sl_error *err) {
     return start.result;
 }
 
-// --- opening and closing -----------------------------------------------------------------------------------------------------
+// --- opening and closing
+// -----------------------------------------------------------------------------------------------------
 
-// The lock file holds the owner's process id, for the message only; what counts is the lock, which dies with the process.
+// The lock file holds the owner's process id, for the message only; what counts is the lock, which dies with the
+// process.
 static int lock_directory(struct sl_store *store, struct sl_error *err) {
     store->lock = openat(store->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (store->lock < 0) return sl_fail_errno(err, "cannot write the data directory (file lock)");
@@ -263,7 +281,8 @@ static int lock_directory(struct sl_store *store, struct sl_error *err) {
         ssize_t got = pread(store->lock, pid, sizeof pid - 1, 0);
         pid[got > 0 ? got : 0] = '\0';
         int digits = (int)strspn(pid, "0123456789");
-        return sl_fail(err, SL_E_USAGE, "the data directory is in use by process %.*s: stop it or choose another --data",
+        return sl_fail(err, SL_E_USAGE,
+                       "the data directory is in use by process %.*s: stop it or choose another --data",
                        digits ? digits : 1, digits ? pid : "?");
     }
     int length = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
@@ -323,14 +342,15 @@ void sl_store_close(struct sl_store *store) {
     free_store(store);
 }
 
-// --- the queue ---------------------------------------------------------------------------------------------------------------
+// --- the queue
+// ---------------------------------------------------------------------------------------------------------------
 
 static int enqueue(struct sl_store *store, struct sl_store_job *job, unsigned max, struct sl_error *err) {
     job->next = NULL;
     job->result = 0;
     job->error = NULL;
     pthread_mutex_lock(&store->mutex);
-    const char *refusal = store->closing          ? "the store is closing"
+    const char *refusal = store->closing         ? "the store is closing"
                           : store->queued >= max ? "too many storage jobs are waiting"
                                                  : NULL;
     if (!refusal) {

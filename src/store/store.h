@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// store: everything durable. One storage thread owns the database; work comes as jobs, and all jobs waiting are run in one
-// transaction with one fsync (group commit), each in a savepoint of its own, so that one that fails undoes only itself. A job's `run`
-// sees all earlier jobs' effects: control-plane operations are thus serial, read-check-write needs no lock.
+// store: everything durable. One storage thread owns the database; work comes as jobs, and all jobs waiting are run in
+// one transaction with one fsync (group commit), each in a savepoint of its own, so that one that fails undoes only
+// itself. A job's `run` sees all earlier jobs' effects: control-plane operations are thus serial, read-check-write
+// needs no lock.
 //
-// Resources (functions, APIs, routes, roles ...) are documents: a key (kind, account, region, parent, id) and a JSON text in the
-// shape the API answers, private members beginning with '_'. That is one table for 300 operations; a new resource kind needs
-// no migration. Events (accepted asynchronous invocations) and blobs (code) have their own verbs.
+// Resources (functions, APIs, routes, roles ...) are documents: a key (kind, account, region, parent, id) and a JSON
+// text in the shape the API answers, private members beginning with '_'. That is one table for 300 operations; a new
+// resource kind needs no migration. Events (accepted asynchronous invocations) and blobs (code) have their own verbs.
 //
-// Invariants: what `done` reported as committed survives kill -9 and power loss (WAL, synchronous=FULL); `run` and `committed` are called on the
-// storage thread only; `done` on the loop that submitted.
+// Invariants: what `done` reported as committed survives kill -9 and power loss (WAL, synchronous=FULL); `run` and
+// `committed` are called on the storage thread only; `done` on the loop that submitted.
 #ifndef SL_STORE_STORE_H
 #define SL_STORE_STORE_H
 
@@ -20,11 +21,12 @@ struct sl_store;
 struct sl_store_tx;
 
 struct sl_store_config {
-    int data_dir;     // directory fd; the store keeps its own duplicate. -1: in memory, nothing is kept.
+    int data_dir;      // directory fd; the store keeps its own duplicate. -1: in memory, nothing is kept.
     unsigned max_jobs; // queued; over it sl_store_submit refuses
 };
 
-// Opens (creates, migrates) and starts the storage thread, whose working directory alone becomes the data directory. Errors say what to do: directory in use by another server (flock), newer schema, not writable.
+// Opens (creates, migrates) and starts the storage thread, whose working directory alone becomes the data directory.
+// Errors say what to do: directory in use by another server (flock), newer schema, not writable.
 int sl_store_open(struct sl_store **ret, const struct sl_store_config *config, struct sl_error *err);
 // Finishes queued jobs, closes.
 void sl_store_close(struct sl_store *store);
@@ -36,8 +38,9 @@ struct sl_store_job {
     void (*committed)(struct sl_store_job *job);
     // On the home loop's thread. result 0 = durable. If the commit itself failed, every job of it gets SL_E_IO.
     void (*done)(struct sl_store_job *job, int result, const struct sl_error *err);
-    bool read_only; // needs no transaction: answered as soon as it has run, unless a write of the same batch ran before it, whose
-                    // effects it may have seen: then with that commit. A put, delete or append in it fails with SL_E_USAGE.
+    bool read_only; // needs no transaction: answered as soon as it has run, unless a write of the same batch ran before
+                    // it, whose effects it may have seen: then with that commit. A put, delete or append in it fails
+                    // with SL_E_USAGE.
     // internal
     struct sl_mail mail;
     struct sl_store_job *next;
@@ -46,77 +49,86 @@ struct sl_store_job {
     int result;
     struct sl_error *error;
 };
-// Any thread. SL_E_UNAVAILABLE when the queue is full or the store is closing. The job belongs to the store until done. `done` runs on
-// the calling thread's loop (sl_loop_current), with err = NULL when result is 0; from a thread without a loop it runs on the storage
-// thread. The loop must live until it has delivered.
+// Any thread. SL_E_UNAVAILABLE when the queue is full or the store is closing. The job belongs to the store until done.
+// `done` runs on the calling thread's loop (sl_loop_current), with err = NULL when result is 0; from a thread without a
+// loop it runs on the storage thread. The loop must live until it has delivered.
 int sl_store_submit(struct sl_store *store, struct sl_store_job *job, struct sl_error *err);
-// The same for start-up and tools: runs on the storage thread, the caller blocks; never from inside a job. home is not used, `done`
-// may be NULL, and is called on the caller's thread.
+// The same for start-up and tools: runs on the storage thread, the caller blocks; never from inside a job. home is not
+// used, `done` may be NULL, and is called on the caller's thread.
 int sl_store_run(struct sl_store *store, struct sl_store_job *job, struct sl_error *err);
 
-// --- resources (inside run) -------------------------------------------------------------------------------------------------
+// --- resources (inside run)
+// -------------------------------------------------------------------------------------------------
 struct sl_key {
-    const char *kind;       // literal: "function", "apigatewayv2.route", "iam.role" ...
-    struct sl_str account;  // 12 digits; "" for global things
-    struct sl_str region;   // "" for global services
-    struct sl_str parent;   // owner's id ("" at the top): an API's id for its routes, a function's name for its versions
+    const char *kind;      // literal: "function", "apigatewayv2.route", "iam.role" ...
+    struct sl_str account; // 12 digits; "" for global things
+    struct sl_str region;  // "" for global services
+    struct sl_str parent;  // owner's id ("" at the top): an API's id for its routes, a function's name for its versions
     struct sl_str id;
 };
 // Document, parsed into the arena; SL_E_NOT_FOUND (message is for logs; handlers word their own) when absent.
-int sl_store_get(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_key *key, struct sl_json **ret, struct sl_error *err);
-// These and sl_store_count have no error result: a failure to read gives false or 0 and fails the whole job after its run.
+int sl_store_get(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_key *key, struct sl_json **ret,
+                 struct sl_error *err);
+// These and sl_store_count have no error result: a failure to read gives false or 0 and fails the whole job after its
+// run.
 bool sl_store_has(struct sl_store_tx *tx, const struct sl_key *key);
 // Inserts or replaces. SL_E_LIMIT for a document over 64 MiB or deeper than SL_JSON_DEPTH.
-int sl_store_put(struct sl_store_tx *tx, const struct sl_key *key, const struct sl_json *document, struct sl_error *err);
+int sl_store_put(struct sl_store_tx *tx, const struct sl_key *key, const struct sl_json *document,
+                 struct sl_error *err);
 // Deletes if there; *ret_existed may be NULL.
 int sl_store_delete(struct sl_store_tx *tx, const struct sl_key *key, bool *ret_existed, struct sl_error *err);
 // Deletes every document of that kind and parent (key->id ignored).
 int sl_store_delete_children(struct sl_store_tx *tx, const struct sl_key *key, struct sl_error *err);
-// Documents of (kind, account, region, parent) with id > after_id, in id order (bytewise), at most `limit`. *ret_more: more follow.
-// Returns an array node; each element is an object {"id": ..., "doc": {...}}.
-int sl_store_list(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_key *key, struct sl_str after_id, unsigned limit,
-                  struct sl_json **ret, bool *ret_more, struct sl_error *err);
+// Documents of (kind, account, region, parent) with id > after_id, in id order (bytewise), at most `limit`. *ret_more:
+// more follow. Returns an array node; each element is an object {"id": ..., "doc": {...}}.
+int sl_store_list(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_key *key, struct sl_str after_id,
+                  unsigned limit, struct sl_json **ret, bool *ret_more, struct sl_error *err);
 int64_t sl_store_count(struct sl_store_tx *tx, const struct sl_key *key);
-// Every document of a kind, over all accounts and regions: for loading memory at start. `each` gets views valid during the call.
+// Every document of a kind, over all accounts and regions: for loading memory at start. `each` gets views valid during
+// the call.
 int sl_store_each(struct sl_store_tx *tx, const char *kind,
-                  int (*each)(void *user, const struct sl_key *key, struct sl_str document, struct sl_error *err), void *user,
-                  struct sl_error *err);
+                  int (*each)(void *user, const struct sl_key *key, struct sl_str document, struct sl_error *err),
+                  void *user, struct sl_error *err);
 
-// --- events: the durable queue of asynchronous invocations -------------------------------------------------------------------
+// --- events: the durable queue of asynchronous invocations
+// -------------------------------------------------------------------
 struct sl_event {
-    int64_t id;              // store's, ascending
-    struct sl_str function;  // ARN as invoked, with qualifier
+    int64_t id;             // store's, ascending
+    struct sl_str function; // ARN as invoked, with qualifier
     char request_id[37];
     int64_t accepted_ms;
-    int64_t due_ms;          // not before
-    unsigned attempts;       // finished attempts
+    int64_t due_ms;    // not before
+    unsigned attempts; // finished attempts
     struct sl_str payload;
-    struct sl_str context;   // JSON: client context, trace id ...; may be empty
+    struct sl_str context; // JSON: client context, trace id ...; may be empty
 };
-int sl_event_append(struct sl_store_tx *tx, struct sl_event *event, struct sl_error *err);   // sets id
+int sl_event_append(struct sl_store_tx *tx, struct sl_event *event, struct sl_error *err); // sets id
 // SL_E_NOT_FOUND when there is no such event (somebody else settled it).
 int sl_event_reschedule(struct sl_store_tx *tx, int64_t id, int64_t due_ms, unsigned attempts, struct sl_error *err);
 int sl_event_remove(struct sl_store_tx *tx, int64_t id, struct sl_error *err);
-// Events with due_ms <= now (or all, now = INT64_MAX) and id > after, ascending id; payloads in the arena. SL_E_NO_MEMORY when they do
-// not fit it: ask for fewer.
-int sl_event_load(struct sl_store_tx *tx, struct sl_arena *arena, int64_t now_ms, int64_t after, unsigned limit, struct sl_event **ret,
-                  unsigned *ret_count, struct sl_error *err);
+// Events with due_ms <= now (or all, now = INT64_MAX) and id > after, ascending id; payloads in the arena.
+// SL_E_NO_MEMORY when they do not fit it: ask for fewer.
+int sl_event_load(struct sl_store_tx *tx, struct sl_arena *arena, int64_t now_ms, int64_t after, unsigned limit,
+                  struct sl_event **ret, unsigned *ret_count, struct sl_error *err);
 
-// --- blobs: code, by content hash, as directories and files under the data directory -----------------------------------------
-// (any thread; unpacking is slow: use the pool). In-memory stores keep them in a temporary directory that is removed at close.
-// A blob directory that is unpacked: "code/<sha256 hex>/". Returns an O_PATH directory fd; SL_E_NOT_FOUND when absent.
+// --- blobs: code, by content hash, as directories and files under the data directory
+// ----------------------------------------- (any thread; unpacking is slow: use the pool). In-memory stores keep them
+// in a temporary directory that is removed at close. A blob directory that is unpacked: "code/<sha256 hex>/". Returns
+// an O_PATH directory fd; SL_E_NOT_FOUND when absent.
 int sl_blob_open_dir(struct sl_store *store, struct sl_str sha256_hex, int *ret_fd, struct sl_error *err);
 bool sl_blob_has(struct sl_store *store, struct sl_str sha256_hex);
-// Keeps the original bytes too (GetFunction's Code.Location): "zip/<sha256 hex>". Written to a temporary name, fsynced, renamed.
+// Keeps the original bytes too (GetFunction's Code.Location): "zip/<sha256 hex>". Written to a temporary name, fsynced,
+// renamed.
 int sl_blob_put_bytes(struct sl_store *store, struct sl_str sha256_hex, struct sl_str bytes, struct sl_error *err);
 int sl_blob_open_bytes(struct sl_store *store, struct sl_str sha256_hex, int *ret_fd, struct sl_error *err);
-// A fresh private directory to unpack into; then adopt renames it to its final name (durably) or discards it when that exists.
+// A fresh private directory to unpack into; then adopt renames it to its final name (durably) or discards it when that
+// exists.
 int sl_blob_scratch(struct sl_store *store, char ret_name[static 64], int *ret_fd, struct sl_error *err);
 int sl_blob_adopt(struct sl_store *store, const char *scratch_name, struct sl_str sha256_hex, struct sl_error *err);
 void sl_blob_discard(struct sl_store *store, const char *scratch_name);
-// Deletes blobs that `keep` does not want, and what other processes left in scratch; this store's own scratches stay. For garbage
-// collection at start and after deletions. `keep` must also want code that was adopted but is not yet named by a committed document, and
-// code that an instance still has mounted: its files would vanish.
+// Deletes blobs that `keep` does not want, and what other processes left in scratch; this store's own scratches stay.
+// For garbage collection at start and after deletions. `keep` must also want code that was adopted but is not yet named
+// by a committed document, and code that an instance still has mounted: its files would vanish.
 void sl_blob_sweep(struct sl_store *store, bool (*keep)(void *user, struct sl_str sha256_hex), void *user);
 
 #endif

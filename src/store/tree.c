@@ -71,8 +71,8 @@ static int sync_below(int parent, const char *name, int depth, int *budget) {
 }
 
 int sl_store__tree_sync(int dir, struct sl_error *err) {
-    // Few files are synced one by one, which leaves other programs' dirty pages alone. For many, a sync of the whole file
-    // system is faster than thousands of journal commits (syncfs reports write errors since Linux 5.8).
+    // Few files are synced one by one, which leaves other programs' dirty pages alone. For many, a sync of the whole
+    // file system is faster than thousands of journal commits (syncfs reports write errors since Linux 5.8).
     int budget = MAX_SINGLE_SYNCS;
     int result = sync_below(dir, ".", 0, &budget);
     if (!result && budget < 0) result = syncfs(dir);

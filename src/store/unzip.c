@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// unzip: see unzip.h. libarchive reads the zip from memory by its central directory, as AWS's unpacking does; this file decides what may
-// be written and where. An entry's path is walked component by component from the destination with O_NOFOLLOW and created with
-// O_EXCL, so that no link in the package, and no order of entries, leads a write elsewhere.
+// unzip: see unzip.h. libarchive reads the zip from memory by its central directory, as AWS's unpacking does; this file
+// decides what may be written and where. An entry's path is walked component by component from the destination with
+// O_NOFOLLOW and created with O_EXCL, so that no link in the package, and no order of entries, leads a write elsewhere.
 //
-// A bomb is stopped by what it wrote, not by what it says: every block is counted before it is written. The package itself is bounded by
-// the caller, so entries that share compressed bytes are bounded by the same count.
+// A bomb is stopped by what it wrote, not by what it says: every block is counted before it is written. The package
+// itself is bounded by the caller, so entries that share compressed bytes are bounded by the same count.
 #include "store/unzip.h"
 
 #include <archive.h>
@@ -51,8 +51,10 @@ static int creation_failed(struct job *job) {
     case ELOOP:
     case ENAMETOOLONG:
     case EINVAL:
-    case EILSEQ: return refuse(job);
-    default: return sl_fail_errno(job->err, "unpack");
+    case EILSEQ:
+        return refuse(job);
+    default:
+        return sl_fail_errno(job->err, "unpack");
     }
 }
 
@@ -75,8 +77,8 @@ static bool is_safe_path(struct sl_str path, unsigned *ret_levels) {
     return true;
 }
 
-// A link stays inside when it climbs no higher than the root and then only descends. A ".." after a name is not allowed: the name
-// may itself be a link, from which the climb would start elsewhere.
+// A link stays inside when it climbs no higher than the root and then only descends. A ".." after a name is not
+// allowed: the name may itself be a link, from which the climb would start elsewhere.
 static bool is_safe_target(struct sl_str target, unsigned levels_above_root) {
     if (!target.len || target.len > MAX_PATH || target.ptr[0] == '/') return false;
     struct sl_str part;
@@ -95,6 +97,11 @@ static void copy_component(struct sl_str part, char out[static MAX_NAME + 1]) {
     out[part.len] = '\0';
 }
 
+// With mode 0755 whatever the umask.
+static int make_dir(int parent, const char *name) {
+    return mkdirat(parent, name, 0755) == 0 && fchmodat(parent, name, 0755, 0) == 0 ? 0 : -1;
+}
+
 // Opens (and makes) the directories of the path but its last component, whose name is left in `last`, "" for the root
 // itself. *ret_dir is to be closed unless it is the root.
 static int enter_parent(struct job *job, struct sl_str path, char last[static MAX_NAME + 1], int *ret_dir) {
@@ -104,7 +111,7 @@ static int enter_parent(struct job *job, struct sl_str path, char last[static MA
     bool more = next_component(&path, &part);
     if (more) copy_component(part, last);
     while (more && (more = next_component(&path, &following))) {
-        if (mkdirat(dir, last, 0755) != 0 && errno != EEXIST) break;
+        if (make_dir(dir, last) != 0 && errno != EEXIST) break;
         int below = openat(dir, last, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (below < 0) break;
         if (dir != job->root) close(dir);
@@ -123,7 +130,7 @@ static int enter_parent(struct job *job, struct sl_str path, char last[static MA
 static int make_directory(struct job *job, int dir, const char *name) {
     if (!*name) return 0;
     struct stat info;
-    if (mkdirat(dir, name, 0755) == 0) return 0;
+    if (make_dir(dir, name) == 0) return 0;
     // An entry for a directory that its files have already made, or the same entry once more.
     if (errno == EEXIST && fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode)) return 0;
     return creation_failed(job);
@@ -189,9 +196,12 @@ static int unpack_entry(struct job *job, struct archive_entry *entry) {
     int dir = job->root;
     int result = enter_parent(job, sl_str_of(name), last, &dir);
     if (result) return result;
-    if (type == AE_IFDIR) result = make_directory(job, dir, last);
-    else if (type == AE_IFLNK) result = make_link(job, entry, dir, last, levels);
-    else result = make_file(job, entry, dir, last);
+    if (type == AE_IFDIR)
+        result = make_directory(job, dir, last);
+    else if (type == AE_IFLNK)
+        result = make_link(job, entry, dir, last, levels);
+    else
+        result = make_file(job, entry, dir, last);
     if (dir != job->root) close(dir);
     return result;
 }
@@ -226,8 +236,8 @@ int sl_unzip(struct sl_str zip_bytes, int dest_dirfd, const struct sl_unzip_limi
     struct job job = {.root = dest_dirfd, .limits = limits, .err = err};
     // A zip without entries is only its end record, which libarchive does not take for a zip.
     if (!zip_bytes.len || sl_str_starts(zip_bytes, SL_STR("PK\5\6"))) return no_files(&job);
-    // libarchive turns names into the thread's character set, and C.UTF-8 is the one that loses none; the server runs in
-    // the C locale, where a name beyond ASCII would have no form.
+    // libarchive turns names into the thread's character set, and C.UTF-8 is the one that loses none; the server runs
+    // in the C locale, where a name beyond ASCII would have no form.
     locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
     int result = read_package(&job, zip_bytes);

@@ -32,9 +32,14 @@ static int tear_down(void **state) {
 
 static void base64_matches_the_vectors_of_rfc_4648(void **state) {
     struct fixture *f = *state;
-    static const char *const pairs[][2] = {{"", ""},          {"f", "Zg=="},          {"fo", "Zm8="},
-                                           {"foo", "Zm9v"},   {"foob", "Zm9vYg=="},   {"fooba", "Zm9vYmE="},
-                                           {"foobar", "Zm9vYmFy"}, {"\xfb\xff\xbf", "+/+/"}};
+    static const char *const pairs[][2] = {{"", ""},
+                                           {"f", "Zg=="},
+                                           {"fo", "Zm8="},
+                                           {"foo", "Zm9v"},
+                                           {"foob", "Zm9vYg=="},
+                                           {"fooba", "Zm9vYmE="},
+                                           {"foobar", "Zm9vYmFy"},
+                                           {"\xfb\xff\xbf", "+/+/"}};
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         struct sl_str plain = sl_str_of(pairs[i][0]), encoded = sl_str_of(pairs[i][1]), decoded;
         sl_buf_clear(&f->out, SIZE_MAX);
@@ -61,8 +66,9 @@ static void base64_of_every_byte_returns(void **state) {
 
 static void broken_base64_is_refused(void **state) {
     struct fixture *f = *state;
-    static const char *const bad[] = {"Z",      "Zg",     "Zg=",      "Zg==Zg==", "====", "=Zg=", "Z===",
-                                      "Zm9v\n", "Zm 9v=", "Zm9vYg-_", "Zm9v====", "Zg=a", "\xc3\xa4\xc3\xa4"};
+    static const char *const bad[] = {
+        "Z",        "Zg",       "Zg=",  "Zg==Zg==",        "====", "=Zg=", "Z===", "Zm9v\n", "Zm 9v=",
+        "Zm9vYg-_", "Zm9v====", "Zg=a", "\xc3\xa4\xc3\xa4"};
     struct sl_str decoded;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         if (sl_base64_decode(&f->arena, sl_str_of(bad[i]), &decoded)) fail_msg("accepted %s", bad[i]);
@@ -106,9 +112,17 @@ static void percent_encoding_is_that_of_sigv4(void **state) {
 
 static void well_formed_utf8_is_valid(void **state) {
     (void)state;
-    static const char *const good[] = {"", "ascii only, longer than eight", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80",
-                                       "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80",
-                                       "\xf4\x8f\xbf\xbf", "1234567\xe2\x82\xac"};
+    static const char *const good[] = {"",
+                                       "ascii only, longer than eight",
+                                       "\xc2\x80",
+                                       "\xdf\xbf",
+                                       "\xe0\xa0\x80",
+                                       "\xed\x9f\xbf",
+                                       "\xee\x80\x80",
+                                       "\xef\xbf\xbf",
+                                       "\xf0\x90\x80\x80",
+                                       "\xf4\x8f\xbf\xbf",
+                                       "1234567\xe2\x82\xac"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) assert_true(sl_utf8_valid(sl_str_of(good[i])));
     assert_true(sl_utf8_valid(SL_STR("a\0b")));
 }
@@ -119,10 +133,20 @@ static void the_valid_part_ends_at_the_first_ill_formed_byte(void **state) {
         const char *text;
         size_t valid;
     } bad[] = {
-        {"\x80", 0},           {"abc\xff", 3},          {"12345678\xc0\x80", 8}, {"\xc1\xbf", 0},
-        {"\xe0\x9f\xbf", 0},   {"\xed\xa0\x80", 0},     {"\xf0\x8f\xbf\xbf", 0}, {"\xf4\x90\x80\x80", 0},
-        {"\xf5\x80\x80\x80", 0}, {"\xe2\x82", 0},       {"\xc3\xa4\xc3", 2},     {"\xf0\x9f\x98", 0},
-        {"\xf0\x9f\x98x", 0},  {"\xe2\x28\xa1", 0},
+        {"\x80", 0},
+        {"abc\xff", 3},
+        {"12345678\xc0\x80", 8},
+        {"\xc1\xbf", 0},
+        {"\xe0\x9f\xbf", 0},
+        {"\xed\xa0\x80", 0},
+        {"\xf0\x8f\xbf\xbf", 0},
+        {"\xf4\x90\x80\x80", 0},
+        {"\xf5\x80\x80\x80", 0},
+        {"\xe2\x82", 0},
+        {"\xc3\xa4\xc3", 2},
+        {"\xf0\x9f\x98", 0},
+        {"\xf0\x9f\x98x", 0},
+        {"\xe2\x28\xa1", 0},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(sl_utf8_valid_prefix(sl_str_of(bad[i].text)), bad[i].valid);
@@ -134,9 +158,16 @@ static void code_points_are_encoded_and_impossible_ones_replaced(void **state) {
     static const struct {
         uint32_t code;
         const char *text;
-    } rows[] = {{0x41, "A"},           {0x7f, "\x7f"},         {0x80, "\xc2\x80"},           {0x7ff, "\xdf\xbf"},
-                {0x800, "\xe0\xa0\x80"}, {0xffff, "\xef\xbf\xbf"}, {0x10000, "\xf0\x90\x80\x80"},
-                {0x10ffff, "\xf4\x8f\xbf\xbf"}, {0xd800, "\xef\xbf\xbd"}, {0x110000, "\xef\xbf\xbd"}};
+    } rows[] = {{0x41, "A"},
+                {0x7f, "\x7f"},
+                {0x80, "\xc2\x80"},
+                {0x7ff, "\xdf\xbf"},
+                {0x800, "\xe0\xa0\x80"},
+                {0xffff, "\xef\xbf\xbf"},
+                {0x10000, "\xf0\x90\x80\x80"},
+                {0x10ffff, "\xf4\x8f\xbf\xbf"},
+                {0xd800, "\xef\xbf\xbd"},
+                {0x110000, "\xef\xbf\xbd"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char out[4];
         size_t length = sl_utf8_encode(rows[i].code, out);

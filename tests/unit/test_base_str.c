@@ -100,7 +100,8 @@ static void numbers_are_converted_whole_or_not_at_all(void **state) {
     assert_true(sl_str_to_u64(SL_STR("18446744073709551615"), &u));
     assert_true(u == UINT64_MAX);
     u = 7;
-    static const char *const bad[] = {"", "18446744073709551616", "99999999999999999999", "-1", "+1", " 1", "1 ", "0x1"};
+    static const char *const bad[] = {"",   "18446744073709551616", "99999999999999999999", "-1", "+1", " 1", "1 ",
+                                      "0x1"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) assert_false(sl_str_to_u64(sl_str_of(bad[i]), &u));
     assert_int_equal(u, 7);
     int64_t i = 7;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// json: what is accepted, what is refused, and that a text survives parsing and writing. The conformance files are read from
-// the folder that lies beside the checkout; where it is absent that test is skipped and the cases below remain.
+// json: what is accepted, what is refused, and that a text survives parsing and writing. The conformance files are read
+// from the folder that lies beside the checkout; where it is absent that test is skipped and the cases below remain.
 #include "base/json.h"
 
 #include <dirent.h>
@@ -92,13 +92,20 @@ static struct sl_str read_file(const char *folder, const char *name, char *out, 
 // The choices that json.h documents for the i_ files.
 static bool is_accepted_choice(const char *name) {
     static const char *const refused[] = {
-        "i_string_UTF-16LE_with_BOM.json",          "i_string_UTF-8_invalid_sequence.json",
-        "i_string_UTF8_surrogate_U+D800.json",      "i_string_invalid_utf-8.json",
-        "i_string_iso_latin_1.json",                "i_string_lone_utf8_continuation_byte.json",
-        "i_string_not_in_unicode_range.json",       "i_string_overlong_sequence_2_bytes.json",
-        "i_string_overlong_sequence_6_bytes.json",  "i_string_overlong_sequence_6_bytes_null.json",
-        "i_string_truncated-utf-8.json",            "i_string_utf16BE_no_BOM.json",
-        "i_string_utf16LE_no_BOM.json",             "i_structure_UTF-8_BOM_empty_object.json",
+        "i_string_UTF-16LE_with_BOM.json",
+        "i_string_UTF-8_invalid_sequence.json",
+        "i_string_UTF8_surrogate_U+D800.json",
+        "i_string_invalid_utf-8.json",
+        "i_string_iso_latin_1.json",
+        "i_string_lone_utf8_continuation_byte.json",
+        "i_string_not_in_unicode_range.json",
+        "i_string_overlong_sequence_2_bytes.json",
+        "i_string_overlong_sequence_6_bytes.json",
+        "i_string_overlong_sequence_6_bytes_null.json",
+        "i_string_truncated-utf-8.json",
+        "i_string_utf16BE_no_BOM.json",
+        "i_string_utf16LE_no_BOM.json",
+        "i_structure_UTF-8_BOM_empty_object.json",
     };
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         if (strcmp(name, refused[i]) == 0) return false;
@@ -272,7 +279,8 @@ static void a_full_arena_is_reported(void **state) {
     struct sl_json *tree = NULL;
     assert_int_equal(sl_json_parse(&small, SL_STR("[1,2,3,4]"), &tree, &f->err), SL_E_NO_MEMORY);
     assert_null(tree);
-    assert_int_equal(sl_json_parse(&small, SL_STR("\"\\n                               \""), &tree, &f->err), SL_E_NO_MEMORY);
+    assert_int_equal(sl_json_parse(&small, SL_STR("\"\\n                               \""), &tree, &f->err),
+                     SL_E_NO_MEMORY);
     assert_null(sl_json_copy(&small, accepts(f, "[1,2,3,4]")));
     // Builders accept what could not be made.
     struct sl_json *object = sl_json_new_object(&small);
@@ -414,7 +422,8 @@ static void a_copy_lives_without_its_source(void **state) {
 
 static void invalid_utf8_is_written_as_replacement_characters(void **state) {
     struct fixture *f = *state;
-    writes(f, sl_json_new_string(&f->arena, SL_STR("a\xff\xc3(\xe2\x82")), "\"a\xef\xbf\xbd\xef\xbf\xbd(\xef\xbf\xbd\"");
+    writes(f, sl_json_new_string(&f->arena, SL_STR("a\xff\xc3(\xe2\x82")),
+           "\"a\xef\xbf\xbd\xef\xbf\xbd(\xef\xbf\xbd\"");
     writes(f, sl_json_new_string(&f->arena, SL_STR("\xed\xa0\x80")), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
 }
 

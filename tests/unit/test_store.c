@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// store: documents and events, and what a job may rely on: undone when it failed, durable when it was answered, refused when
-// the disk is full. fsync and fdatasync are replaced here by ones that count and that can fail; SQLite calls them too.
+// store: documents and events, and what a job may rely on: undone when it failed, durable when it was answered, refused
+// when the disk is full. fsync and fdatasync are replaced here by ones that count and that can fail; SQLite calls them
+// too.
 #include "store/store.h"
 
 #include <errno.h>
@@ -84,7 +85,8 @@ static int tear_down(void **state) {
     return result;
 }
 
-// --- jobs --------------------------------------------------------------------------------------------------------------------
+// --- jobs
+// --------------------------------------------------------------------------------------------------------------------
 
 typedef int step_fn(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err);
 
@@ -122,8 +124,8 @@ static void step_done(struct sl_store_job *job, int result, const struct sl_erro
 }
 
 static void prepare(struct step *step, struct fixture *f, step_fn *fn, void *user) {
-    *step = (struct step){.job = {.run = step_run, .committed = step_committed, .done = step_done},
-                          .fixture = f, .fn = fn, .user = user};
+    *step = (struct step){
+        .job = {.run = step_run, .committed = step_committed, .done = step_done}, .fixture = f, .fn = fn, .user = user};
     sem_init(&step->answered, 0, 0);
 }
 
@@ -176,7 +178,8 @@ static void open_gate(struct gate *gate) {
     sem_wait(&gate->step.answered);
 }
 
-// --- documents ---------------------------------------------------------------------------------------------------------------
+// --- documents
+// ---------------------------------------------------------------------------------------------------------------
 
 static struct sl_key key_of(const char *parent, const char *id) {
     return (struct sl_key){"function", SL_STR("000000000000"), SL_STR("eu-west-1"), sl_str_of(parent), sl_str_of(id)};
@@ -366,7 +369,8 @@ static void each_visits_all_and_may_read_meanwhile(void **state) {
     assert_int_equal(run_read_only(f, walk_all, NULL), 0);
 }
 
-// --- transactions ------------------------------------------------------------------------------------------------------------
+// --- transactions
+// ------------------------------------------------------------------------------------------------------------
 
 static int put_and_fail(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
     int result = put_by_id(f, tx, user, err);
@@ -472,7 +476,8 @@ static void closing_finishes_what_was_queued(void **state) {
     assert_int_equal(run_read_only(f, is_there, "f"), 0);
 }
 
-// --- a loop as home ----------------------------------------------------------------------------------------------------------
+// --- a loop as home
+// ----------------------------------------------------------------------------------------------------------
 
 struct letter {
     struct sl_mail mail;
@@ -505,7 +510,8 @@ static void the_answer_comes_to_the_loop_that_asked(void **state) {
     sl_loop_free(letter.loop);
 }
 
-// --- broken disks ------------------------------------------------------------------------------------------------------------
+// --- broken disks
+// ------------------------------------------------------------------------------------------------------------
 
 static int put_large(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
     struct sl_key key = key_of("", user);
@@ -560,7 +566,8 @@ static void a_failed_sync_is_not_taken_for_a_commit(void **state) {
     assert_int_equal(run_read_only(f, is_there, "f"), 0);
 }
 
-// --- the data directory ------------------------------------------------------------------------------------------------------
+// --- the data directory
+// ------------------------------------------------------------------------------------------------------
 
 static void a_directory_in_use_names_the_process(void **state) {
     struct fixture *f = *state;
@@ -568,8 +575,8 @@ static void a_directory_in_use_names_the_process(void **state) {
     struct sl_store_config config = {.data_dir = f->dir, .max_jobs = 10};
     assert_int_equal(sl_store_open(&second, &config, &f->err), SL_E_USAGE);
     char expected[200];
-    snprintf(expected, sizeof expected,
-             "the data directory is in use by process %d: stop it or choose another --data", (int)getpid());
+    snprintf(expected, sizeof expected, "the data directory is in use by process %d: stop it or choose another --data",
+             (int)getpid());
     assert_string_equal(f->err.message, expected);
     close_store(f);
     assert_int_equal(open_store(f, 10), 0);
@@ -669,7 +676,8 @@ static void an_in_memory_store_leaves_nothing(void **state) {
     assert_int_equal(mkdir(f->path, 0700), 0);
 }
 
-// --- events ------------------------------------------------------------------------------------------------------------------
+// --- events
+// ------------------------------------------------------------------------------------------------------------------
 
 static int append_at(struct sl_store_tx *tx, int64_t due_ms, int64_t *ret_id, struct sl_error *err) {
     struct sl_event event = {
@@ -804,7 +812,7 @@ static void events_that_do_not_fit_the_arena_are_an_error(void **state) {
     assert_int_equal(run_read_only(f, load, &page), SL_E_NO_MEMORY);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)          cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TEST_UNOPENED(name) cmocka_unit_test_setup_teardown(name, set_up_folder, tear_down)
 
 int main(void) {
