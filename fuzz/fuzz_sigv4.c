@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzzes what unauthenticated clients reach first: SigV4 parsing and canonicalisation, routing, decoding, validation and the policy language.
-// The input is a rough request: "METHOD target\nName: value\n...\n\nbody". Checked beyond memory safety: what was signed here with the
-// parsed scope verifies, and the same with one bit of the signature changed does not.
+// Fuzzes what unauthenticated clients reach first: SigV4 parsing and canonicalisation, routing, decoding, validation
+// and the policy language. The input is a rough request: "METHOD target\nName: value\n...\n\nbody". Checked beyond
+// memory safety: what was signed here with the parsed scope verifies, and the same with one bit of the signature
+// changed does not.
 #include <stdlib.h>
 
 #include "aws/codec.h"
@@ -63,7 +64,8 @@ static void fuzz_operation(struct sl_arena *arena, const struct sl_aws_request *
     struct sl_str message, action;
     struct sl_error err;
     if (sl_route_any((struct sl_str){0}, request, &route)) {
-        if (sl_rest_json_decode(arena, &route, request, &in, &err) == SL_OK) sl_validate(arena, route.operation, in, &message);
+        if (sl_rest_json_decode(arena, &route, request, &in, &err) == SL_OK)
+            sl_validate(arena, route.operation, in, &message);
     }
     const struct sl_operation *query = sl_route_query(arena, (struct sl_str){0}, request, &action);
     if (query && sl_query_decode(arena, query, request, &in, &err) == SL_OK) sl_validate(arena, query, in, &message);
@@ -72,9 +74,14 @@ static void fuzz_operation(struct sl_arena *arena, const struct sl_aws_request *
 static void fuzz_policy(struct sl_arena *arena, struct sl_str text) {
     struct sl_json *policy = NULL;
     struct sl_error err;
-    const struct sl_policy_value values[] = {{SL_STR("aws:SourceArn"), SL_STR("arn:aws:execute-api:r:1:a/b")}, {SL_STR("aws:SourceIp"), SL_STR("10.0.0.1")}};
-    const struct sl_policy_request request = {.account = SL_STR("123456789012"), .caller = SL_STR("arn:aws:iam::123456789012:root"), .action = SL_STR("lambda:InvokeFunction"),
-                                              .resource = SL_STR("arn:aws:lambda:r:1:function:f"), .values = values, .value_count = 2};
+    const struct sl_policy_value values[] = {{SL_STR("aws:SourceArn"), SL_STR("arn:aws:execute-api:r:1:a/b")},
+                                             {SL_STR("aws:SourceIp"), SL_STR("10.0.0.1")}};
+    const struct sl_policy_request request = {.account = SL_STR("123456789012"),
+                                              .caller = SL_STR("arn:aws:iam::123456789012:root"),
+                                              .action = SL_STR("lambda:InvokeFunction"),
+                                              .resource = SL_STR("arn:aws:lambda:r:1:function:f"),
+                                              .values = values,
+                                              .value_count = 2};
     if (sl_json_parse(arena, text, &policy, &err) == SL_OK) sl_policy_evaluate(policy, &request);
 }
 

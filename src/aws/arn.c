@@ -18,8 +18,8 @@ bool sl_arn_parse(struct sl_str text, struct sl_arn *ret) {
 }
 
 struct sl_str sl_arn_format(struct sl_arena *arena, const struct sl_arn *arn) {
-    return sl_arena_printf(arena, "arn:%.*s:%.*s:%.*s:%.*s:%.*s", SL_FMT(arn->partition), SL_FMT(arn->service), SL_FMT(arn->region),
-                           SL_FMT(arn->account), SL_FMT(arn->resource));
+    return sl_arena_printf(arena, "arn:%.*s:%.*s:%.*s:%.*s:%.*s", SL_FMT(arn->partition), SL_FMT(arn->service),
+                           SL_FMT(arn->region), SL_FMT(arn->account), SL_FMT(arn->resource));
 }
 
 bool sl_is_account(struct sl_str text) {
@@ -58,7 +58,8 @@ bool sl_function_ref_parse(struct sl_str text, struct sl_function_ref *ret) {
     struct sl_function_ref ref = {0};
     // Each prefix is optional, and is one only if a name can still follow (a function may be called "function").
     if (count >= 4 && sl_str_is(parts[0], "arn") && sl_str_is(parts[2], "lambda")) at = 3;
-    if (count - at >= 2 && looks_like_region(parts[at]) && (at > 0 || sl_is_account(parts[at + 1]))) ref.region = parts[at++];
+    if (count - at >= 2 && looks_like_region(parts[at]) && (at > 0 || sl_is_account(parts[at + 1])))
+        ref.region = parts[at++];
     if (count - at >= 2 && sl_is_account(parts[at])) ref.account = parts[at++];
     if (count - at >= 2 && sl_str_is(parts[at], "function")) at++;
     if (count == at || count - at > 2 || parts[at].len == 0) return false;
@@ -71,10 +72,10 @@ bool sl_function_ref_parse(struct sl_str text, struct sl_function_ref *ret) {
     return true;
 }
 
-struct sl_str sl_arn_function(struct sl_arena *arena, struct sl_str partition, struct sl_str region, struct sl_str account, struct sl_str name,
-                              struct sl_str qualifier) {
-    return sl_arena_printf(arena, "arn:%.*s:lambda:%.*s:%.*s:function:%.*s%s%.*s", SL_FMT(partition), SL_FMT(region), SL_FMT(account),
-                           SL_FMT(name), qualifier.len ? ":" : "", SL_FMT(qualifier));
+struct sl_str sl_arn_function(struct sl_arena *arena, struct sl_str partition, struct sl_str region,
+                              struct sl_str account, struct sl_str name, struct sl_str qualifier) {
+    return sl_arena_printf(arena, "arn:%.*s:lambda:%.*s:%.*s:function:%.*s%s%.*s", SL_FMT(partition), SL_FMT(region),
+                           SL_FMT(account), SL_FMT(name), qualifier.len ? ":" : "", SL_FMT(qualifier));
 }
 
 struct sl_str sl_partition_of(struct sl_str region) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// aws: the operation engine: HTTP requests in, answers of the AWS APIs out. The daemon makes one, gives it the handler tables, and calls
-// it from its HTTP handler for the requests that sl_aws_claims.
+// aws: the operation engine: HTTP requests in, answers of the AWS APIs out. The daemon makes one, gives it the handler
+// tables, and calls it from its HTTP handler for the requests that sl_aws_claims.
 //
-// Data flow: op.h has the picture. Threads: sl_aws_head and sl_aws_handle on the request's loop; handlers where op.h says.
-// Ownership: from sl_aws_handle on, request->user and request->aborted are the engine's.
+// Data flow: op.h has the picture. Threads: sl_aws_head and sl_aws_handle on the request's loop; handlers where op.h
+// says. Ownership: from sl_aws_handle on, request->user and request->aborted are the engine's.
 #ifndef SL_AWS_AWS_H
 #define SL_AWS_AWS_H
 
@@ -15,10 +15,10 @@ struct sl_aws;
 struct sl_loop;
 
 enum {
-    SL_AWS_INLINE_BODY = 256 * 1024,         // larger bodies are decoded on a worker thread
-    SL_AWS_CODE_BODY = 70167211,             // CreateFunction, UpdateFunctionCode, PublishLayerVersion (recorded)
-    SL_AWS_BODY = 6 * 1024 * 1024,           // everything else (Lambda quota; API Gateway's limit for imports)
-    SL_AWS_EVENT_BODY = 1024 * 1024,         // Invoke with InvocationType Event (Lambda quota)
+    SL_AWS_INLINE_BODY = 256 * 1024, // larger bodies are decoded on a worker thread
+    SL_AWS_CODE_BODY = 70167211,     // CreateFunction, UpdateFunctionCode, PublishLayerVersion (recorded)
+    SL_AWS_BODY = 6 * 1024 * 1024,   // everything else (Lambda quota; API Gateway's limit for imports)
+    SL_AWS_EVENT_BODY = 1024 * 1024, // Invoke with InvocationType Event (Lambda quota)
 };
 
 struct sl_aws_identity {
@@ -29,15 +29,18 @@ struct sl_aws_identity {
 
 struct sl_aws_config {
     struct sl_store *store;
-    void *app;                                // op->app
-    const struct sl_op_entry *const *tables;  // NULL-terminated list of tables, each ended by an entry without service
-    const char *default_region;               // for requests that are not signed; NULL: us-east-1
-    // Whose access key that is; views must live until the process ends. False: unknown, refused. NULL: every key (and no signature at all) is
-    // accepted unverified, and a key of 12 digits names the account: for loopback listeners only.
+    void *app;                               // op->app
+    const struct sl_op_entry *const *tables; // NULL-terminated list of tables, each ended by an entry without service
+    const char *default_region;              // for requests that are not signed; NULL: us-east-1
+    // Whose access key that is; views must live until the process ends. False: unknown, refused. NULL: every key (and
+    // no signature at all) is accepted unverified, and a key of 12 digits names the account: for loopback listeners
+    // only.
     bool (*identify)(void *user, struct sl_str access_key, struct sl_aws_identity *ret);
-    // Runs `run` on a worker thread and then `done` on `home`'s thread. 0, or an error (then neither is called). NULL: no workers, all is done inline.
-    int (*offload)(void *user, struct sl_loop *home, void (*run)(void *), void (*done)(void *), void *argument, struct sl_error *err);
-    void *user;                               // of the two above
+    // Runs `run` on a worker thread and then `done` on `home`'s thread. 0, or an error (then neither is called). NULL:
+    // no workers, all is done inline.
+    int (*offload)(void *user, struct sl_loop *home, void (*run)(void *), void (*done)(void *), void *argument,
+                   struct sl_error *err);
+    void *user; // of the two above
 };
 
 // Fails (SL_E_INVALID) if a table names an operation that the models do not have, or one twice.
@@ -45,8 +48,9 @@ int sl_aws_new(struct sl_aws **ret, const struct sl_aws_config *config, struct s
 // No operation may be in progress.
 void sl_aws_free(struct sl_aws *aws);
 
-// Whether the request is one to the AWS APIs, as opposed to a deployed API or a page: it is signed for one of AWS's services, names an
-// operation by X-Amz-Target or a form, or its path is that of an operation. The caller has looked at the host name before.
+// Whether the request is one to the AWS APIs, as opposed to a deployed API or a page: it is signed for one of AWS's
+// services, names an operation by X-Amz-Target or a form, or its path is that of an operation. The caller has looked at
+// the host name before.
 bool sl_aws_claims(const struct sl_http_request *request);
 // When the head is complete: sets the body limit. Nonzero: the request was answered (too large).
 int sl_aws_head(struct sl_aws *aws, struct sl_http_request *request, size_t *max_body);

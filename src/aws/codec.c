@@ -23,7 +23,9 @@ static bool parse_zone(struct sl_str text, long *ret_s) {
     char plain[4];
     *ret_s = 0;
     if (text.len == 0 || sl_str_is(text, "Z") || sl_str_is(text, "GMT")) return true;
-    if ((text.len != 5 && text.len != 6) || (text.ptr[0] != '+' && text.ptr[0] != '-') || (text.len == 6 && text.ptr[3] != ':')) return false;
+    if ((text.len != 5 && text.len != 6) || (text.ptr[0] != '+' && text.ptr[0] != '-') ||
+        (text.len == 6 && text.ptr[3] != ':'))
+        return false;
     memcpy(plain, text.ptr + 1, 2);
     memcpy(plain + 2, text.ptr + text.len - 2, 2);
     if (!sl_str_to_u64(sl_str_n(plain, 4), &digits)) return false;
@@ -74,43 +76,56 @@ static bool any_time(struct sl_str text, int64_t *ret_ms) {
     return true;
 }
 
-int sl_codec_scalar(struct sl_arena *arena, const struct sl_shape *shape, struct sl_str text, struct sl_json **ret, struct sl_error *err) {
+int sl_codec_scalar(struct sl_arena *arena, const struct sl_shape *shape, struct sl_str text, struct sl_json **ret,
+                    struct sl_error *err) {
     int64_t whole;
     double real;
     struct sl_str bytes;
     *ret = NULL;
     switch (shape->type) {
-    case SL_SHAPE_STRING: *ret = sl_json_new_string(arena, text); break;
+    case SL_SHAPE_STRING:
+        *ret = sl_json_new_string(arena, text);
+        break;
     case SL_SHAPE_INTEGER:
     case SL_SHAPE_LONG:
-        if (!whole_number(text, &whole)) return sl_fail(err, SL_E_SERIALIZATION, "For input string: \"%.*s\"", SL_FMT(text));
+        if (!whole_number(text, &whole))
+            return sl_fail(err, SL_E_SERIALIZATION, "For input string: \"%.*s\"", SL_FMT(text));
         *ret = sl_json_new_int(arena, whole);
         break;
     case SL_SHAPE_FLOAT:
     case SL_SHAPE_DOUBLE:
-        if (!real_number(text, &real)) return sl_fail(err, SL_E_SERIALIZATION, "For input string: \"%.*s\"", SL_FMT(text));
+        if (!real_number(text, &real))
+            return sl_fail(err, SL_E_SERIALIZATION, "For input string: \"%.*s\"", SL_FMT(text));
         *ret = sl_json_new_double(arena, real);
         break;
-    case SL_SHAPE_BOOLEAN: *ret = sl_json_new_bool(arena, sl_str_ieq(text, SL_STR("true"))); break; // as Java's parseBoolean
+    case SL_SHAPE_BOOLEAN:
+        *ret = sl_json_new_bool(arena, sl_str_ieq(text, SL_STR("true")));
+        break; // as Java's parseBoolean
     case SL_SHAPE_TIMESTAMP:
-        if (!any_time(text, &whole)) return sl_fail(err, SL_E_SERIALIZATION, "Unable to parse date: %.*s", SL_FMT(text));
+        if (!any_time(text, &whole))
+            return sl_fail(err, SL_E_SERIALIZATION, "Unable to parse date: %.*s", SL_FMT(text));
         *ret = sl_json_new_int(arena, whole);
         break;
     case SL_SHAPE_BLOB:
-        if (!sl_base64_decode(arena, text, &bytes)) return sl_fail(err, SL_E_SERIALIZATION, "The value is not valid base64.");
+        if (!sl_base64_decode(arena, text, &bytes))
+            return sl_fail(err, SL_E_SERIALIZATION, "The value is not valid base64.");
         *ret = sl_json_new_string(arena, bytes);
         break;
-    default: return sl_fail(err, SL_E_SERIALIZATION, "Unexpected field type");
+    default:
+        return sl_fail(err, SL_E_SERIALIZATION, "Unexpected field type");
     }
     return *ret ? SL_OK : sl_fail(err, SL_E_NO_MEMORY, "request too large");
 }
 
-struct sl_str sl_codec_text(struct sl_arena *arena, const struct sl_shape *shape, enum sl_time_format time, const struct sl_json *value) {
+struct sl_str sl_codec_text(struct sl_arena *arena, const struct sl_shape *shape, enum sl_time_format time,
+                            const struct sl_json *value) {
     int64_t ms;
     char text[SL_TIME_HTTP];
     switch (value->type) {
-    case SL_JSON_TRUE: return SL_STR("true");
-    case SL_JSON_FALSE: return SL_STR("false");
+    case SL_JSON_TRUE:
+        return SL_STR("true");
+    case SL_JSON_FALSE:
+        return SL_STR("false");
     case SL_JSON_STRING:
         if (shape->type == SL_SHAPE_BLOB) {
             struct sl_buf out;
@@ -130,6 +145,7 @@ struct sl_str sl_codec_text(struct sl_arena *arena, const struct sl_shape *shape
             sl_time_iso_s(ms, text);
         }
         return sl_arena_dup(arena, sl_str_of(text));
-    default: return (struct sl_str){0};
+    default:
+        return (struct sl_str){0};
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// codec: between the wire and op->in / op->out, by the tables. One pair of functions per protocol; rest-json and query are here, json 1.0/1.1
-// and rest-xml would be two more files with the same four functions.
+// codec: between the wire and op->in / op->out, by the tables. One pair of functions per protocol; rest-json and query
+// are here, json 1.0/1.1 and rest-xml would be two more files with the same four functions.
 //
 //   decode    request -> object keyed by the API's member names, types checked (SerializationException)
 //   validate  the object against the constraints, with AWS's sentences (protocol-independent)
@@ -15,20 +15,24 @@
 #include "aws/op.h"
 #include "aws/route.h"
 
-// --- input ------------------------------------------------------------------------------------------------------------------------
-int sl_rest_json_decode(struct sl_arena *arena, const struct sl_route *route, const struct sl_aws_request *request, struct sl_json **ret,
-                        struct sl_error *err);
-int sl_query_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request, struct sl_json **ret,
-                    struct sl_error *err);
+// --- input
+// ------------------------------------------------------------------------------------------------------------------------
+int sl_rest_json_decode(struct sl_arena *arena, const struct sl_route *route, const struct sl_aws_request *request,
+                        struct sl_json **ret, struct sl_error *err);
+int sl_query_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request,
+                    struct sl_json **ret, struct sl_error *err);
 
 // Text of a label, parameter, header or form value as a node of the shape's type (scalars only).
-int sl_codec_scalar(struct sl_arena *arena, const struct sl_shape *shape, struct sl_str text, struct sl_json **ret, struct sl_error *err);
+int sl_codec_scalar(struct sl_arena *arena, const struct sl_shape *shape, struct sl_str text, struct sl_json **ret,
+                    struct sl_error *err);
 
-// 0, or the kind (SL_E_VALIDATION, SL_E_BAD_REQUEST, SL_E_QUERY_VALIDATION by service) with the whole text in *ret_message: it may be longer
-// than an sl_error holds.
-int sl_validate(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_json *in, struct sl_str *ret_message);
+// 0, or the kind (SL_E_VALIDATION, SL_E_BAD_REQUEST, SL_E_QUERY_VALIDATION by service) with the whole text in
+// *ret_message: it may be longer than an sl_error holds.
+int sl_validate(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_json *in,
+                struct sl_str *ret_message);
 
-// --- output -----------------------------------------------------------------------------------------------------------------------
+// --- output
+// -----------------------------------------------------------------------------------------------------------------------
 enum { SL_REPLY_HEADERS = 32 };
 
 struct sl_reply {
@@ -44,18 +48,22 @@ struct sl_reply {
 int sl_rest_json_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err);
 int sl_query_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err);
 
-// `service` or `operation` may be NULL (the request was not routed); `more` are further members (op->error_members), or NULL.
-void sl_rest_json_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation, int kind,
-                        struct sl_str message, const struct sl_json *more, struct sl_reply *ret);
-void sl_query_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation, int kind, struct sl_str message,
-                    struct sl_str request_id, struct sl_reply *ret);
+// `service` or `operation` may be NULL (the request was not routed); `more` are further members (op->error_members), or
+// NULL.
+void sl_rest_json_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
+                        int kind, struct sl_str message, const struct sl_json *more, struct sl_reply *ret);
+void sl_query_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
+                    int kind, struct sl_str message, struct sl_str request_id, struct sl_reply *ret);
 
-// --- shared by the protocols ------------------------------------------------------------------------------------------------------
-// Adds a header; dropped beyond SL_REPLY_HEADERS.
+// --- shared by the protocols
+// ------------------------------------------------------------------------------------------------------ Adds a header;
+// dropped beyond SL_REPLY_HEADERS.
 void sl_reply_header(struct sl_reply *reply, struct sl_str name, struct sl_str value);
 // A date or time: ISO 8601 with zone, or an HTTP date. Milliseconds since 1970.
 bool sl_time_parse(struct sl_str text, int64_t *ret_ms);
-// A value of op->out as text for a header, a form of XML or the like (no quotes). ptr NULL if the value is not a scalar.
-struct sl_str sl_codec_text(struct sl_arena *arena, const struct sl_shape *shape, enum sl_time_format time, const struct sl_json *value);
+// A value of op->out as text for a header, a form of XML or the like (no quotes). ptr NULL if the value is not a
+// scalar.
+struct sl_str sl_codec_text(struct sl_arena *arena, const struct sl_shape *shape, enum sl_time_format time,
+                            const struct sl_json *value);
 
 #endif

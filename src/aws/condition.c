@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// condition: the Condition block of a policy statement (IAM User Guide, "IAM JSON policy elements: Condition operators").
+// condition: the Condition block of a policy statement (IAM User Guide, "IAM JSON policy elements: Condition
+// operators").
 //
 //   {"ArnLike": {"aws:SourceArn": ["a", "b"]}, "StringEquals": {...}}
 //
-// All operators and all keys must hold; of one key's values any may match (for the negated operators: none may). A key that the request
-// does not have fails the positive operators and passes the negated ones and ...IfExists. ForAllValues/ForAnyValue are for keys with several values.
+// All operators and all keys must hold; of one key's values any may match (for the negated operators: none may). A key
+// that the request does not have fails the positive operators and passes the negated ones and ...IfExists.
+// ForAllValues/ForAnyValue are for keys with several values.
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <time.h>
@@ -18,8 +20,11 @@ static enum sl_policy__truth truth(bool value) { return value ? SL_POLICY__TRUE 
 
 static enum sl_policy__truth string_equals(struct sl_str a, struct sl_str b) { return truth(sl_str_eq(a, b)); }
 static enum sl_policy__truth string_equals_fold(struct sl_str a, struct sl_str b) { return truth(sl_str_ieq(a, b)); }
-static enum sl_policy__truth string_like(struct sl_str a, struct sl_str b) { return truth(sl_policy_glob(a, b, false)); }
-// ArnEquals and ArnLike behave alike, both with wildcards (IAM User Guide, "Amazon Resource Name (ARN) condition operators").
+static enum sl_policy__truth string_like(struct sl_str a, struct sl_str b) {
+    return truth(sl_policy_glob(a, b, false));
+}
+// ArnEquals and ArnLike behave alike, both with wildcards (IAM User Guide, "Amazon Resource Name (ARN) condition
+// operators").
 static enum sl_policy__truth arn_like(struct sl_str a, struct sl_str b) { return truth(sl_policy_arn_like(a, b)); }
 static enum sl_policy__truth bool_equals(struct sl_str a, struct sl_str b) { return truth(sl_str_ieq(a, b)); }
 
@@ -50,7 +55,8 @@ static bool to_date(struct sl_str text, double *ret) {
 
 enum order { LESS = 1, SAME = 2, MORE = 4 };
 
-static enum sl_policy__truth ordered(bool (*convert)(struct sl_str, double *), struct sl_str policy, struct sl_str request, int accepted) {
+static enum sl_policy__truth ordered(bool (*convert)(struct sl_str, double *), struct sl_str policy,
+                                     struct sl_str request, int accepted) {
     double limit, value;
     if (!convert(policy, &limit)) return SL_POLICY__UNKNOWN;
     if (!convert(request, &value)) return SL_POLICY__FALSE;
@@ -58,7 +64,7 @@ static enum sl_policy__truth ordered(bool (*convert)(struct sl_str, double *), s
     return truth((order & accepted) != 0);
 }
 
-#define ORDERED(name, convert, accepted)                                                                                                       \
+#define ORDERED(name, convert, accepted)                                                                               \
     static enum sl_policy__truth name(struct sl_str a, struct sl_str b) { return ordered(convert, a, b, accepted); }
 ORDERED(numeric_equals, to_number, SAME)
 ORDERED(numeric_less, to_number, LESS)
@@ -79,7 +85,8 @@ static enum sl_policy__truth ip_address(struct sl_str policy, struct sl_str requ
     sl_str_split(&bits_text, '/', &head);
     int family = sl_str_chr(head, ':', 0) >= 0 ? AF_INET6 : AF_INET;
     uint64_t most = family == AF_INET6 ? 128 : 32, bits = most;
-    if (head.len >= sizeof text || (bits_text.ptr && (!sl_str_to_u64(bits_text, &bits) || bits > most))) return SL_POLICY__UNKNOWN;
+    if (head.len >= sizeof text || (bits_text.ptr && (!sl_str_to_u64(bits_text, &bits) || bits > most)))
+        return SL_POLICY__UNKNOWN;
     memcpy(text, head.ptr, head.len);
     text[head.len] = '\0';
     if (inet_pton(family, text, net) != 1) return SL_POLICY__UNKNOWN;
@@ -130,10 +137,17 @@ static const struct {
 static bool value_text(const struct sl_json *node, struct sl_str *ret) {
     switch (node->type) {
     case SL_JSON_STRING:
-    case SL_JSON_NUMBER: *ret = node->text; return true;
-    case SL_JSON_TRUE: *ret = SL_STR("true"); return true;
-    case SL_JSON_FALSE: *ret = SL_STR("false"); return true;
-    default: return false;
+    case SL_JSON_NUMBER:
+        *ret = node->text;
+        return true;
+    case SL_JSON_TRUE:
+        *ret = SL_STR("true");
+        return true;
+    case SL_JSON_FALSE:
+        *ret = SL_STR("false");
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -155,12 +169,13 @@ static enum sl_policy__truth negate(enum sl_policy__truth value, bool negated) {
     return value == SL_POLICY__TRUE ? SL_POLICY__FALSE : SL_POLICY__TRUE;
 }
 
-struct operator {
+struct operator{
     compare_fn *compare;
     bool negated, if_exists, for_all, for_any;
 };
 
-static enum sl_policy__truth test_key(const struct operator *op, const struct sl_json *wanted, const struct sl_policy_request *request) {
+static enum sl_policy__truth test_key(const struct operator* op, const struct sl_json *wanted,
+                                      const struct sl_policy_request *request) {
     unsigned seen = 0, passed = 0, unknown = 0;
     for (unsigned i = 0; i < request->value_count; i++) {
         if (!sl_str_ieq(request->values[i].key, wanted->key)) continue;
@@ -180,13 +195,14 @@ static enum sl_policy__truth test_key(const struct operator *op, const struct sl
 static enum sl_policy__truth test_null(const struct sl_json *wanted, const struct sl_policy_request *request) {
     struct sl_str text;
     bool present = false;
-    for (unsigned i = 0; i < request->value_count && !present; i++) present = sl_str_ieq(request->values[i].key, wanted->key);
+    for (unsigned i = 0; i < request->value_count && !present; i++)
+        present = sl_str_ieq(request->values[i].key, wanted->key);
     if (!value_text(wanted, &text)) return SL_POLICY__UNKNOWN;
     if (sl_str_ieq(text, SL_STR("true"))) return truth(!present);
     return sl_str_ieq(text, SL_STR("false")) ? truth(present) : SL_POLICY__UNKNOWN;
 }
 
-static bool find_operator(struct sl_str name, struct operator *ret) {
+static bool find_operator(struct sl_str name, struct operator* ret) {
     *ret = (struct operator){0};
     if (sl_str_starts(name, SL_STR("ForAllValues:"))) {
         ret->for_all = true;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// decode: rest-json requests (Smithy, "AWS restJson1 protocol") into one object keyed by the API's member names. Members come from URI
-// labels, query parameters, headers and the JSON body; unknown body members are ignored, as AWS does; null is the same as absent.
+// decode: rest-json requests (Smithy, "AWS restJson1 protocol") into one object keyed by the API's member names.
+// Members come from URI labels, query parameters, headers and the JSON body; unknown body members are ignored, as AWS
+// does; null is the same as absent.
 //
-// The texts of SerializationException follow AWS's deserializer: scalars of another type were recorded ("class java.lang.Boolean can not be
-// converted to an String"); the ones for structures and lists are its general sentences.
-#include "base/encoding.h"
+// The texts of SerializationException follow AWS's deserializer: scalars of another type were recorded ("class
+// java.lang.Boolean can not be converted to an String"); the ones for structures and lists are its general sentences.
 #include "aws/codec.h"
+#include "base/encoding.h"
 #include "http/http.h"
 
 struct decoder {
@@ -19,36 +20,53 @@ static int no_memory(struct decoder *d) { return sl_fail(d->err, SL_E_NO_MEMORY,
 static const char *java_class(const struct sl_json *node) {
     switch (node->type) {
     case SL_JSON_TRUE:
-    case SL_JSON_FALSE: return "java.lang.Boolean";
-    case SL_JSON_NUMBER: return "com.amazon.coral.value.json.numbers.TruncatingBigNumber";
-    default: return "java.lang.String";
+    case SL_JSON_FALSE:
+        return "java.lang.Boolean";
+    case SL_JSON_NUMBER:
+        return "com.amazon.coral.value.json.numbers.TruncatingBigNumber";
+    default:
+        return "java.lang.String";
     }
 }
 
 static const char *java_target(enum sl_shape_type type) {
     switch (type) {
-    case SL_SHAPE_INTEGER: return "Integer";
-    case SL_SHAPE_LONG: return "Long";
-    case SL_SHAPE_FLOAT: return "Float";
-    case SL_SHAPE_DOUBLE: return "Double";
-    case SL_SHAPE_BOOLEAN: return "Boolean";
-    case SL_SHAPE_BLOB: return "Blob";
-    case SL_SHAPE_TIMESTAMP: return "Timestamp";
-    default: return "String";
+    case SL_SHAPE_INTEGER:
+        return "Integer";
+    case SL_SHAPE_LONG:
+        return "Long";
+    case SL_SHAPE_FLOAT:
+        return "Float";
+    case SL_SHAPE_DOUBLE:
+        return "Double";
+    case SL_SHAPE_BOOLEAN:
+        return "Boolean";
+    case SL_SHAPE_BLOB:
+        return "Blob";
+    case SL_SHAPE_TIMESTAMP:
+        return "Timestamp";
+    default:
+        return "String";
     }
 }
 
 static int wrong_type(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node) {
     bool collection = shape->type == SL_SHAPE_STRUCTURE || shape->type == SL_SHAPE_LIST || shape->type == SL_SHAPE_MAP;
-    if (node->type == SL_JSON_OBJECT) return sl_fail(d->err, SL_E_SERIALIZATION, "Start of structure or map found where not expected");
-    if (node->type == SL_JSON_ARRAY) return sl_fail(d->err, SL_E_SERIALIZATION, "Start of list found where not expected");
-    if (collection) return sl_fail(d->err, SL_E_SERIALIZATION, "Unrecognized collection type class %s", java_class(node));
-    return sl_fail(d->err, SL_E_SERIALIZATION, "class %s can not be converted to an %s", java_class(node), java_target(shape->type));
+    if (node->type == SL_JSON_OBJECT)
+        return sl_fail(d->err, SL_E_SERIALIZATION, "Start of structure or map found where not expected");
+    if (node->type == SL_JSON_ARRAY)
+        return sl_fail(d->err, SL_E_SERIALIZATION, "Start of list found where not expected");
+    if (collection)
+        return sl_fail(d->err, SL_E_SERIALIZATION, "Unrecognized collection type class %s", java_class(node));
+    return sl_fail(d->err, SL_E_SERIALIZATION, "class %s can not be converted to an %s", java_class(node),
+                   java_target(shape->type));
 }
 
-static int decode_value(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node, struct sl_json **ret);
+static int decode_value(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node,
+                        struct sl_json **ret);
 
-static int decode_structure(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node, struct sl_json *object) {
+static int decode_structure(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node,
+                            struct sl_json *object) {
     for (unsigned i = 0; i < shape->member_count; i++) {
         const struct sl_member *member = &shape->members[i];
         const struct sl_json *value = member->location == SL_IN_BODY ? sl_json_get_str(node, member->wire) : NULL;
@@ -61,7 +79,8 @@ static int decode_structure(struct decoder *d, const struct sl_shape *shape, con
     return SL_OK;
 }
 
-static int decode_list(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node, struct sl_json *array) {
+static int decode_list(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node,
+                       struct sl_json *array) {
     for (const struct sl_json *at = node->first; at; at = at->next) {
         struct sl_json *decoded = NULL;
         int kind = decode_value(d, shape->of, at, &decoded);
@@ -71,7 +90,8 @@ static int decode_list(struct decoder *d, const struct sl_shape *shape, const st
     return SL_OK;
 }
 
-static int decode_map(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node, struct sl_json *object) {
+static int decode_map(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node,
+                      struct sl_json *object) {
     for (const struct sl_json *at = node->first; at; at = at->next) {
         struct sl_json *decoded = NULL;
         int kind = decode_value(d, shape->of, at, &decoded);
@@ -84,12 +104,14 @@ static int decode_map(struct decoder *d, const struct sl_shape *shape, const str
     return SL_OK;
 }
 
-static int decode_number(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node, struct sl_json **ret) {
+static int decode_number(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node,
+                         struct sl_json **ret) {
     int64_t whole;
     double real;
     if (!sl_json_to_double(node, &real)) return wrong_type(d, shape, node);
     if (shape->type == SL_SHAPE_TIMESTAMP) {
-        if (real > 1e14 || real < -1e14) return sl_fail(d->err, SL_E_SERIALIZATION, "Unable to parse date: %.*s", SL_FMT(node->text));
+        if (real > 1e14 || real < -1e14)
+            return sl_fail(d->err, SL_E_SERIALIZATION, "Unable to parse date: %.*s", SL_FMT(node->text));
         double ms = real * 1000;
         *ret = sl_json_new_int(d->arena, (int64_t)(ms < 0 ? ms - 0.5 : ms + 0.5));
     } else if (shape->type == SL_SHAPE_FLOAT || shape->type == SL_SHAPE_DOUBLE) {
@@ -104,7 +126,8 @@ static int decode_number(struct decoder *d, const struct sl_shape *shape, const 
     return SL_OK;
 }
 
-static int decode_string(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node, struct sl_json **ret) {
+static int decode_string(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node,
+                         struct sl_json **ret) {
     if (shape->type == SL_SHAPE_STRING) {
         *ret = sl_json_new_string(d->arena, node->text);
         return SL_OK;
@@ -115,7 +138,8 @@ static int decode_string(struct decoder *d, const struct sl_shape *shape, const 
     return wrong_type(d, shape, node);
 }
 
-static int decode_value(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node, struct sl_json **ret) {
+static int decode_value(struct decoder *d, const struct sl_shape *shape, const struct sl_json *node,
+                        struct sl_json **ret) {
     int kind = SL_OK;
     bool number = shape->type >= SL_SHAPE_INTEGER && shape->type <= SL_SHAPE_DOUBLE;
     if (node->type == SL_JSON_NULL) { // in a list or a map: the validator's business
@@ -139,9 +163,11 @@ static int decode_value(struct decoder *d, const struct sl_shape *shape, const s
     return *ret ? SL_OK : no_memory(d);
 }
 
-// --- labels, parameters, headers ---------------------------------------------------------------------------------------------------
+// --- labels, parameters, headers
+// ---------------------------------------------------------------------------------------------------
 
-static int decode_label(struct decoder *d, const struct sl_route *route, const struct sl_member *member, struct sl_json **ret) {
+static int decode_label(struct decoder *d, const struct sl_route *route, const struct sl_member *member,
+                        struct sl_json **ret) {
     const struct sl_operation *operation = route->operation;
     struct sl_str text;
     for (unsigned i = 0; i < operation->segment_count; i++) {
@@ -158,27 +184,29 @@ static int parameter(struct decoder *d, struct sl_str pair, struct sl_str *ret_k
     struct sl_str value = pair, key;
     sl_str_split(&value, '=', &key);
     if (!value.ptr) value = SL_STR("");
-    if (!sl_percent_decode(d->arena, key, true, ret_key) || !sl_percent_decode(d->arena, value, true, ret_value) || !sl_utf8_valid(*ret_key) ||
-        !sl_utf8_valid(*ret_value)) {
+    if (!sl_percent_decode(d->arena, key, true, ret_key) || !sl_percent_decode(d->arena, value, true, ret_value) ||
+        !sl_utf8_valid(*ret_key) || !sl_utf8_valid(*ret_value)) {
         return sl_fail(d->err, SL_E_SERIALIZATION, "The query is not valid percent-encoded UTF-8.");
     }
     return SL_OK;
 }
 
-// A parameter that no other member and no discriminator of the URI claims belongs to the map (PutRestApi's "parameters").
+// A parameter that no other member and no discriminator of the URI claims belongs to the map (PutRestApi's
+// "parameters").
 static bool claimed(const struct sl_operation *operation, struct sl_str key) {
     for (unsigned i = 0; i < operation->discriminator_count; i++) {
         if (sl_str_eq(operation->discriminators[i].key, key)) return true;
     }
     for (unsigned i = 0; i < operation->input->member_count; i++) {
         const struct sl_member *member = &operation->input->members[i];
-        if (member->location == SL_IN_QUERY && member->shape->type != SL_SHAPE_MAP && sl_str_eq(member->wire, key)) return true;
+        if (member->location == SL_IN_QUERY && member->shape->type != SL_SHAPE_MAP && sl_str_eq(member->wire, key))
+            return true;
     }
     return false;
 }
 
-static int decode_parameter(struct decoder *d, const struct sl_operation *operation, const struct sl_member *member, struct sl_str query,
-                            struct sl_json **ret) {
+static int decode_parameter(struct decoder *d, const struct sl_operation *operation, const struct sl_member *member,
+                            struct sl_str query, struct sl_json **ret) {
     struct sl_str rest = query, pair, key, value;
     enum sl_shape_type type = member->shape->type;
     while (query.len && sl_str_split(&rest, '&', &pair)) {
@@ -202,14 +230,17 @@ static int decode_parameter(struct decoder *d, const struct sl_operation *operat
     return SL_OK;
 }
 
-static int decode_header(struct decoder *d, const struct sl_aws_request *request, const struct sl_member *member, struct sl_json **ret) {
+static int decode_header(struct decoder *d, const struct sl_aws_request *request, const struct sl_member *member,
+                         struct sl_json **ret) {
     struct sl_str value = sl_aws_request_header(request, member->wire);
     if (!value.ptr) return SL_OK;
-    if (!sl_utf8_valid(value)) return sl_fail(d->err, SL_E_SERIALIZATION, "Header %.*s is not valid UTF-8.", SL_FMT(member->wire));
+    if (!sl_utf8_valid(value))
+        return sl_fail(d->err, SL_E_SERIALIZATION, "Header %.*s is not valid UTF-8.", SL_FMT(member->wire));
     return sl_codec_scalar(d->arena, member->shape, value, ret, d->err);
 }
 
-static int decode_headers(struct decoder *d, const struct sl_aws_request *request, const struct sl_member *member, struct sl_json **ret) {
+static int decode_headers(struct decoder *d, const struct sl_aws_request *request, const struct sl_member *member,
+                          struct sl_json **ret) {
     for (unsigned i = 0; i < request->header_count; i++) {
         struct sl_str name = request->headers[i].name;
         if (name.len < member->wire.len || !sl_str_ieq(sl_str_sub(name, 0, member->wire.len), member->wire)) continue;
@@ -222,7 +253,8 @@ static int decode_headers(struct decoder *d, const struct sl_aws_request *reques
     return SL_OK;
 }
 
-// --- the whole request -------------------------------------------------------------------------------------------------------------
+// --- the whole request
+// -------------------------------------------------------------------------------------------------------------
 
 static int parse_body(struct decoder *d, struct sl_str body, struct sl_json **ret) {
     if (sl_str_trim(body).len == 0) return SL_OK;
@@ -230,7 +262,8 @@ static int parse_body(struct decoder *d, struct sl_str body, struct sl_json **re
     if (kind) return kind;
     if ((*ret)->type == SL_JSON_NULL) *ret = NULL;
     if (*ret && (*ret)->type != SL_JSON_OBJECT) {
-        if ((*ret)->type == SL_JSON_ARRAY) return sl_fail(d->err, SL_E_SERIALIZATION, "Start of list found where not expected");
+        if ((*ret)->type == SL_JSON_ARRAY)
+            return sl_fail(d->err, SL_E_SERIALIZATION, "Start of list found where not expected");
         return sl_fail(d->err, SL_E_SERIALIZATION, "Unexpected field type");
     }
     return SL_OK;
@@ -253,8 +286,8 @@ static bool body_is_json(const struct sl_shape *input) {
     return false;
 }
 
-int sl_rest_json_decode(struct sl_arena *arena, const struct sl_route *route, const struct sl_aws_request *request, struct sl_json **ret,
-                        struct sl_error *err) {
+int sl_rest_json_decode(struct sl_arena *arena, const struct sl_route *route, const struct sl_aws_request *request,
+                        struct sl_json **ret, struct sl_error *err) {
     struct decoder d = {arena, err};
     const struct sl_shape *input = route->operation->input;
     struct sl_json *in = sl_json_new_object(arena), *body = NULL;
@@ -266,11 +299,21 @@ int sl_rest_json_decode(struct sl_arena *arena, const struct sl_route *route, co
         const struct sl_json *node = NULL;
         struct sl_json *value = NULL;
         switch (member->location) {
-        case SL_IN_URI: kind = decode_label(&d, route, member, &value); break;
-        case SL_IN_QUERY: kind = decode_parameter(&d, route->operation, member, request->query, &value); break;
-        case SL_IN_HEADER: kind = decode_header(&d, request, member, &value); break;
-        case SL_IN_HEADERS: kind = decode_headers(&d, request, member, &value); break;
-        case SL_IN_PAYLOAD: kind = decode_payload(&d, member, request->body, &value); break;
+        case SL_IN_URI:
+            kind = decode_label(&d, route, member, &value);
+            break;
+        case SL_IN_QUERY:
+            kind = decode_parameter(&d, route->operation, member, request->query, &value);
+            break;
+        case SL_IN_HEADER:
+            kind = decode_header(&d, request, member, &value);
+            break;
+        case SL_IN_HEADERS:
+            kind = decode_headers(&d, request, member, &value);
+            break;
+        case SL_IN_PAYLOAD:
+            kind = decode_payload(&d, member, request->body, &value);
+            break;
         default:
             node = sl_json_get_str(body, member->wire);
             if (node && node->type != SL_JSON_NULL) kind = decode_value(&d, member->shape, node, &value);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// encode: rest-json answers. op->out, keyed by member names, goes to headers, status and body by the output shape; members that the shape does not
-// have are dropped, nulls too. Errors carry x-amzn-ErrorType and a body whose member names differ by service and shape: "message" or
-// "Message" as the error's shape has it, Lambda's "Type", further members such as "resourceType".
+// encode: rest-json answers. op->out, keyed by member names, goes to headers, status and body by the output shape;
+// members that the shape does not have are dropped, nulls too. Errors carry x-amzn-ErrorType and a body whose member
+// names differ by service and shape: "message" or "Message" as the error's shape has it, Lambda's "Type", further
+// members such as "resourceType".
 #include <inttypes.h>
 
 #include "aws/codec.h"
@@ -13,11 +14,12 @@ enum { MAX_REPLY = 32 << 20 };
 
 static const struct sl_str json_type = SL_STR_INIT("application/json");
 
-static void write_value(struct sl_buf *out, const struct sl_service *service, const struct sl_shape *shape, enum sl_time_format time,
-                        const struct sl_json *value);
+static void write_value(struct sl_buf *out, const struct sl_service *service, const struct sl_shape *shape,
+                        enum sl_time_format time, const struct sl_json *value);
 
 // Body members only; `object` may hold more than the shape knows.
-static void write_structure(struct sl_buf *out, const struct sl_service *service, const struct sl_shape *shape, const struct sl_json *object) {
+static void write_structure(struct sl_buf *out, const struct sl_service *service, const struct sl_shape *shape,
+                            const struct sl_json *object) {
     bool first = true;
     sl_buf_char(out, '{');
     for (unsigned i = 0; i < shape->member_count; i++) {
@@ -33,9 +35,10 @@ static void write_structure(struct sl_buf *out, const struct sl_service *service
     sl_buf_char(out, '}');
 }
 
-// Milliseconds to what the member's format says; in a JSON body the default is epoch seconds. API Gateway's REST API answers whole ones.
-static void write_time(struct sl_buf *out, const struct sl_service *service, const struct sl_shape *shape, enum sl_time_format time,
-                       const struct sl_json *value) {
+// Milliseconds to what the member's format says; in a JSON body the default is epoch seconds. API Gateway's REST API
+// answers whole ones.
+static void write_time(struct sl_buf *out, const struct sl_service *service, const struct sl_shape *shape,
+                       enum sl_time_format time, const struct sl_json *value) {
     int64_t ms;
     char text[SL_TIME_HTTP];
     if (time == SL_TIME_FORMAT_DEFAULT) time = shape->time;
@@ -55,11 +58,12 @@ static void write_time(struct sl_buf *out, const struct sl_service *service, con
     }
 }
 
-static void write_value(struct sl_buf *out, const struct sl_service *service, const struct sl_shape *shape, enum sl_time_format time,
-                        const struct sl_json *value) {
+static void write_value(struct sl_buf *out, const struct sl_service *service, const struct sl_shape *shape,
+                        enum sl_time_format time, const struct sl_json *value) {
     if (shape->type == SL_SHAPE_STRUCTURE && value->type == SL_JSON_OBJECT) {
         write_structure(out, service, shape, value);
-    } else if ((shape->type == SL_SHAPE_LIST && value->type == SL_JSON_ARRAY) || (shape->type == SL_SHAPE_MAP && value->type == SL_JSON_OBJECT)) {
+    } else if ((shape->type == SL_SHAPE_LIST && value->type == SL_JSON_ARRAY) ||
+               (shape->type == SL_SHAPE_MAP && value->type == SL_JSON_OBJECT)) {
         bool list = shape->type == SL_SHAPE_LIST;
         sl_buf_char(out, list ? '[' : '{');
         for (const struct sl_json *at = value->first; at; at = at->next) {
@@ -89,14 +93,18 @@ static int take(struct sl_arena *arena, struct sl_buf *buf, struct sl_str *ret, 
     return ret->ptr ? SL_OK : sl_fail(err, SL_E_LIMIT, "the answer is too large");
 }
 
-static void encode_header(struct sl_op *op, const struct sl_member *member, const struct sl_json *value, struct sl_reply *ret) {
+static void encode_header(struct sl_op *op, const struct sl_member *member, const struct sl_json *value,
+                          struct sl_reply *ret) {
     if (member->location == SL_IN_HEADERS) {
         for (const struct sl_json *at = value->first; at; at = at->next) {
-            sl_reply_header(ret, sl_arena_printf(op->arena, "%.*s%.*s", SL_FMT(member->wire), SL_FMT(at->key)), at->text);
+            sl_reply_header(ret, sl_arena_printf(op->arena, "%.*s%.*s", SL_FMT(member->wire), SL_FMT(at->key)),
+                            at->text);
         }
         return;
     }
-    enum sl_time_format time = member->time ? member->time : member->shape->time ? member->shape->time : SL_TIME_FORMAT_RFC822;
+    enum sl_time_format time = member->time          ? member->time
+                               : member->shape->time ? member->shape->time
+                                                     : SL_TIME_FORMAT_RFC822;
     struct sl_str text = sl_codec_text(op->arena, member->shape, time, value);
     if (text.ptr) sl_reply_header(ret, member->wire, text);
 }
@@ -110,13 +118,16 @@ static bool encode_outside(struct sl_op *op, const struct sl_shape *shape, struc
         int64_t status;
         body |= member->location == SL_IN_BODY;
         if (!value || value->type == SL_JSON_NULL) continue;
-        if (member->location == SL_IN_HEADER || member->location == SL_IN_HEADERS) encode_header(op, member, value, ret);
-        if (member->location == SL_IN_STATUS && sl_json_to_i64(value, &status) && status >= 200 && status < 600) ret->status = (int)status;
+        if (member->location == SL_IN_HEADER || member->location == SL_IN_HEADERS)
+            encode_header(op, member, value, ret);
+        if (member->location == SL_IN_STATUS && sl_json_to_i64(value, &status) && status >= 200 && status < 600)
+            ret->status = (int)status;
     }
     return body;
 }
 
-static int encode_payload(struct sl_op *op, const struct sl_member *member, struct sl_reply *ret, struct sl_error *err) {
+static int encode_payload(struct sl_op *op, const struct sl_member *member, struct sl_reply *ret,
+                          struct sl_error *err) {
     const struct sl_json *value = sl_json_get_str(op->out, member->name);
     if (member->shape->type == SL_SHAPE_BLOB || member->shape->type == SL_SHAPE_STRING) {
         ret->body = value && value->type == SL_JSON_STRING ? value->text : SL_STR("");
@@ -141,7 +152,8 @@ static int encode_payload(struct sl_op *op, const struct sl_member *member, stru
 
 int sl_rest_json_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err) {
     const struct sl_shape *shape = op->model->output;
-    *ret = (struct sl_reply){.status = op->status ? op->status : op->model->status, .content_type = json_type, .body = SL_STR("")};
+    *ret = (struct sl_reply){
+        .status = op->status ? op->status : op->model->status, .content_type = json_type, .body = SL_STR("")};
     bool body = shape ? encode_outside(op, shape, ret) : false;
     if (ret->status == 204 || ret->status == 304) {
         ret->content_type = (struct sl_str){0};
@@ -155,7 +167,8 @@ int sl_rest_json_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error 
     return take(op->arena, &out, &ret->body, err);
 }
 
-// --- errors ------------------------------------------------------------------------------------------------------------------------
+// --- errors
+// ------------------------------------------------------------------------------------------------------------------------
 
 static const struct sl_shape *error_in(const struct sl_operation *operation, struct sl_str name) {
     for (const struct sl_shape *const *at = operation->errors; *at; at++) {
@@ -164,10 +177,13 @@ static const struct sl_shape *error_in(const struct sl_operation *operation, str
     return NULL;
 }
 
-// The operation's own error of that name, else any of the service's: the models do not list every error with every operation.
-static const struct sl_shape *error_shape(const struct sl_service *service, const struct sl_operation *operation, struct sl_str name) {
+// The operation's own error of that name, else any of the service's: the models do not list every error with every
+// operation.
+static const struct sl_shape *error_shape(const struct sl_service *service, const struct sl_operation *operation,
+                                          struct sl_str name) {
     const struct sl_shape *found = operation ? error_in(operation, name) : NULL;
-    for (unsigned i = 0; !found && service && i < service->operation_count; i++) found = error_in(&service->operations[i], name);
+    for (unsigned i = 0; !found && service && i < service->operation_count; i++)
+        found = error_in(&service->operations[i], name);
     return found;
 }
 
@@ -179,15 +195,17 @@ static void write_pair(struct sl_buf *out, bool *first, struct sl_str key, const
     sl_json_write(out, value);
 }
 
-static void write_modelled(struct sl_buf *out, const struct sl_shape *shape, const struct sl_json *message, const struct sl_json *more,
-                           struct sl_reply *ret) {
-    const struct sl_json type = {.type = SL_JSON_STRING, .text = shape->error_fault ? SL_STR("Service") : SL_STR("User")};
+static void write_modelled(struct sl_buf *out, const struct sl_shape *shape, const struct sl_json *message,
+                           const struct sl_json *more, struct sl_reply *ret) {
+    const struct sl_json type = {.type = SL_JSON_STRING,
+                                 .text = shape->error_fault ? SL_STR("Service") : SL_STR("User")};
     bool first = true;
     for (unsigned i = 0; i < shape->member_count; i++) {
         const struct sl_member *member = &shape->members[i];
         const struct sl_json *value = sl_json_get_str(more, member->name);
         if (member->location == SL_IN_HEADER) {
-            if (value && (value->type == SL_JSON_STRING || value->type == SL_JSON_NUMBER)) sl_reply_header(ret, member->wire, value->text);
+            if (value && (value->type == SL_JSON_STRING || value->type == SL_JSON_NUMBER))
+                sl_reply_header(ret, member->wire, value->text);
             continue;
         }
         if (!value && sl_str_ieq(member->name, SL_STR("message"))) value = message;
@@ -196,8 +214,8 @@ static void write_modelled(struct sl_buf *out, const struct sl_shape *shape, con
     }
 }
 
-void sl_rest_json_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation, int kind,
-                        struct sl_str message, const struct sl_json *more, struct sl_reply *ret) {
+void sl_rest_json_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
+                        int kind, struct sl_str message, const struct sl_json *more, struct sl_reply *ret) {
     struct sl_str name = sl_str_of(sl_error_name(kind));
     const struct sl_shape *shape = error_shape(service, operation, name);
     const struct sl_json text = {.type = message.ptr ? SL_JSON_STRING : SL_JSON_NULL, .text = message};
@@ -206,7 +224,8 @@ void sl_rest_json_error(struct sl_arena *arena, const struct sl_service *service
     sl_reply_header(ret, SL_STR("x-amzn-ErrorType"), name);
     sl_buf_init(&out, MAX_REPLY);
     if (kind == SL_E_UNKNOWN_OPERATION) {
-        sl_buf_cstr(&out, "{\"Output\":{\"__type\":\"com.amazon.coral.service#UnknownOperationException\",\"message\":");
+        sl_buf_cstr(&out,
+                    "{\"Output\":{\"__type\":\"com.amazon.coral.service#UnknownOperationException\",\"message\":");
         sl_json_write(&out, &text);
         sl_buf_cstr(&out, "},\"Version\":\"1.0\"}");
     } else {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// engine: the way of one API request, see aws.h and op.h. A `struct call` is one request in progress. For SL_OP_STORE it is allocated with an
-// arena of its own into which the request is copied, because the client may go away while other threads work on it; for SL_OP_DATA it lives in
-// the request's arena and allocates nothing more.
+// engine: the way of one API request, see aws.h and op.h. A `struct call` is one request in progress. For SL_OP_STORE
+// it is allocated with an arena of its own into which the request is copied, because the client may go away while other
+// threads work on it; for SL_OP_DATA it lives in the request's arena and allocates nothing more.
 //
 //   sl_aws_handle ─ route ─ start_data ──────────────────────────── entry->run ── sl_op_answer ─ send
 //                        └─ start_store ─ [worker] understand ─ store job: run, publish ─ finish ─ send
 //
-// Invariants: a call is answered exactly once, or not at all if its client went away; `http` is read and written on the loop thread only.
+// Invariants: a call is answered exactly once, or not at all if its client went away; `http` is read and written on the
+// loop thread only.
 #include "aws/aws.h"
 
 #include <stdatomic.h>
@@ -37,34 +38,38 @@ struct call {
     struct sl_route route;
     const struct sl_service *service; // as far as known
     const struct sl_op_entry *entry;
-    struct sl_arena arena;            // SL_OP_STORE
+    struct sl_arena arena; // SL_OP_STORE
     struct sl_store_job job;
-    int kind;                         // 0, or what went wrong
-    struct sl_str message;            // of the failure, unbounded
+    int kind;              // 0, or what went wrong
+    struct sl_str message; // of the failure, unbounded
     bool prepared, published;
     struct sl_error error;
 };
 
 static const struct sl_str default_account = SL_STR_INIT("000000000000");
 
-// --- answering ---------------------------------------------------------------------------------------------------------------------
+// --- answering
+// ---------------------------------------------------------------------------------------------------------------------
 
 static void begin_reply(struct call *call, const struct sl_reply *reply) {
     sl_http_begin(call->http, reply->status);
     sl_http_add(call->http, SL_STR("x-amzn-RequestId"), sl_str_of(call->op.request_id));
     if (reply->content_type.ptr) sl_http_add(call->http, SL_STR("Content-Type"), reply->content_type);
-    for (unsigned i = 0; i < reply->header_count; i++) sl_http_add(call->http, reply->headers[i].name, reply->headers[i].value);
+    for (unsigned i = 0; i < reply->header_count; i++)
+        sl_http_add(call->http, reply->headers[i].name, reply->headers[i].value);
 }
 
 static bool is_query(const struct call *call) { return call->service && call->service->protocol == SL_PROTOCOL_QUERY; }
 
 static void make_error(struct call *call, int kind, struct sl_str message, struct sl_reply *reply) {
     if (is_query(call)) {
-        sl_query_error(call->op.arena, call->service, call->op.model, kind, message, sl_str_of(call->op.request_id), reply);
+        sl_query_error(call->op.arena, call->service, call->op.model, kind, message, sl_str_of(call->op.request_id),
+                       reply);
     } else {
         sl_rest_json_error(call->op.arena, call->service, call->op.model, kind, message, call->op.error_members, reply);
     }
-    if (reply->status >= 500 && kind != SL_E_NOT_IMPLEMENTED) {
+    if (kind <=
+        SL_E_UNAVAILABLE) { // ours; the others, 5xx among them, are answers that AWS gives to a caller's mistake
         struct sl_str name = call->op.model ? call->op.model->name : SL_STR("?");
         sl_log_error("aws", "%.*s (request %s): %.*s", SL_FMT(name), call->op.request_id, SL_FMT(message));
     }
@@ -76,7 +81,8 @@ static void send_answer(struct call *call) {
     int kind = call->kind;
     struct sl_str message = call->message;
     if (!kind) {
-        kind = is_query(call) ? sl_query_encode(&call->op, &reply, &call->error) : sl_rest_json_encode(&call->op, &reply, &call->error);
+        kind = is_query(call) ? sl_query_encode(&call->op, &reply, &call->error)
+                              : sl_rest_json_encode(&call->op, &reply, &call->error);
         message = sl_str_of(call->error.message);
     }
     if (kind) make_error(call, kind, message, &reply);
@@ -112,7 +118,8 @@ void sl_op_begin(struct sl_op *op, int status) {
     begin_reply(call, &reply);
 }
 
-// --- understanding: signature, input, constraints ----------------------------------------------------------------------------------
+// --- understanding: signature, input, constraints
+// ----------------------------------------------------------------------------------
 
 static int identify(struct call *call, struct sl_error *err) {
     struct sl_op *op = &call->op;
@@ -135,7 +142,9 @@ static int identify(struct call *call, struct sl_error *err) {
     op->account = identity.account;
     op->region = signature.region.len ? signature.region : sl_str_of(region);
     op->partition = sl_partition_of(op->region);
-    op->caller = identity.caller.len ? identity.caller : sl_arena_printf(op->arena, "arn:%.*s:iam::%.*s:root", SL_FMT(op->partition), SL_FMT(op->account));
+    op->caller = identity.caller.len ? identity.caller
+                                     : sl_arena_printf(op->arena, "arn:%.*s:iam::%.*s:root", SL_FMT(op->partition),
+                                                       SL_FMT(op->account));
     op->caller_id = identity.caller_id.len ? identity.caller_id : op->account;
     return SL_OK;
 }
@@ -169,7 +178,8 @@ static void understand(struct call *call) {
     }
 }
 
-// --- operations that run in the store ----------------------------------------------------------------------------------------------
+// --- operations that run in the store
+// ----------------------------------------------------------------------------------------------
 
 static void client_gone(struct sl_http_request *http) {
     struct call *call = http->user;
@@ -210,7 +220,8 @@ static void job_done(struct sl_store_job *job, int result, const struct sl_error
     finish(call);
 }
 
-// Operations that change nothing need not wait for the commit. The query protocol posts everything; there the name tells.
+// Operations that change nothing need not wait for the commit. The query protocol posts everything; there the name
+// tells.
 static bool reads_only(const struct sl_operation *operation) {
     if (operation->service->protocol != SL_PROTOCOL_QUERY) return sl_str_is(operation->method, "GET");
     return sl_str_starts(operation->name, SL_STR("Get")) || sl_str_starts(operation->name, SL_STR("List"));
@@ -218,7 +229,8 @@ static bool reads_only(const struct sl_operation *operation) {
 
 static void submit(struct call *call) {
     if (!call->kind) {
-        call->job = (struct sl_store_job){.run = job_run, .committed = job_committed, .done = job_done, .read_only = reads_only(call->op.model)};
+        call->job = (struct sl_store_job){
+            .run = job_run, .committed = job_committed, .done = job_done, .read_only = reads_only(call->op.model)};
         if (sl_store_submit(call->aws->config.store, &call->job, &call->error) == SL_OK) return;
         fail_with(call, &call->error);
     }
@@ -297,7 +309,8 @@ static void start_data(const struct call *routed) {
     }
 }
 
-// --- routing -----------------------------------------------------------------------------------------------------------------------
+// --- routing
+// -----------------------------------------------------------------------------------------------------------------------
 
 static void view_request(const struct sl_http_request *http, struct sl_aws_request *ret) {
     *ret = (struct sl_aws_request){.method = http->method_text,
@@ -332,9 +345,11 @@ static void route(struct call *call, struct sl_str signing_name) {
     call->service = query_service(signing_name);
     if (call->service) {
         fail(call, SL_E_INVALID_ACTION,
-             sl_arena_printf(arena, "Could not find operation %.*s for version %.*s", SL_FMT(action), SL_FMT(call->service->api_version)));
+             sl_arena_printf(arena, "Could not find operation %.*s for version %.*s", SL_FMT(action),
+                             SL_FMT(call->service->api_version)));
     } else if (signing_name.len && !sl_route_knows(signing_name)) {
-        fail(call, SL_E_UNKNOWN_OPERATION, sl_arena_printf(arena, "Sluice has no service '%.*s'; see docs/compatibility.md", SL_FMT(signing_name)));
+        fail(call, SL_E_UNKNOWN_OPERATION,
+             sl_arena_printf(arena, "Sluice has no service '%.*s'; see docs/compatibility.md", SL_FMT(signing_name)));
     } else {
         fail(call, SL_E_UNKNOWN_OPERATION, (struct sl_str){0});
     }
@@ -349,7 +364,8 @@ static struct sl_str signed_service(struct sl_arena *arena, const struct sl_aws_
 
 static bool is_form_post(const struct sl_aws_request *request) {
     struct sl_str type = sl_aws_request_header(request, SL_STR("Content-Type"));
-    return sl_str_is(request->method, "POST") && sl_str_is(request->path, "/") && sl_str_starts(type, SL_STR("application/x-www-form-urlencoded"));
+    return sl_str_is(request->method, "POST") && sl_str_is(request->path, "/") &&
+           sl_str_starts(type, SL_STR("application/x-www-form-urlencoded"));
 }
 
 bool sl_aws_claims(const struct sl_http_request *http) {
@@ -363,9 +379,11 @@ bool sl_aws_claims(const struct sl_http_request *http) {
     return is_form_post(&request) || sl_route_any((struct sl_str){0}, &request, &route);
 }
 
-// --- limits ------------------------------------------------------------------------------------------------------------------------
+// --- limits
+// ------------------------------------------------------------------------------------------------------------------------
 
-static size_t body_limit(const struct sl_operation *operation, const struct sl_aws_request *request, struct sl_str *ret_name) {
+static size_t body_limit(const struct sl_operation *operation, const struct sl_aws_request *request,
+                         struct sl_str *ret_name) {
     *ret_name = operation ? operation->name : SL_STR("requested");
     if (!operation || !sl_str_is(operation->service->name, "lambda")) return SL_AWS_BODY;
     if (sl_str_is(operation->name, "CreateFunction") || sl_str_is(operation->name, "UpdateFunctionCode") ||
@@ -374,7 +392,8 @@ static size_t body_limit(const struct sl_operation *operation, const struct sl_a
     }
     if (sl_str_is(operation->name, "Invoke")) {
         *ret_name = SL_STR("InvokeFunction"); // its older name, which the message keeps
-        if (sl_str_is(sl_aws_request_header(request, SL_STR("X-Amz-Invocation-Type")), "Event")) return SL_AWS_EVENT_BODY;
+        if (sl_str_is(sl_aws_request_header(request, SL_STR("X-Amz-Invocation-Type")), "Event"))
+            return SL_AWS_EVENT_BODY;
     }
     if (sl_str_is(operation->name, "InvokeAsync")) return SL_AWS_EVENT_BODY;
     return SL_AWS_BODY;
@@ -399,7 +418,8 @@ static void begin_call(struct call *call, struct sl_aws *aws, struct sl_http_req
 
 static void refuse_size(struct call *call, struct sl_str name, size_t limit) {
     fail(call, SL_E_REQUEST_ENTITY_TOO_LARGE,
-         sl_arena_printf(call->op.arena, "Request must be smaller than %zu bytes for the %.*s operation", limit, SL_FMT(name)));
+         sl_arena_printf(call->op.arena, "Request must be smaller than %zu bytes for the %.*s operation", limit,
+                         SL_FMT(name)));
     send_answer(call);
 }
 
@@ -408,7 +428,8 @@ int sl_aws_head(struct sl_aws *aws, struct sl_http_request *http, size_t *max_bo
     struct sl_str name;
     uint64_t length;
     begin_call(&call, aws, http);
-    if (sl_route_any(signed_service(http->arena, &call.request), &call.request, &call.route)) call.op.model = call.route.operation;
+    if (sl_route_any(signed_service(http->arena, &call.request), &call.request, &call.route))
+        call.op.model = call.route.operation;
     call.service = call.op.model ? call.op.model->service : NULL;
     size_t limit = body_limit(call.op.model, &call.request, &name);
     *max_body = limit + 1; // one more, so that a chunked body that is too long is answered in AWS's words too
@@ -433,7 +454,9 @@ void sl_aws_handle(struct sl_aws *aws, struct sl_http_request *http) {
         call.entry = aws->handlers[call.op.model->index];
         if (!call.entry) {
             fail(&call, SL_E_NOT_IMPLEMENTED,
-                 sl_arena_printf(http->arena, "The API for service '%.*s' operation '%.*s' is not available in this version of Sluice; see docs/compatibility.md",
+                 sl_arena_printf(http->arena,
+                                 "The API for service '%.*s' operation '%.*s' is not available in this version of "
+                                 "Sluice; see docs/compatibility.md",
                                  SL_FMT(call.service->name), SL_FMT(call.op.model->name)));
         }
     }
@@ -446,7 +469,8 @@ void sl_aws_handle(struct sl_aws *aws, struct sl_http_request *http) {
     }
 }
 
-// --- the engine itself -------------------------------------------------------------------------------------------------------------
+// --- the engine itself
+// -------------------------------------------------------------------------------------------------------------
 
 static const struct sl_operation *operation_of(const struct sl_op_entry *entry) {
     return sl_operation_find(sl_service_find(sl_str_of(entry->service)), sl_str_of(entry->operation));
@@ -484,7 +508,8 @@ void sl_aws_free(struct sl_aws *aws) {
 
 unsigned sl_aws_busy(const struct sl_aws *aws) { return atomic_load(&aws->busy); }
 
-static const struct sl_op_entry *entry_of(const struct sl_op_entry *const *tables, const struct sl_operation *operation) {
+static const struct sl_op_entry *entry_of(const struct sl_op_entry *const *tables,
+                                          const struct sl_operation *operation) {
     for (const struct sl_op_entry *const *table = tables; table && *table; table++) {
         for (const struct sl_op_entry *entry = *table; entry->service; entry++) {
             if (operation_of(entry) == operation) return entry;
@@ -497,13 +522,19 @@ void sl_aws_operations_print(const struct sl_op_entry *const *tables, struct sl_
     sl_buf_cstr(out, "{\"services\":[");
     for (const struct sl_service *const *at = sl_services; *at; at++) {
         const struct sl_service *service = *at;
-        sl_buf_printf(out, "%s\n{\"service\":\"%.*s\",\"source\":\"%.*s\",\"apiVersion\":\"%.*s\",\"partial\":%s,\"operations\":[", at == sl_services ? "" : ",",
-                      SL_FMT(service->name), SL_FMT(service->source), SL_FMT(service->api_version), service->partial ? "true" : "false");
+        sl_buf_printf(
+            out,
+            "%s\n{\"service\":\"%.*s\",\"source\":\"%.*s\",\"apiVersion\":\"%.*s\",\"partial\":%s,\"operations\":[",
+            at == sl_services ? "" : ",", SL_FMT(service->name), SL_FMT(service->source), SL_FMT(service->api_version),
+            service->partial ? "true" : "false");
         for (unsigned i = 0; i < service->operation_count; i++) {
             const struct sl_operation *operation = &service->operations[i];
             const struct sl_op_entry *entry = entry_of(tables, operation);
-            sl_buf_printf(out, "%s\n{\"name\":\"%.*s\",\"method\":\"%.*s\",\"uri\":\"%.*s\",\"handler\":%s}", i ? "," : "", SL_FMT(operation->name),
-                          SL_FMT(operation->method), SL_FMT(operation->uri), !entry ? "null" : entry->mode == SL_OP_DATA ? "\"data\"" : "\"store\"");
+            sl_buf_printf(out, "%s\n{\"name\":\"%.*s\",\"method\":\"%.*s\",\"uri\":\"%.*s\",\"handler\":%s}",
+                          i ? "," : "", SL_FMT(operation->name), SL_FMT(operation->method), SL_FMT(operation->uri),
+                          !entry                      ? "null"
+                          : entry->mode == SL_OP_DATA ? "\"data\""
+                                                      : "\"store\"");
         }
         sl_buf_cstr(out, "]}");
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// model: look-ups in the constant tables. Operations are sorted by name, so they are found by halving; services and members are few.
+// model: look-ups in the constant tables. Operations are sorted by name, so they are found by halving; services and
+// members are few.
 #include "aws/model.h"
 
 const struct sl_service *sl_service_find(struct sl_str name) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// model: the AWS APIs as data. tools/api/generate.py writes api/<service>.json (facts of the published service models) as the
-// constant tables declared here, at build time. Everything the engine does (routing, decoding, validating, encoding, errors, the
-// compatibility list) reads these tables; no operation has parsing code of its own.
+// model: the AWS APIs as data. tools/api/generate.py writes api/<service>.json (facts of the published service models)
+// as the constant tables declared here, at build time. Everything the engine does (routing, decoding, validating,
+// encoding, errors, the compatibility list) reads these tables; no operation has parsing code of its own.
 //
-// Invariants: all tables are static const and shared by all threads; every pointer in them is valid or NULL as stated; members stand in
-// the order of the published model (AWS reports constraint failures in that order).
+// Invariants: all tables are static const and shared by all threads; every pointer in them is valid or NULL as stated;
+// members stand in the order of the published model (AWS reports constraint failures in that order).
 #ifndef SL_AWS_MODEL_H
 #define SL_AWS_MODEL_H
 
@@ -35,15 +35,15 @@ enum sl_time_format { SL_TIME_FORMAT_DEFAULT, SL_TIME_FORMAT_EPOCH, SL_TIME_FORM
 struct sl_shape;
 
 struct sl_member {
-    struct sl_str name;            // as the API documents it; the key in op->in and op->out
-    struct sl_str wire;            // as it is sent: JSON key, query key, header name (or prefix), URI label
-    struct sl_str shown;           // as validation messages write it (lowerCamel)
+    struct sl_str name;  // as the API documents it; the key in op->in and op->out
+    struct sl_str wire;  // as it is sent: JSON key, query key, header name (or prefix), URI label
+    struct sl_str shown; // as validation messages write it (lowerCamel)
     const struct sl_shape *shape;
     enum sl_location location;
-    enum sl_time_format time;      // overrides the shape's
+    enum sl_time_format time; // overrides the shape's
     bool required;
-    bool jsonvalue;                // a header that holds base64 JSON
-    bool flat;                     // query protocol: list without ".member"
+    bool jsonvalue; // a header that holds base64 JSON
+    bool flat;      // query protocol: list without ".member"
 };
 
 struct sl_shape {
@@ -57,27 +57,28 @@ struct sl_shape {
     struct sl_str of_wire;           // query protocol: element name instead of "member"; ptr NULL if unnamed
     const struct sl_str *enums;      // allowed values, NULL if free
     uint16_t enum_count;
-    uint16_t pattern_id;             // 1 + index among all patterns, 0 without: the slot of the compiled pattern
-    struct sl_str enum_text;         // "[a, b]" in the order in which AWS prints it
-    struct sl_str pattern;           // as AWS prints it; ptr NULL without
-    double min, max;                 // of a number, or of the length
+    uint16_t pattern_id;     // 1 + index among all patterns, 0 without: the slot of the compiled pattern
+    struct sl_str enum_text; // "[a, b]" in the order in which AWS prints it
+    struct sl_str pattern;   // as AWS prints it; ptr NULL without
+    double min, max;         // of a number, or of the length
     bool has_min, has_max;
-    bool sensitive;                  // the value is left out of messages
+    bool sensitive; // the value is left out of messages
     bool streaming, flat, eventstream;
-    bool of_null_text;               // AWS lists "Member must not be null" among the element's constraints
-    bool of_bare;                    // AWS prints the element's only constraint without "Member must satisfy constraint: [...]"
-    int16_t error_status;            // of an error shape, else 0
-    bool error_fault;                // the server's fault: "Type" is "Service"
-    struct sl_str error_code;        // query protocol's code if it is not the shape's name; ptr NULL otherwise
+    bool of_null_text;    // AWS lists "Member must not be null" among the element's constraints
+    bool of_bare;         // AWS prints the element's only constraint without "Member must satisfy constraint: [...]"
+    int16_t error_status; // of an error shape, else 0
+    bool error_fault;     // the server's fault: "Type" is "Service"
+    struct sl_str error_code; // query protocol's code if it is not the shape's name; ptr NULL otherwise
 };
 
 // One part of a URI between slashes.
 struct sl_segment {
-    struct sl_str text;   // literal, or the label's name
+    struct sl_str text; // literal, or the label's name
     bool label, greedy;
 };
 
-// "?List=ALL", "?mode=import": a query parameter that belongs to the URI. An empty value means that its presence suffices.
+// "?List=ALL", "?mode=import": a query parameter that belongs to the URI. An empty value means that its presence
+// suffices.
 struct sl_discriminator {
     struct sl_str key, value;
 };
@@ -91,21 +92,21 @@ struct sl_operation {
     const struct sl_segment *segments;
     const struct sl_discriminator *discriminators;
     uint8_t segment_count, discriminator_count;
-    int16_t status;                       // of success
+    int16_t status;                        // of success
     const struct sl_shape *input, *output; // structure, or NULL
-    struct sl_str wrapper;                // query protocol: element around the result; ptr NULL without
-    const struct sl_shape *const *errors; // NULL-terminated
-    uint16_t index;                       // among all operations: the slot of the handler
+    struct sl_str wrapper;                 // query protocol: element around the result; ptr NULL without
+    const struct sl_shape *const *errors;  // NULL-terminated
+    uint16_t index;                        // among all operations: the slot of the handler
 };
 
 struct sl_service {
-    struct sl_str name;         // "lambda"
-    struct sl_str id;           // "Lambda", "API Gateway"
+    struct sl_str name; // "lambda"
+    struct sl_str id;   // "Lambda", "API Gateway"
     struct sl_str api_version, endpoint_prefix, signing_name;
     struct sl_str xml_namespace; // ptr NULL without
-    struct sl_str source;       // "botocore 1.43.11"
+    struct sl_str source;        // "botocore 1.43.11"
     enum sl_protocol protocol;
-    bool partial;               // the published model has more operations than the table
+    bool partial;                          // the published model has more operations than the table
     const struct sl_operation *operations; // sorted by name
     uint16_t operation_count;
 };

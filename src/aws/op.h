@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// op: the contract between the operation engine and the handlers (lambda/, gateway/, services/). A handler is what an operation MEANS;
-// everything around it (routing, signature, decoding, validation, encoding, errors, ids) is the engine's.
+// op: the contract between the operation engine and the handlers (lambda/, gateway/, services/). A handler is what an
+// operation MEANS; everything around it (routing, signature, decoding, validation, encoding, errors, ids) is the
+// engine's.
 //
 // Data flow of SL_OP_STORE (nearly everything):
-//   loop thread     route, decode, validate                                    (bodies above SL_AWS_INLINE_BODY: on a worker thread)
-//   worker thread   prepare(op, err)          optional, slow pure work such as unpacking; no transaction
+//   loop thread     route, decode, validate                                    (bodies above SL_AWS_INLINE_BODY: on a
+//   worker thread) worker thread   prepare(op, err)          optional, slow pure work such as unpacking; no transaction
 //   storage thread  run(op, err)              inside a transaction, read-check-write; undone when it fails
-//   storage thread  publish(op)               after the commit: update the memory of the data plane (GET operations have none)
-//   loop thread     answer is encoded from op->out, or from the error
-// Data flow of SL_OP_DATA (Invoke): run(op, err) on the loop thread, right after validation. Nonzero: the engine answers the error.
-//   0: the handler has answered or will, exactly once, on the same loop: sl_op_answer, sl_op_answer_error, or op->http itself.
-//   It must set op->http->aborted if it answers later.
+//   storage thread  publish(op)               after the commit: update the memory of the data plane (GET operations
+//   have none) loop thread     answer is encoded from op->out, or from the error
+// Data flow of SL_OP_DATA (Invoke): run(op, err) on the loop thread, right after validation. Nonzero: the engine
+// answers the error.
+//   0: the handler has answered or will, exactly once, on the same loop: sl_op_answer, sl_op_answer_error, or op->http
+//   itself. It must set op->http->aborted if it answers later.
 //
-// Ownership: op, its arena, in and out live until the answer is encoded. For SL_OP_STORE they are the engine's own (the client may go away
-// at any time without harm); for SL_OP_DATA they are the HTTP request's.
+// Ownership: op, its arena, in and out live until the answer is encoded. For SL_OP_STORE they are the engine's own (the
+// client may go away at any time without harm); for SL_OP_DATA they are the HTTP request's.
 //
 // Values in op->in and op->out:
-//   members by their API names (UpperCamel where the model's are: "FunctionName", "ApiId"; apigateway's are lowerCamel: "restApiId");
-//   absent members are absent (a JSON null of the client counts as absent); everything in op->in is of the model's type and satisfies its constraints;
-//   blobs are strings of raw bytes (base64 is done by the engine); timestamps are numbers, milliseconds since 1970 (in op->out also
-//   strings, which are sent as they are); members of op->out that the output shape does not have are dropped, so a stored document may be
-//   put there as a whole.
+//   members by their API names (UpperCamel where the model's are: "FunctionName", "ApiId"; apigateway's are lowerCamel:
+//   "restApiId"); absent members are absent (a JSON null of the client counts as absent); everything in op->in is of
+//   the model's type and satisfies its constraints; blobs are strings of raw bytes (base64 is done by the engine);
+//   timestamps are numbers, milliseconds since 1970 (in op->out also strings, which are sent as they are); members of
+//   op->out that the output shape does not have are dropped, so a stored document may be put there as a whole.
 #ifndef SL_AWS_OP_H
 #define SL_AWS_OP_H
 
@@ -40,7 +42,8 @@ struct sl_op {
     struct sl_arena *arena;
     struct sl_json *in;            // object, never NULL
     struct sl_json *out;           // object, empty at first
-    struct sl_json *error_members; // NULL; an object of further members for the error's body ("Reason", "resourceType"), by API name
+    struct sl_json *error_members; // NULL; an object of further members for the error's body ("Reason",
+                                   // "resourceType"), by API name
     int status;                    // 0 = the model's; a handler may set another 2xx
 
     struct sl_str account;    // 12 digits
@@ -52,13 +55,13 @@ struct sl_op {
     struct sl_str host;       // authority the client used ("localhost:4566"): for URLs in answers
     struct sl_str prefix;     // path before the routed part, e.g. "/prod" of "/prod/@connections/{id}"; empty otherwise
     char request_id[SL_UUID];
-    int64_t now_ms;           // wall clock when the request was complete
+    int64_t now_ms; // wall clock when the request was complete
 
     struct sl_store *store;
-    struct sl_store_tx *tx;        // in `run` of SL_OP_STORE only
-    struct sl_http_request *http;  // in SL_OP_DATA only
-    void *app;                     // the daemon's context
-    void *state;                   // the handler's own, from prepare to run to publish
+    struct sl_store_tx *tx;       // in `run` of SL_OP_STORE only
+    struct sl_http_request *http; // in SL_OP_DATA only
+    void *app;                    // the daemon's context
+    void *state;                  // the handler's own, from prepare to run to publish
 };
 
 typedef int sl_op_fn(struct sl_op *op, struct sl_error *err); // 0 or the error's kind
@@ -68,25 +71,30 @@ enum sl_op_mode { SL_OP_STORE, SL_OP_DATA };
 struct sl_op_entry {
     const char *service, *operation; // "lambda", "CreateFunction"
     enum sl_op_mode mode;
-    sl_op_fn *prepare;               // optional, SL_OP_STORE only
+    sl_op_fn *prepare; // optional, SL_OP_STORE only
     sl_op_fn *run;
     void (*publish)(struct sl_op *op); // optional, SL_OP_STORE only
-    // Optional. Called on the loop thread when the operation has ended without publish (it failed in run or after prepare): gives back
-    // what prepare left in op->state (descriptors, scratch directories). Memory in op->arena needs none.
+    // Optional. Called on the loop thread when the operation has ended without publish (it failed in run or after
+    // prepare): gives back what prepare left in op->state (descriptors, scratch directories). Memory in op->arena needs
+    // none.
     void (*discard)(struct sl_op *op);
 };
 
 // Answers of SL_OP_DATA handlers; op (and its arena) is gone when they return.
-void sl_op_answer(struct sl_op *op);                              // from op->out
+void sl_op_answer(struct sl_op *op); // from op->out
 void sl_op_answer_error(struct sl_op *op, const struct sl_error *err);
 
-// What `sl_op_answer` would send, for handlers that write the body themselves (streams): "x-amzn-RequestId" and the like are added by
-// sl_op_begin, which calls sl_http_begin; the members of op->out that travel in headers are added too.
+// What `sl_op_answer` would send, for handlers that write the body themselves (streams): "x-amzn-RequestId" and the
+// like are added by sl_op_begin, which calls sl_http_begin; the members of op->out that travel in headers are added
+// too.
 void sl_op_begin(struct sl_op *op, int status);
 
-// --- shorthands ------------------------------------------------------------------------------------------------------------------
+// --- shorthands
+// ------------------------------------------------------------------------------------------------------------------
 // Input member as a string; ptr NULL when absent.
-static inline struct sl_str sl_op_in(const struct sl_op *op, const char *member) { return sl_json_string(op->in, member); }
+static inline struct sl_str sl_op_in(const struct sl_op *op, const char *member) {
+    return sl_json_string(op->in, member);
+}
 static inline void sl_op_out(struct sl_op *op, const char *member, struct sl_str value) {
     sl_json_put_string(op->arena, op->out, member, value);
 }

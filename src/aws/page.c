@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// page: token = base64(version byte, MAC of 16 bytes, last id); MAC = HMAC-SHA-256(key, length of scope, scope, last id), cut to 16 bytes (RFC 2104 section 5
-// allows half of the hash). The id itself is not secret: the client saw it on the page.
+// page: token = base64(version byte, MAC of 16 bytes, last id); MAC = HMAC-SHA-256(key, length of scope, scope, last
+// id), cut to 16 bytes (RFC 2104 section 5 allows half of the hash). The id itself is not secret: the client saw it on
+// the page.
 #include "aws/page.h"
 
 #include <openssl/crypto.h>
@@ -26,8 +27,8 @@ static void random_key(void) {
     if (!page_key_given) sl_random_bytes(page_key, sizeof page_key);
 }
 
-// The scope is length-prefixed, so that no other (scope, id) pair gives the same bytes. Copied by length, never as C strings: a NUL in a
-// forged id must not end what is authenticated.
+// The scope is length-prefixed, so that no other (scope, id) pair gives the same bytes. Copied by length, never as C
+// strings: a NUL in a forged id must not end what is authenticated.
 static bool page_mac(struct sl_arena *arena, struct sl_str scope, struct sl_str id, unsigned char out[MAC]) {
     pthread_once(&page_once, random_key);
     size_t size = sizeof scope.len + scope.len + id.len;
@@ -58,18 +59,20 @@ struct sl_str sl_page_token(struct sl_arena *arena, struct sl_str scope, struct 
     return token;
 }
 
-// The id is read from the token and the token made anew: equal texts, not only equal bytes behind them, so that a token has one spelling.
+// The id is read from the token and the token made anew: equal texts, not only equal bytes behind them, so that a token
+// has one spelling.
 bool sl_page_open(struct sl_arena *arena, struct sl_str scope, struct sl_str token, struct sl_str *ret_last_id) {
     struct sl_str raw;
     if (token.len > 2 * (HEAD + MAX_ID) || !sl_base64_decode(arena, token, &raw) || raw.len < HEAD) return false;
     struct sl_str id = sl_str_sub(raw, HEAD, raw.len);
     struct sl_str expected = sl_page_token(arena, scope, id);
-    if (!expected.ptr || expected.len != token.len || CRYPTO_memcmp(expected.ptr, token.ptr, token.len) != 0) return false;
+    if (!expected.ptr || expected.len != token.len || CRYPTO_memcmp(expected.ptr, token.ptr, token.len) != 0)
+        return false;
     *ret_last_id = id;
     return true;
 }
 
 struct sl_str sl_page_scope(const struct sl_op *op, struct sl_str parent) {
-    return sl_arena_printf(op->arena, "%.*s/%.*s/%.*s/%.*s/%.*s", SL_FMT(op->account), SL_FMT(op->region), SL_FMT(op->model->service->name),
-                           SL_FMT(op->model->name), SL_FMT(parent));
+    return sl_arena_printf(op->arena, "%.*s/%.*s/%.*s/%.*s/%.*s", SL_FMT(op->account), SL_FMT(op->region),
+                           SL_FMT(op->model->service->name), SL_FMT(op->model->name), SL_FMT(parent));
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// pattern: see pattern.h. One slot per pattern of the tables (sl_shape.pattern_id), filled by the first thread that needs it: a loser of
-// the race frees its copy. Slots are never emptied: there are as many as the models have patterns.
+// pattern: see pattern.h. One slot per pattern of the tables (sl_shape.pattern_id), filled by the first thread that
+// needs it: a loser of the race frees its copy. Slots are never emptied: there are as many as the models have patterns.
 //
-// Java's syntax is PCRE2's except for \uXXXX, which PCRE2_ALT_BSUX and PCRE2_EXTRA_ALT_BSUX allow. The match limit bounds backtracking,
-// so that a hostile value cannot hold a thread.
+// Java's syntax is PCRE2's except for \uXXXX, which PCRE2_ALT_BSUX and PCRE2_EXTRA_ALT_BSUX allow. The match limit
+// bounds backtracking, so that a hostile value cannot hold a thread.
 #include "aws/pattern.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -24,7 +24,8 @@ static pcre2_code *compile(const struct sl_shape *shape) {
     uint32_t options = PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_ALT_BSUX | PCRE2_DOLLAR_ENDONLY;
     pcre2_code *made = pcre2_compile((PCRE2_SPTR)shape->pattern.ptr, shape->pattern.len, options, &code, &offset, NULL);
     if (made) return made;
-    sl_log_warn("aws", "pattern of %.*s is not understood at %zu: %.*s", SL_FMT(shape->name), (size_t)offset, SL_FMT(shape->pattern));
+    sl_log_warn("aws", "pattern of %.*s is not understood at %zu: %.*s", SL_FMT(shape->name), (size_t)offset,
+                SL_FMT(shape->pattern));
     return (pcre2_code *)(void *)&broken;
 }
 
@@ -34,7 +35,8 @@ static pcre2_code *pattern_of(const struct sl_shape *shape) {
     pcre2_code *code = atomic_load_explicit(slot, memory_order_acquire);
     if (code) return code;
     pcre2_code *mine = compile(shape), *none = NULL;
-    if (atomic_compare_exchange_strong_explicit(slot, &none, mine, memory_order_acq_rel, memory_order_acquire)) return mine;
+    if (atomic_compare_exchange_strong_explicit(slot, &none, mine, memory_order_acq_rel, memory_order_acquire))
+        return mine;
     if (mine != (pcre2_code *)(void *)&broken) pcre2_code_free(mine);
     return none;
 }
@@ -60,7 +62,8 @@ bool sl_pattern_matches(const struct sl_shape *shape, struct sl_str text) {
     if (code == (pcre2_code *)(void *)&broken) return true;
     struct scratch *scratch = thread_scratch();
     if (!scratch->data || !scratch->context) return false;
-    int found = pcre2_match(code, (PCRE2_SPTR)(text.ptr ? text.ptr : ""), text.len, 0, 0, scratch->data, scratch->context);
+    int found =
+        pcre2_match(code, (PCRE2_SPTR)(text.ptr ? text.ptr : ""), text.len, 0, 0, scratch->data, scratch->context);
     return found >= 0;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// policy: see policy.h. A statement applies when its principal, action, resource and every condition match. Conditions are in
-// condition.c, which policy.c reaches through sl_policy__conditions.
+// policy: see policy.h. A statement applies when its principal, action, resource and every condition match. Conditions
+// are in condition.c, which policy.c reaches through sl_policy__conditions.
 #include "aws/policy.h"
 
 #include "aws/arn.h"
@@ -67,7 +67,8 @@ static bool service_matches(struct sl_str pattern, const struct sl_policy_reques
     return request->service.ptr && (sl_str_is(pattern, "*") || sl_str_eq(pattern, request->service));
 }
 
-// "*", an account number, its root ARN (every principal of the account), or one principal's ARN. No wildcards inside ARNs here.
+// "*", an account number, its root ARN (every principal of the account), or one principal's ARN. No wildcards inside
+// ARNs here.
 static bool aws_matches(struct sl_str pattern, const struct sl_policy_request *request) {
     struct sl_arn arn;
     if (sl_str_is(pattern, "*")) return !request->service.ptr;
@@ -87,22 +88,27 @@ static bool principal_matches(const struct sl_json *principal, const struct sl_p
 
 // An element and its "Not" form; exactly one of them stands in a statement. Neither: `absent`.
 static bool element_matches(const struct sl_json *statement, const char *name, const char *not_name,
-                            bool (*test)(struct sl_str, const struct sl_policy_request *), const struct sl_policy_request *request, bool absent) {
+                            bool (*test)(struct sl_str, const struct sl_policy_request *),
+                            const struct sl_policy_request *request, bool absent) {
     const struct sl_json *node = sl_json_get(statement, name), *not_node = sl_json_get(statement, not_name);
     if (node) return any_string(node, test, request);
     if (not_node) return !any_string(not_node, test, request);
     return absent;
 }
 
-static enum sl_policy_effect evaluate_statement(const struct sl_json *statement, const struct sl_policy_request *request) {
+static enum sl_policy_effect evaluate_statement(const struct sl_json *statement,
+                                                const struct sl_policy_request *request) {
     struct sl_str effect = sl_json_string(statement, "Effect");
     bool deny = sl_str_is(effect, "Deny");
     if (!deny && !sl_str_is(effect, "Allow")) return SL_POLICY_SILENT;
     const struct sl_json *not_principal = sl_json_get(statement, "NotPrincipal");
-    bool who = not_principal ? !principal_matches(not_principal, request) : principal_matches(sl_json_get(statement, "Principal"), request);
-    if (!who || !element_matches(statement, "Action", "NotAction", action_matches, request, false)) return SL_POLICY_SILENT;
+    bool who = not_principal ? !principal_matches(not_principal, request)
+                             : principal_matches(sl_json_get(statement, "Principal"), request);
+    if (!who || !element_matches(statement, "Action", "NotAction", action_matches, request, false))
+        return SL_POLICY_SILENT;
     // A resource policy may leave Resource out: it then means the resource it is attached to.
-    if (!element_matches(statement, "Resource", "NotResource", resource_matches, request, !request->identity)) return SL_POLICY_SILENT;
+    if (!element_matches(statement, "Resource", "NotResource", resource_matches, request, !request->identity))
+        return SL_POLICY_SILENT;
     const struct sl_json *condition = sl_json_get(statement, "Condition");
     if (condition) {
         enum sl_policy__truth truth = sl_policy__conditions(condition, request);

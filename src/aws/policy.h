@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// policy: evaluation of IAM policy documents: resource policies of functions and APIs, and the policies that Lambda authorizers return.
-// Follows the IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements": an explicit deny wins over any allow, and without
-// an allow the answer is no. Fails closed: a statement that cannot be understood never allows, and a Deny with a condition that cannot
-// be understood denies. Policy variables (${...}) are not resolved and match nothing. Pure functions, any thread.
+// policy: evaluation of IAM policy documents: resource policies of functions and APIs, and the policies that Lambda
+// authorizers return. Follows the IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements": an explicit
+// deny wins over any allow, and without an allow the answer is no. Fails closed: a statement that cannot be understood
+// never allows, and a Deny with a condition that cannot be understood denies. Policy variables (${...}) are not
+// resolved and match nothing. Pure functions, any thread.
 #ifndef SL_AWS_POLICY_H
 #define SL_AWS_POLICY_H
 
 #include "base/json.h"
 
-// One value of a condition key ("aws:SourceArn", "lambda:FunctionUrlAuthType"); a key with several values is given several times.
+// One value of a condition key ("aws:SourceArn", "lambda:FunctionUrlAuthType"); a key with several values is given
+// several times.
 struct sl_policy_value {
     struct sl_str key, value;
 };
@@ -23,7 +25,7 @@ struct sl_policy_request {
     struct sl_str resource; // ARN
     const struct sl_policy_value *values;
     unsigned value_count;
-    bool identity;          // the policy belongs to the caller (no Principal element), as an authorizer's does
+    bool identity; // the policy belongs to the caller (no Principal element), as an authorizer's does
 };
 
 enum sl_policy_effect { SL_POLICY_SILENT, SL_POLICY_ALLOW, SL_POLICY_DENY };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// query: the AWS query protocol (Smithy, "AWS Query protocol") that IAM and STS speak: a form in ("Tags.member.1.Key=a"), XML out. The same
-// four functions as rest-json. Members whose prefix occurs nowhere in the form are not visited, so that recursion ends with the input.
+// query: the AWS query protocol (Smithy, "AWS Query protocol") that IAM and STS speak: a form in
+// ("Tags.member.1.Key=a"), XML out. The same four functions as rest-json. Members whose prefix occurs nowhere in the
+// form are not visited, so that recursion ends with the input.
 #include "aws/codec.h"
 #include "base/clock.h"
 #include "base/encoding.h"
@@ -32,8 +33,9 @@ static int parse_form(struct form *form, struct sl_str text) {
         if (part.len == 0) continue;
         sl_str_split(&value, '=', &key);
         if (!value.ptr) value = SL_STR("");
-        if (!sl_percent_decode(form->arena, key, true, &pair->key) || !sl_percent_decode(form->arena, value, true, &pair->value) ||
-            !sl_utf8_valid(pair->key) || !sl_utf8_valid(pair->value)) {
+        if (!sl_percent_decode(form->arena, key, true, &pair->key) ||
+            !sl_percent_decode(form->arena, value, true, &pair->value) || !sl_utf8_valid(pair->key) ||
+            !sl_utf8_valid(pair->value)) {
             return sl_fail(form->err, SL_E_MALFORMED, "The request is not a valid form.");
         }
         form->count++;
@@ -57,12 +59,15 @@ static bool occurs(const struct form *form, struct sl_str prefix) {
     return false;
 }
 
-static int decode_at(struct form *form, const struct sl_shape *shape, bool flat, struct sl_str prefix, struct sl_json **ret);
+static int decode_at(struct form *form, const struct sl_shape *shape, bool flat, struct sl_str prefix,
+                     struct sl_json **ret);
 
-static int decode_structure(struct form *form, const struct sl_shape *shape, struct sl_str prefix, struct sl_json *object) {
+static int decode_structure(struct form *form, const struct sl_shape *shape, struct sl_str prefix,
+                            struct sl_json *object) {
     for (unsigned i = 0; i < shape->member_count; i++) {
         const struct sl_member *member = &shape->members[i];
-        struct sl_str key = sl_arena_printf(form->arena, "%.*s%s%.*s", SL_FMT(prefix), prefix.len ? "." : "", SL_FMT(member->wire));
+        struct sl_str key =
+            sl_arena_printf(form->arena, "%.*s%s%.*s", SL_FMT(prefix), prefix.len ? "." : "", SL_FMT(member->wire));
         struct sl_json *value = NULL;
         if (!key.ptr || key.len > MAX_PREFIX || !occurs(form, key)) continue;
         int kind = decode_at(form, member->shape, member->flat, key, &value);
@@ -72,11 +77,13 @@ static int decode_structure(struct form *form, const struct sl_shape *shape, str
     return SL_OK;
 }
 
-static int decode_list(struct form *form, const struct sl_shape *shape, bool flat, struct sl_str prefix, struct sl_json *array) {
+static int decode_list(struct form *form, const struct sl_shape *shape, bool flat, struct sl_str prefix,
+                       struct sl_json *array) {
     struct sl_str element = shape->of_wire.ptr ? shape->of_wire : SL_STR("member");
     for (unsigned n = 1; n <= MAX_ELEMENTS; n++) {
-        struct sl_str key = flat || shape->flat ? sl_arena_printf(form->arena, "%.*s.%u", SL_FMT(prefix), n)
-                                                : sl_arena_printf(form->arena, "%.*s.%.*s.%u", SL_FMT(prefix), SL_FMT(element), n);
+        struct sl_str key = flat || shape->flat
+                                ? sl_arena_printf(form->arena, "%.*s.%u", SL_FMT(prefix), n)
+                                : sl_arena_printf(form->arena, "%.*s.%.*s.%u", SL_FMT(prefix), SL_FMT(element), n);
         struct sl_json *value = NULL;
         if (!key.ptr || !occurs(form, key)) break;
         int kind = decode_at(form, shape->of, false, key, &value);
@@ -91,14 +98,16 @@ static int decode_map(struct form *form, const struct sl_shape *shape, struct sl
         const struct pair *key = find(form, sl_arena_printf(form->arena, "%.*s.entry.%u.key", SL_FMT(prefix), n));
         struct sl_json *value = NULL;
         if (!key) break;
-        int kind = decode_at(form, shape->of, false, sl_arena_printf(form->arena, "%.*s.entry.%u.value", SL_FMT(prefix), n), &value);
+        int kind = decode_at(form, shape->of, false,
+                             sl_arena_printf(form->arena, "%.*s.entry.%u.value", SL_FMT(prefix), n), &value);
         if (kind) return kind;
         sl_json_set(object, key->key, value);
     }
     return SL_OK;
 }
 
-static int decode_at(struct form *form, const struct sl_shape *shape, bool flat, struct sl_str prefix, struct sl_json **ret) {
+static int decode_at(struct form *form, const struct sl_shape *shape, bool flat, struct sl_str prefix,
+                     struct sl_json **ret) {
     const struct pair *pair;
     switch (shape->type) {
     case SL_SHAPE_STRUCTURE:
@@ -116,8 +125,8 @@ static int decode_at(struct form *form, const struct sl_shape *shape, bool flat,
     }
 }
 
-int sl_query_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request, struct sl_json **ret,
-                    struct sl_error *err) {
+int sl_query_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request,
+                    struct sl_json **ret, struct sl_error *err) {
     struct form form = {.arena = arena, .err = err};
     int kind = parse_form(&form, sl_str_is(request->method, "POST") ? request->body : request->query);
     if (kind) return kind;
@@ -129,18 +138,29 @@ int sl_query_decode(struct sl_arena *arena, const struct sl_operation *operation
     return SL_OK;
 }
 
-// --- XML ---------------------------------------------------------------------------------------------------------------------------
+// --- XML
+// ---------------------------------------------------------------------------------------------------------------------------
 
 // Characters that XML 1.0 cannot hold become U+FFFD.
 static void put_text(struct sl_buf *out, struct sl_str text) {
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         switch (c) {
-        case '&': sl_buf_cstr(out, "&amp;"); break;
-        case '<': sl_buf_cstr(out, "&lt;"); break;
-        case '>': sl_buf_cstr(out, "&gt;"); break;
-        case '"': sl_buf_cstr(out, "&quot;"); break;
-        case '\r': sl_buf_cstr(out, "&#xD;"); break;
+        case '&':
+            sl_buf_cstr(out, "&amp;");
+            break;
+        case '<':
+            sl_buf_cstr(out, "&lt;");
+            break;
+        case '>':
+            sl_buf_cstr(out, "&gt;");
+            break;
+        case '"':
+            sl_buf_cstr(out, "&quot;");
+            break;
+        case '\r':
+            sl_buf_cstr(out, "&#xD;");
+            break;
         default:
             if ((unsigned char)c < 0x20 && c != '\t' && c != '\n') {
                 sl_buf_cstr(out, "\xEF\xBF\xBD");
@@ -154,10 +174,11 @@ static void put_text(struct sl_buf *out, struct sl_str text) {
 static void put_open(struct sl_buf *out, struct sl_str name) { sl_buf_printf(out, "<%.*s>", SL_FMT(name)); }
 static void put_close(struct sl_buf *out, struct sl_str name) { sl_buf_printf(out, "</%.*s>", SL_FMT(name)); }
 
-static void put_value(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *shape, enum sl_time_format time,
-                      const struct sl_json *value);
+static void put_value(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *shape,
+                      enum sl_time_format time, const struct sl_json *value);
 
-static void put_structure(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *shape, const struct sl_json *object) {
+static void put_structure(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *shape,
+                          const struct sl_json *object) {
     for (unsigned i = 0; i < shape->member_count; i++) {
         const struct sl_member *member = &shape->members[i];
         const struct sl_json *value = sl_json_get_str(object, member->name);
@@ -168,8 +189,8 @@ static void put_structure(struct sl_buf *out, struct sl_arena *arena, const stru
     }
 }
 
-static void put_value(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *shape, enum sl_time_format time,
-                      const struct sl_json *value) {
+static void put_value(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *shape,
+                      enum sl_time_format time, const struct sl_json *value) {
     if (shape->type == SL_SHAPE_STRUCTURE) {
         put_structure(out, arena, shape, value);
     } else if (shape->type == SL_SHAPE_LIST) {
@@ -203,7 +224,8 @@ int sl_query_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err
         put_structure(&out, op->arena, model->output, op->out);
         if (model->wrapper.ptr) put_close(&out, model->wrapper);
     }
-    sl_buf_printf(&out, "<ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata></%.*sResponse>\n", op->request_id, SL_FMT(model->name));
+    sl_buf_printf(&out, "<ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata></%.*sResponse>\n",
+                  op->request_id, SL_FMT(model->name));
     *ret = (struct sl_reply){.status = op->status ? op->status : 200, .content_type = SL_STR("text/xml")};
     ret->body = out.failed ? (struct sl_str){0} : sl_arena_dup(op->arena, sl_buf_view(&out));
     sl_buf_free(&out);
@@ -217,19 +239,22 @@ static const struct sl_shape *error_of(const struct sl_operation *operation, str
     return NULL;
 }
 
-void sl_query_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation, int kind, struct sl_str message,
-                    struct sl_str request_id, struct sl_reply *ret) {
+void sl_query_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
+                    int kind, struct sl_str message, struct sl_str request_id, struct sl_reply *ret) {
     struct sl_str name = sl_str_of(sl_error_name(kind));
     const struct sl_shape *shape = error_of(operation, name);
     int status = shape ? shape->error_status : sl_error_status(kind);
     struct sl_buf out;
-    // The query services name the framework's errors without the suffix: "InvalidSignature" is an exception of rest-json only.
+    // The query services name the framework's errors without the suffix: "InvalidSignature" is an exception of
+    // rest-json only.
     if (!shape && kind == SL_E_ACCESS_DENIED) name = SL_STR("AccessDenied");
-    if (!shape && sl_str_ends(name, SL_STR("Exception")) && kind != SL_E_ACCESS_DENIED) name = sl_str_sub(name, 0, name.len - strlen("Exception"));
+    if (!shape && sl_str_ends(name, SL_STR("Exception")) && kind != SL_E_ACCESS_DENIED)
+        name = sl_str_sub(name, 0, name.len - strlen("Exception"));
     sl_buf_init(&out, MAX_REPLY);
     sl_buf_cstr(&out, "<ErrorResponse");
     if (service && service->xml_namespace.ptr) sl_buf_printf(&out, " xmlns=\"%.*s\"", SL_FMT(service->xml_namespace));
-    sl_buf_printf(&out, "><Error><Type>%s</Type><Code>%.*s</Code><Message>", status >= 500 ? "Receiver" : "Sender", SL_FMT(name));
+    sl_buf_printf(&out, "><Error><Type>%s</Type><Code>%.*s</Code><Message>", status >= 500 ? "Receiver" : "Sender",
+                  SL_FMT(name));
     put_text(&out, message);
     sl_buf_printf(&out, "</Message></Error><RequestId>%.*s</RequestId></ErrorResponse>\n", SL_FMT(request_id));
     *ret = (struct sl_reply){.status = status, .content_type = SL_STR("text/xml")};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// request: an API request as the engine works on it: the parts of struct sl_http_request that matter, copied where the work outlives
-// the connection (operations that run on other threads), views into it where it does not. Tests fill it by hand.
+// request: an API request as the engine works on it: the parts of struct sl_http_request that matter, copied where the
+// work outlives the connection (operations that run on other threads), views into it where it does not. Tests fill it
+// by hand.
 #ifndef SL_AWS_REQUEST_H
 #define SL_AWS_REQUEST_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// route: see route.h. A linear scan over a service's operations: at most 124 comparisons of a segment count and a method, of which nearly
-// all end there. The path is split once.
+// route: see route.h. A linear scan over a service's operations: at most 124 comparisons of a segment count and a
+// method, of which nearly all end there. The path is split once.
 #include "aws/route.h"
 
 #include "base/encoding.h"
@@ -62,8 +62,8 @@ static int specificity(const struct sl_operation *operation) {
     return score;
 }
 
-static bool match_operation(const struct sl_operation *operation, const struct sl_aws_request *request, const struct path *path,
-                            struct sl_route *ret) {
+static bool match_operation(const struct sl_operation *operation, const struct sl_aws_request *request,
+                            const struct path *path, struct sl_route *ret) {
     if (!sl_str_eq(operation->method, request->method) || !match_path(operation, path, ret)) return false;
     for (unsigned i = 0; i < operation->discriminator_count; i++) {
         if (!has_parameter(request->query, &operation->discriminators[i])) return false;
@@ -78,7 +78,8 @@ bool sl_route_rest(const struct sl_service *service, const struct sl_aws_request
     struct sl_str whole = request->path;
     struct sl_str prefix = {0};
     // Callbacks to connections come below the stage's URL, whatever that is.
-    ptrdiff_t at = sl_str_is(service->endpoint_prefix, "execute-api") ? sl_str_find(whole, SL_STR("/@connections/")) : -1;
+    ptrdiff_t at =
+        sl_str_is(service->endpoint_prefix, "execute-api") ? sl_str_find(whole, SL_STR("/@connections/")) : -1;
     if (at > 0) {
         prefix = sl_str_sub(whole, 0, (size_t)at);
         whole = sl_str_sub(whole, (size_t)at, whole.len);
@@ -118,13 +119,14 @@ static struct sl_str form_value(struct sl_arena *arena, struct sl_str form, stru
     while (sl_str_split(&rest, '&', &pair)) {
         struct sl_str value = pair, key;
         sl_str_split(&value, '=', &key);
-        if (sl_str_eq(key, name)) return value.ptr && sl_percent_decode(arena, value, true, &decoded) ? decoded : (struct sl_str){0};
+        if (sl_str_eq(key, name))
+            return value.ptr && sl_percent_decode(arena, value, true, &decoded) ? decoded : (struct sl_str){0};
     }
     return (struct sl_str){0};
 }
 
-const struct sl_operation *sl_route_query(struct sl_arena *arena, struct sl_str signing_name, const struct sl_aws_request *request,
-                                          struct sl_str *ret_action) {
+const struct sl_operation *sl_route_query(struct sl_arena *arena, struct sl_str signing_name,
+                                          const struct sl_aws_request *request, struct sl_str *ret_action) {
     struct sl_str form = sl_str_is(request->method, "POST") ? request->body : request->query;
     struct sl_str action = form_value(arena, form, SL_STR("Action"));
     struct sl_str version = form_value(arena, form, SL_STR("Version"));
@@ -132,7 +134,8 @@ const struct sl_operation *sl_route_query(struct sl_arena *arena, struct sl_str 
     if (!action.len) return NULL;
     for (const struct sl_service *const *at = sl_services; *at; at++) {
         if ((*at)->protocol != SL_PROTOCOL_QUERY) continue;
-        if (signing_name.len ? !sl_str_eq((*at)->signing_name, signing_name) : !sl_str_eq((*at)->api_version, version)) continue;
+        if (signing_name.len ? !sl_str_eq((*at)->signing_name, signing_name) : !sl_str_eq((*at)->api_version, version))
+            continue;
         const struct sl_operation *operation = sl_operation_find(*at, action);
         if (operation) return operation;
     }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// route: from method, path and query to an operation, by the tables. AWS tells services apart by host name; one port cannot, so the
-// service is taken from the signature's credential scope, and without a signature from the path, the query or X-Amz-Target.
+// route: from method, path and query to an operation, by the tables. AWS tells services apart by host name; one port
+// cannot, so the service is taken from the signature's credential scope, and without a signature from the path, the
+// query or X-Amz-Target.
 //
-// Rules: a trailing slash is ignored (old and new clients disagree about it); of several operations with the same path the one with more
-// matching query discriminators wins ("?List=ALL", "?find=LayerVersion", "?mode=import"); labels are percent-decoded once, after the path
-// was split at its slashes, so that a label may hold an encoded ARN with slashes; an empty label matches nothing.
+// Rules: a trailing slash is ignored (old and new clients disagree about it); of several operations with the same path
+// the one with more matching query discriminators wins ("?List=ALL", "?find=LayerVersion", "?mode=import"); labels are
+// percent-decoded once, after the path was split at its slashes, so that a label may hold an encoded ARN with slashes;
+// an empty label matches nothing.
 #ifndef SL_AWS_ROUTE_H
 #define SL_AWS_ROUTE_H
 
@@ -17,7 +19,7 @@ enum { SL_ROUTE_SEGMENTS = 16 };
 struct sl_route {
     const struct sl_operation *operation;
     struct sl_str labels[SL_ROUTE_SEGMENTS]; // raw, by segment of the operation's URI; ptr NULL for literals
-    struct sl_str prefix;                    // path before the routed part ("/prod" of "/prod/@connections/x"); empty otherwise
+    struct sl_str prefix; // path before the routed part ("/prod" of "/prod/@connections/x"); empty otherwise
 };
 
 // REST operation of one service; false if none matches.
@@ -26,10 +28,10 @@ bool sl_route_rest(const struct sl_service *service, const struct sl_aws_request
 // REST operation of any service whose signing name is `signing_name` (empty: of any service at all).
 bool sl_route_any(struct sl_str signing_name, const struct sl_aws_request *request, struct sl_route *ret);
 
-// Query-protocol operation: Action and Version in the form body (POST) or the query (GET). NULL if Action is absent or unknown; *ret_action
-// gets the action if there is one.
-const struct sl_operation *sl_route_query(struct sl_arena *arena, struct sl_str signing_name, const struct sl_aws_request *request,
-                                          struct sl_str *ret_action);
+// Query-protocol operation: Action and Version in the form body (POST) or the query (GET). NULL if Action is absent or
+// unknown; *ret_action gets the action if there is one.
+const struct sl_operation *sl_route_query(struct sl_arena *arena, struct sl_str signing_name,
+                                          const struct sl_aws_request *request, struct sl_str *ret_action);
 
 // Whether some service with that signing name exists in the tables.
 bool sl_route_knows(struct sl_str signing_name);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sigv4: see sigv4.h. Order of work, as the signing documentation has it: canonical request, string to sign, signing key, signature.
+// sigv4: see sigv4.h. Order of work, as the signing documentation has it: canonical request, string to sign, signing
+// key, signature.
 //
-// Two rules that are easy to miss. The canonical path is the path as it was sent, percent-encoded once more (except for S3), after "."
-// and ".." and doubled slashes are resolved: a label that holds an encoded ARN is thus signed as %253A. The canonical query is decoded and
-// encoded again, because clients differ in what they leave unescaped, and sorted by the encoded bytes.
+// Two rules that are easy to miss. The canonical path is the path as it was sent, percent-encoded once more (except for
+// S3), after "." and ".." and doubled slashes are resolved: a label that holds an encoded ARN is thus signed as %253A.
+// The canonical query is decoded and encoded again, because clients differ in what they leave unescaped, and sorted by
+// the encoded bytes.
 #include "aws/sigv4.h"
 
 #include <openssl/crypto.h>
@@ -54,7 +56,8 @@ static bool parse_scope(struct sl_str credential, struct sl_sigv4 *ret) {
     return true;
 }
 
-static int parse_presigned(struct sl_arena *arena, const struct sl_aws_request *request, struct sl_sigv4 *ret, struct sl_error *err) {
+static int parse_presigned(struct sl_arena *arena, const struct sl_aws_request *request, struct sl_sigv4 *ret,
+                           struct sl_error *err) {
     struct sl_sigv4 sig = {.presigned = true};
     struct sl_str query = request->query;
     struct sl_str credential = query_of(arena, query, SL_STR("X-Amz-Credential"));
@@ -66,11 +69,13 @@ static int parse_presigned(struct sl_arena *arena, const struct sl_aws_request *
     uint64_t seconds = 0;
     if (!credential.ptr || !sig.amz_date.ptr || !sig.signed_headers.len || !sig.signature.ptr || !expires.ptr) {
         return sl_fail(err, SL_E_INCOMPLETE_SIGNATURE,
-                       "AWS query-string parameters must include 'X-Amz-Algorithm', 'X-Amz-Credential', 'X-Amz-Date', 'X-Amz-Expires', "
+                       "AWS query-string parameters must include 'X-Amz-Algorithm', 'X-Amz-Credential', 'X-Amz-Date', "
+                       "'X-Amz-Expires', "
                        "'X-Amz-SignedHeaders' and 'X-Amz-Signature'. Re-examine the query-string parameters.");
     }
     if (!parse_scope(credential, &sig)) {
-        return sl_fail(err, SL_E_INCOMPLETE_SIGNATURE, "Credential must have at least 5 elements, got '%.*s'.", SL_FMT(credential));
+        return sl_fail(err, SL_E_INCOMPLETE_SIGNATURE, "Credential must have at least 5 elements, got '%.*s'.",
+                       SL_FMT(credential));
     }
     if (!sl_str_to_u64(expires, &seconds) || seconds < 1 || seconds > SL_SIGV4_EXPIRES_MAX_S) {
         return sl_fail(err, SL_E_INCOMPLETE_SIGNATURE, "X-Amz-Expires must be between 1 and 604800 seconds.");
@@ -80,7 +85,8 @@ static int parse_presigned(struct sl_arena *arena, const struct sl_aws_request *
     return SL_OK;
 }
 
-static int parse_header(const struct sl_aws_request *request, struct sl_str authorization, struct sl_sigv4 *ret, struct sl_error *err) {
+static int parse_header(const struct sl_aws_request *request, struct sl_str authorization, struct sl_sigv4 *ret,
+                        struct sl_error *err) {
     struct sl_sigv4 sig = {.amz_date = sl_aws_request_header(request, SL_STR("X-Amz-Date")),
                            .session_token = sl_aws_request_header(request, SL_STR("X-Amz-Security-Token")),
                            .payload_hash = sl_aws_request_header(request, SL_STR("X-Amz-Content-Sha256"))};
@@ -98,19 +104,24 @@ static int parse_header(const struct sl_aws_request *request, struct sl_str auth
                        credential.len ? "" : "Authorization header requires 'Credential' parameter. ",
                        sig.signature.len ? "" : "Authorization header requires 'Signature' parameter. ",
                        sig.signed_headers.len ? "" : "Authorization header requires 'SignedHeaders' parameter. ",
-                       sig.amz_date.len ? "" : "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
+                       sig.amz_date.len
+                           ? ""
+                           : "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
                        (int)algorithm.len, authorization.ptr);
     }
     if (!parse_scope(credential, &sig)) {
-        return sl_fail(err, SL_E_INCOMPLETE_SIGNATURE, "Credential must have at least 5 elements, got '%.*s'.", SL_FMT(credential));
+        return sl_fail(err, SL_E_INCOMPLETE_SIGNATURE, "Credential must have at least 5 elements, got '%.*s'.",
+                       SL_FMT(credential));
     }
     *ret = sig;
     return SL_OK;
 }
 
-int sl_sigv4_parse(struct sl_arena *arena, const struct sl_aws_request *request, struct sl_sigv4 *ret, struct sl_error *err) {
+int sl_sigv4_parse(struct sl_arena *arena, const struct sl_aws_request *request, struct sl_sigv4 *ret,
+                   struct sl_error *err) {
     struct sl_str authorization = sl_aws_request_header(request, SL_STR("Authorization"));
-    if (authorization.len > algorithm.len && sl_str_starts(authorization, algorithm) && authorization.ptr[algorithm.len] == ' ') {
+    if (authorization.len > algorithm.len && sl_str_starts(authorization, algorithm) &&
+        authorization.ptr[algorithm.len] == ' ') {
         return parse_header(request, authorization, ret, err);
     }
     struct sl_str in_query = query_of(arena, request->query, SL_STR("X-Amz-Algorithm"));
@@ -118,10 +129,11 @@ int sl_sigv4_parse(struct sl_arena *arena, const struct sl_aws_request *request,
     return sl_fail(err, SL_E_MISSING_TOKEN, "Missing Authentication Token");
 }
 
-// --- canonical request ------------------------------------------------------------------------------------------------------------
+// --- canonical request
+// ------------------------------------------------------------------------------------------------------------
 
-// Resolves "." and ".." and doubled slashes (RFC 3986 section 5.2.4), then encodes the bytes as they were sent once more. The output
-// never grows beyond three times the path.
+// Resolves "." and ".." and doubled slashes (RFC 3986 section 5.2.4), then encodes the bytes as they were sent once
+// more. The output never grows beyond three times the path.
 static void put_path(struct sl_buf *out, struct sl_arena *arena, struct sl_str path, bool s3) {
     if (s3) { // S3 keys are taken literally and encoded once
         struct sl_str decoded;
@@ -139,8 +151,7 @@ static void put_path(struct sl_buf *out, struct sl_arena *arena, struct sl_str p
     while (sl_str_split(&rest, '/', &part)) {
         if (part.len == 0 || sl_str_is(part, ".")) continue;
         if (sl_str_is(part, "..")) {
-            while (len > 0 && flat[--len] != '/') {
-            }
+            while (len > 0 && flat[--len] != '/') {}
             continue;
         }
         flat[len++] = '/';
@@ -237,7 +248,8 @@ static void put_sha256(struct sl_buf *out, struct sl_str bytes) {
     sl_hex_encode(out, sl_str_n((const char *)hash, HASH));
 }
 
-struct sl_str sl_sigv4_canonical_request(struct sl_arena *arena, const struct sl_aws_request *request, const struct sl_sigv4 *signature) {
+struct sl_str sl_sigv4_canonical_request(struct sl_arena *arena, const struct sl_aws_request *request,
+                                         const struct sl_sigv4 *signature) {
     struct sl_buf out;
     bool s3 = sl_str_is(signature->service, "s3");
     sl_buf_init(&out, MAX_CANONICAL);
@@ -262,7 +274,8 @@ struct sl_str sl_sigv4_canonical_request(struct sl_arena *arena, const struct sl
     return text;
 }
 
-struct sl_str sl_sigv4_string_to_sign(struct sl_arena *arena, struct sl_str canonical_request, const struct sl_sigv4 *signature) {
+struct sl_str sl_sigv4_string_to_sign(struct sl_arena *arena, struct sl_str canonical_request,
+                                      const struct sl_sigv4 *signature) {
     struct sl_buf out;
     sl_buf_init(&out, MAX_CANONICAL);
     sl_buf_str(&out, algorithm);
@@ -286,11 +299,13 @@ static bool hmac(const unsigned char *key, size_t key_len, struct sl_str text, u
     return HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text.ptr, text.len, out, &length) != NULL;
 }
 
-struct sl_str sl_sigv4_signature(struct sl_arena *arena, struct sl_str string_to_sign, const struct sl_sigv4 *signature, struct sl_str secret) {
+struct sl_str sl_sigv4_signature(struct sl_arena *arena, struct sl_str string_to_sign, const struct sl_sigv4 *signature,
+                                 struct sl_str secret) {
     struct sl_str start = sl_arena_printf(arena, "AWS4%.*s", SL_FMT(secret));
     unsigned char a[HASH], b[HASH];
-    bool ok = start.ptr && hmac((const unsigned char *)start.ptr, start.len, signature->date, a) && hmac(a, HASH, signature->region, b) &&
-              hmac(b, HASH, signature->service, a) && hmac(a, HASH, SL_STR("aws4_request"), b) && hmac(b, HASH, string_to_sign, a);
+    bool ok = start.ptr && hmac((const unsigned char *)start.ptr, start.len, signature->date, a) &&
+              hmac(a, HASH, signature->region, b) && hmac(b, HASH, signature->service, a) &&
+              hmac(a, HASH, SL_STR("aws4_request"), b) && hmac(b, HASH, string_to_sign, a);
     struct sl_str text = {0};
     if (ok) {
         struct sl_buf out;
@@ -305,7 +320,8 @@ struct sl_str sl_sigv4_signature(struct sl_arena *arena, struct sl_str string_to
     return text;
 }
 
-// --- verification -----------------------------------------------------------------------------------------------------------------
+// --- verification
+// -----------------------------------------------------------------------------------------------------------------
 
 // "20260102T030405Z" to seconds since 1970; false on any other form.
 static bool parse_amz_date(struct sl_str text, int64_t *ret) {
@@ -322,7 +338,9 @@ static bool parse_amz_date(struct sl_str text, int64_t *ret) {
                     .tm_hour = digits[8] * 10 + digits[9],
                     .tm_min = digits[10] * 10 + digits[11],
                     .tm_sec = digits[12] * 10 + digits[13]};
-    if (tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60) return false;
+    if (tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 ||
+        tm.tm_sec > 60)
+        return false;
     *ret = (int64_t)timegm(&tm);
     return true;
 }
@@ -330,12 +348,14 @@ static bool parse_amz_date(struct sl_str text, int64_t *ret) {
 static int check_clock(const struct sl_sigv4 *signature, int64_t now_ms, struct sl_error *err) {
     int64_t signed_at, now = now_ms / 1000;
     if (!parse_amz_date(signature->amz_date, &signed_at)) {
-        return sl_fail(err, SL_E_INCOMPLETE_SIGNATURE, "Date must be in ISO-8601 'basic format'. Got '%.*s'. See http://en.wikipedia.org/wiki/ISO_8601",
+        return sl_fail(err, SL_E_INCOMPLETE_SIGNATURE,
+                       "Date must be in ISO-8601 'basic format'. Got '%.*s'. See http://en.wikipedia.org/wiki/ISO_8601",
                        SL_FMT(signature->amz_date));
     }
     if (!sl_str_starts(signature->amz_date, signature->date)) {
         return sl_fail(err, SL_E_INVALID_SIGNATURE,
-                       "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%.*s' != '%.8s', from '%.*s'.",
+                       "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+                       "'%.*s' != '%.8s', from '%.*s'.",
                        SL_FMT(signature->date), signature->amz_date.ptr, SL_FMT(signature->amz_date));
     }
     int64_t valid_s = signature->presigned ? signature->expires_s : SL_SIGV4_SKEW_S;
@@ -343,12 +363,13 @@ static int check_clock(const struct sl_sigv4 *signature, int64_t now_ms, struct 
     sl_time_amz(now_ms, current);
     if (now > signed_at + valid_s) {
         sl_time_amz(now_ms - valid_s * 1000, limit);
-        return sl_fail(err, SL_E_INVALID_SIGNATURE, "Signature expired: %.*s is now earlier than %s (%s - %lld min.)", SL_FMT(signature->amz_date),
-                       limit, current, (long long)(valid_s / 60));
+        return sl_fail(err, SL_E_INVALID_SIGNATURE, "Signature expired: %.*s is now earlier than %s (%s - %lld min.)",
+                       SL_FMT(signature->amz_date), limit, current, (long long)(valid_s / 60));
     }
     if (signed_at > now + SL_SIGV4_SKEW_S) {
         sl_time_amz(now_ms + SL_SIGV4_SKEW_S * 1000, limit);
-        return sl_fail(err, SL_E_INVALID_SIGNATURE, "Signature not yet current: %.*s is still later than %s (%s + 15 min.)",
+        return sl_fail(err, SL_E_INVALID_SIGNATURE,
+                       "Signature not yet current: %.*s is still later than %s (%s + 15 min.)",
                        SL_FMT(signature->amz_date), limit, current);
     }
     return SL_OK;
@@ -362,10 +383,11 @@ static bool host_is_signed(struct sl_str signed_headers) {
     return false;
 }
 
-// A hash that the client signed must be the body's; the forms that are no hash ("UNSIGNED-PAYLOAD", "STREAMING-...") say that the body is not
-// covered, which HTTPS clients of S3 use.
+// A hash that the client signed must be the body's; the forms that are no hash ("UNSIGNED-PAYLOAD", "STREAMING-...")
+// say that the body is not covered, which HTTPS clients of S3 use.
 static bool payload_agrees(struct sl_str claimed, struct sl_str body) {
-    if (claimed.len != HEX_HASH) return sl_str_starts(claimed, SL_STR("UNSIGNED-PAYLOAD")) || sl_str_starts(claimed, SL_STR("STREAMING-"));
+    if (claimed.len != HEX_HASH)
+        return sl_str_starts(claimed, SL_STR("UNSIGNED-PAYLOAD")) || sl_str_starts(claimed, SL_STR("STREAMING-"));
     struct sl_buf real;
     sl_buf_init(&real, HEX_HASH);
     put_sha256(&real, body);
@@ -374,22 +396,26 @@ static bool payload_agrees(struct sl_str claimed, struct sl_str body) {
     return same;
 }
 
-int sl_sigv4_verify(struct sl_arena *arena, const struct sl_aws_request *request, const struct sl_sigv4 *signature, struct sl_str secret,
-                    int64_t now_ms, struct sl_error *err) {
+int sl_sigv4_verify(struct sl_arena *arena, const struct sl_aws_request *request, const struct sl_sigv4 *signature,
+                    struct sl_str secret, int64_t now_ms, struct sl_error *err) {
     int kind = check_clock(signature, now_ms, err);
     if (kind) return kind;
     if (!host_is_signed(signature->signed_headers)) {
-        return sl_fail(err, SL_E_INVALID_SIGNATURE, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
+        return sl_fail(err, SL_E_INVALID_SIGNATURE,
+                       "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
     }
     struct sl_str canonical = sl_sigv4_canonical_request(arena, request, signature);
     struct sl_str text = sl_sigv4_string_to_sign(arena, canonical, signature);
     struct sl_str expected = sl_sigv4_signature(arena, text, signature, secret);
-    if (!canonical.ptr || !text.ptr || !expected.ptr) return sl_fail(err, SL_E_INVALID_SIGNATURE, "The request is too large to be verified.");
-    bool good = expected.len == signature->signature.len && CRYPTO_memcmp(expected.ptr, signature->signature.ptr, expected.len) == 0;
+    if (!canonical.ptr || !text.ptr || !expected.ptr)
+        return sl_fail(err, SL_E_INVALID_SIGNATURE, "The request is too large to be verified.");
+    bool good = expected.len == signature->signature.len &&
+                CRYPTO_memcmp(expected.ptr, signature->signature.ptr, expected.len) == 0;
     if (good && signature->payload_hash.len) good = payload_agrees(signature->payload_hash, request->body);
     if (!good) {
         return sl_fail(err, SL_E_INVALID_SIGNATURE,
-                       "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and "
+                       "The request signature we calculated does not match the signature you provided. Check your AWS "
+                       "Secret Access Key and "
                        "signing method. Consult the service documentation for details.");
     }
     return SL_OK;

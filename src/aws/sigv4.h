@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sigv4: AWS Signature Version 4 ("Create a signed AWS API request", IAM User Guide), the verifying side: header form and presigned query form.
-// Parsing is separate from verifying, because a loopback server reads region and account from a signature without checking it.
-// Everything here is a pure function of its arguments and takes hostile input; results are views into the request or the arena.
+// sigv4: AWS Signature Version 4 ("Create a signed AWS API request", IAM User Guide), the verifying side: header form
+// and presigned query form. Parsing is separate from verifying, because a loopback server reads region and account from
+// a signature without checking it. Everything here is a pure function of its arguments and takes hostile input; results
+// are views into the request or the arena.
 #ifndef SL_AWS_SIGV4_H
 #define SL_AWS_SIGV4_H
 
@@ -24,16 +25,21 @@ enum {
 
 // Reads the Authorization header or X-Amz-* query parameters. SL_E_MISSING_TOKEN when the request is not signed at all,
 // SL_E_INCOMPLETE_SIGNATURE when parts are missing or malformed.
-int sl_sigv4_parse(struct sl_arena *arena, const struct sl_aws_request *request, struct sl_sigv4 *ret, struct sl_error *err);
+int sl_sigv4_parse(struct sl_arena *arena, const struct sl_aws_request *request, struct sl_sigv4 *ret,
+                   struct sl_error *err);
 
-// Recomputes the signature with the secret and compares in constant time. Also checks the clock (15 minutes; presigned: the
-// expiry), that Host is signed, and that a payload hash in a header is the body's. SL_E_INVALID_SIGNATURE with AWS's text.
-int sl_sigv4_verify(struct sl_arena *arena, const struct sl_aws_request *request, const struct sl_sigv4 *signature, struct sl_str secret,
-                    int64_t now_ms, struct sl_error *err);
+// Recomputes the signature with the secret and compares in constant time. Also checks the clock (15 minutes; presigned:
+// the expiry), that Host is signed, and that a payload hash in a header is the body's. SL_E_INVALID_SIGNATURE with
+// AWS's text.
+int sl_sigv4_verify(struct sl_arena *arena, const struct sl_aws_request *request, const struct sl_sigv4 *signature,
+                    struct sl_str secret, int64_t now_ms, struct sl_error *err);
 
 // The steps, public for tests against the published examples. Empty view if the arena is full.
-struct sl_str sl_sigv4_canonical_request(struct sl_arena *arena, const struct sl_aws_request *request, const struct sl_sigv4 *signature);
-struct sl_str sl_sigv4_string_to_sign(struct sl_arena *arena, struct sl_str canonical_request, const struct sl_sigv4 *signature);
-struct sl_str sl_sigv4_signature(struct sl_arena *arena, struct sl_str string_to_sign, const struct sl_sigv4 *signature, struct sl_str secret);
+struct sl_str sl_sigv4_canonical_request(struct sl_arena *arena, const struct sl_aws_request *request,
+                                         const struct sl_sigv4 *signature);
+struct sl_str sl_sigv4_string_to_sign(struct sl_arena *arena, struct sl_str canonical_request,
+                                      const struct sl_sigv4 *signature);
+struct sl_str sl_sigv4_signature(struct sl_arena *arena, struct sl_str string_to_sign, const struct sl_sigv4 *signature,
+                                 struct sl_str secret);
 
 #endif

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// validate: constraint failures, worded as AWS words them (recorded answers; the sentences come from its service framework and are the same for
-// all services):
+// validate: constraint failures, worded as AWS words them (recorded answers; the sentences come from its service
+// framework and are the same for all services):
 //
-//   2 validation errors detected: Value '[x]' at 'a.b' failed to satisfy constraint: Member must ...; Value null at 'c' failed to ...
+//   2 validation errors detected: Value '[x]' at 'a.b' failed to satisfy constraint: Member must ...; Value null at 'c'
+//   failed to ...
 //
-// Rules read off the recordings. Failures stand in the model's member order; API Gateway v1 reports the body before the URI and shows
-// the body's members below "<operation>Input". A path is lowerCamel and dotted; elements of a list of structures are "name.1.member", of a map
-// "name.key.member". A list or map of scalars is reported once, as a whole, with every constraint of its elements. A sensitive value is left
-// out ("Value at 'environment.variables' ..."). Numbers print as Java prints them.
+// Rules read off the recordings. Failures stand in the model's member order; API Gateway v1 reports the body before the
+// URI and shows the body's members below "<operation>Input". A path is lowerCamel and dotted; elements of a list of
+// structures are "name.1.member", of a map "name.key.member". A list or map of scalars is reported once, as a whole,
+// with every constraint of its elements. A sensitive value is left out ("Value at 'environment.variables' ...").
+// Numbers print as Java prints them.
 //
-// API Gateway v2 answers BadRequestException, and for enumerations "Invalid protocol specified. Must be one of [HTTP, WEBSOCKET]".
+// API Gateway v2 answers BadRequestException, and for enumerations "Invalid protocol specified. Must be one of [HTTP,
+// WEBSOCKET]".
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,7 +25,7 @@
 enum { MAX_MESSAGE = 256 * 1024, MAX_PATH = 1024, MAX_FAILURES = 1000 };
 
 struct check {
-    struct sl_buf text; // the failures, joined
+    struct sl_buf text;  // the failures, joined
     char path[MAX_PATH]; // an array, so that a request without failures allocates nothing; a longer path is cut
     size_t path_len;
     unsigned count;
@@ -39,7 +42,8 @@ static void put_path(struct check *check, const char *format, ...) {
     if (check->path_len >= sizeof check->path) check->path_len = sizeof check->path - 1;
 }
 
-// --- values as Java prints them ----------------------------------------------------------------------------------------------------
+// --- values as Java prints them
+// ----------------------------------------------------------------------------------------------------
 
 // Double.toString: at least one decimal; exponents outside 10^-3..10^7. The shortest text that reads back the same.
 static void put_double(struct sl_buf *out, double value) {
@@ -63,9 +67,15 @@ static void put_double(struct sl_buf *out, double value) {
 static void put_value(struct sl_buf *out, const struct sl_shape *shape, const struct sl_json *value) {
     double real;
     switch (value->type) {
-    case SL_JSON_NULL: sl_buf_cstr(out, "null"); return;
-    case SL_JSON_TRUE: sl_buf_cstr(out, "true"); return;
-    case SL_JSON_FALSE: sl_buf_cstr(out, "false"); return;
+    case SL_JSON_NULL:
+        sl_buf_cstr(out, "null");
+        return;
+    case SL_JSON_TRUE:
+        sl_buf_cstr(out, "true");
+        return;
+    case SL_JSON_FALSE:
+        sl_buf_cstr(out, "false");
+        return;
     case SL_JSON_STRING:
         if (shape->type == SL_SHAPE_BLOB) {
             sl_buf_printf(out, "java.nio.HeapByteBuffer[pos=0 lim=%zu cap=%zu]", value->text.len, value->text.len);
@@ -81,7 +91,8 @@ static void put_value(struct sl_buf *out, const struct sl_shape *shape, const st
         }
         return;
     case SL_JSON_ARRAY:
-    case SL_JSON_OBJECT: break;
+    case SL_JSON_OBJECT:
+        break;
     }
     bool list = value->type == SL_JSON_ARRAY;
     sl_buf_char(out, list ? '[' : '{');
@@ -98,9 +109,12 @@ static void put_value(struct sl_buf *out, const struct sl_shape *shape, const st
     sl_buf_char(out, list ? ']' : '}');
 }
 
-// --- one failure -------------------------------------------------------------------------------------------------------------------
+// --- one failure
+// -------------------------------------------------------------------------------------------------------------------
 
-static bool is_sensitive(const struct sl_shape *shape) { return shape->sensitive || (shape->of && shape->of->sensitive); }
+static bool is_sensitive(const struct sl_shape *shape) {
+    return shape->sensitive || (shape->of && shape->of->sensitive);
+}
 
 // "Value 'x' at 'path' failed to satisfy constraint: "; the caller writes the constraint.
 static void begin_failure(struct check *check, const struct sl_shape *shape, const struct sl_json *value) {
@@ -127,7 +141,8 @@ static void put_bound(struct sl_buf *out, const struct sl_shape *shape, double b
 }
 
 static bool has_length(const struct sl_shape *shape) {
-    return shape->type == SL_SHAPE_STRING || shape->type == SL_SHAPE_BLOB || shape->type == SL_SHAPE_LIST || shape->type == SL_SHAPE_MAP;
+    return shape->type == SL_SHAPE_STRING || shape->type == SL_SHAPE_BLOB || shape->type == SL_SHAPE_LIST ||
+           shape->type == SL_SHAPE_MAP;
 }
 
 static void put_max(struct sl_buf *out, const struct sl_shape *shape) {
@@ -150,7 +165,8 @@ static void put_enum(struct sl_buf *out, const struct sl_shape *shape) {
     sl_buf_str(out, shape->enum_text);
 }
 
-// --- scalars -----------------------------------------------------------------------------------------------------------------------
+// --- scalars
+// -----------------------------------------------------------------------------------------------------------------------
 
 enum { BROKE_MAX = 1, BROKE_MIN = 2, BROKE_PATTERN = 4, BROKE_ENUM = 8 };
 
@@ -194,7 +210,8 @@ static int broken(const struct sl_shape *shape, const struct sl_json *value) {
     return result;
 }
 
-// v2: "Invalid protocol specified. Must be one of [HTTP, WEBSOCKET]". The noun is the member's name without "Type", in small letters.
+// v2: "Invalid protocol specified. Must be one of [HTTP, WEBSOCKET]". The noun is the member's name without "Type", in
+// small letters.
 static void put_plain_enum(struct check *check, const struct sl_shape *shape) {
     struct sl_str name = sl_str_n(check->path, check->path_len);
     if (check->count++) sl_buf_cstr(&check->text, "; ");
@@ -207,7 +224,8 @@ static void put_plain_enum(struct check *check, const struct sl_shape *shape) {
 
 // Each broken constraint of a value is a failure of its own, the pattern before the lengths.
 static void check_scalar(struct check *check, const struct sl_shape *shape, const struct sl_json *value) {
-    static void (*const writers[])(struct sl_buf *, const struct sl_shape *) = {put_pattern, put_min, put_max, put_enum};
+    static void (*const writers[])(struct sl_buf *, const struct sl_shape *) = {put_pattern, put_min, put_max,
+                                                                                put_enum};
     static const int flags[] = {BROKE_PATTERN, BROKE_MIN, BROKE_MAX, BROKE_ENUM};
     int failed = broken(shape, value);
     for (unsigned i = 0; failed && i < 4; i++) {
@@ -221,21 +239,23 @@ static void check_scalar(struct check *check, const struct sl_shape *shape, cons
     }
 }
 
-// --- lists, maps, structures -------------------------------------------------------------------------------------------------------
+// --- lists, maps, structures
+// -------------------------------------------------------------------------------------------------------
 
 static bool is_scalar(const struct sl_shape *shape) {
     return shape->type != SL_SHAPE_STRUCTURE && shape->type != SL_SHAPE_LIST && shape->type != SL_SHAPE_MAP;
 }
 
 // Every constraint of an element: "[a, b, c]", or the only one bare where AWS prints it so.
-static void put_all_constraints(struct sl_buf *out, const char *lead, const struct sl_shape *element, bool not_null, bool bare) {
+static void put_all_constraints(struct sl_buf *out, const char *lead, const struct sl_shape *element, bool not_null,
+                                bool bare) {
     const char *separator = "";
     if (!bare) sl_buf_printf(out, "%s: [", lead);
-#define ITEM(condition, write)                                                                                                                 \
-    if (condition) {                                                                                                                           \
-        sl_buf_cstr(out, separator);                                                                                                           \
-        write;                                                                                                                                 \
-        separator = ", ";                                                                                                                      \
+#define ITEM(condition, write)                                                                                         \
+    if (condition) {                                                                                                   \
+        sl_buf_cstr(out, separator);                                                                                   \
+        write;                                                                                                         \
+        separator = ", ";                                                                                              \
     }
     ITEM(element->has_max, put_max(out, element))
     ITEM(element->has_min, put_min(out, element))
@@ -322,11 +342,13 @@ static void check_value(struct check *check, const struct sl_shape *shape, const
         check_scalar(check, shape, value);
         check_map(check, shape, value);
         break;
-    default: check_scalar(check, shape, value);
+    default:
+        check_scalar(check, shape, value);
     }
 }
 
-int sl_validate(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_json *in, struct sl_str *ret_message) {
+int sl_validate(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_json *in,
+                struct sl_str *ret_message) {
     struct check check = {.plain_enum = sl_str_is(operation->service->name, "apigatewayv2")};
     bool body_first = sl_str_is(operation->service->name, "apigateway");
     const struct sl_shape *input = operation->input;
@@ -337,7 +359,8 @@ int sl_validate(struct sl_arena *arena, const struct sl_operation *operation, co
     } else {
         for (int pass = 0; pass < 2; pass++) {
             for (unsigned i = 0; i < input->member_count; i++) {
-                if ((input->members[i].location == SL_IN_BODY) == (pass == 0)) check_member(&check, &input->members[i], in);
+                if ((input->members[i].location == SL_IN_BODY) == (pass == 0))
+                    check_member(&check, &input->members[i], in);
             }
         }
     }
@@ -347,7 +370,8 @@ int sl_validate(struct sl_arena *arena, const struct sl_operation *operation, co
         kind = check.plain_enum ? SL_E_BAD_REQUEST : query ? SL_E_QUERY_VALIDATION : SL_E_VALIDATION;
         struct sl_str list = sl_buf_view(&check.text);
         bool counted = !(check.plain_enum && sl_str_starts(list, SL_STR("Invalid ")));
-        *ret_message = counted ? sl_arena_printf(arena, "%u validation error%s detected: %.*s", check.count, check.count == 1 ? "" : "s", SL_FMT(list))
+        *ret_message = counted ? sl_arena_printf(arena, "%u validation error%s detected: %.*s", check.count,
+                                                 check.count == 1 ? "" : "s", SL_FMT(list))
                                : sl_arena_dup(arena, list);
     }
     sl_buf_free(&check.text);

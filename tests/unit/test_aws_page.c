@@ -60,7 +60,12 @@ static void arns_are_taken_apart_and_put_together(void **state) {
     assert_true(sl_str_eq(sl_arn_format(&arena, &arn), text));
     assert_true(sl_arn_parse(SL_STR("arn:aws:s3:::bucket/key"), &arn));
     assert_int_equal(arn.region.len, 0);
-    static const char *const broken[] = {"", "arn", "arn:aws:lambda:us-east-1:123456789012", "arn:aws:lambda:us-east-1:123456789012:", "arm:a:b:c:d:e", "arn::lambda:r:a:x"};
+    static const char *const broken[] = {"",
+                                         "arn",
+                                         "arn:aws:lambda:us-east-1:123456789012",
+                                         "arn:aws:lambda:us-east-1:123456789012:",
+                                         "arm:a:b:c:d:e",
+                                         "arn::lambda:r:a:x"};
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) assert_false(sl_arn_parse(sl_str_of(broken[i]), &arn));
 }
 
@@ -78,8 +83,10 @@ static void functions_may_be_named_in_every_documented_way(void **state) {
         {"123456789012:function:demo:7", "", "123456789012", "demo", "7"},
         {"us-east-1:123456789012:function:demo", "us-east-1", "123456789012", "demo", ""},
         {"arn:aws:lambda:eu-central-1:123456789012:function:demo", "eu-central-1", "123456789012", "demo", ""},
-        {"arn:aws:lambda:eu-central-1:123456789012:function:demo:$LATEST", "eu-central-1", "123456789012", "demo", "$LATEST"},
-        {"arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:function", "us-gov-west-1", "123456789012", "function", ""},
+        {"arn:aws:lambda:eu-central-1:123456789012:function:demo:$LATEST", "eu-central-1", "123456789012", "demo",
+         "$LATEST"},
+        {"arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:function", "us-gov-west-1", "123456789012",
+         "function", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sl_function_ref ref;
@@ -87,7 +94,8 @@ static void functions_may_be_named_in_every_documented_way(void **state) {
         assert_true(sl_str_is(ref.region, cases[i].region) && sl_str_is(ref.account, cases[i].account));
         assert_true(sl_str_is(ref.name, cases[i].name) && sl_str_is(ref.qualifier, cases[i].qualifier));
     }
-    static const char *const broken[] = {"", ":", "demo:", "a:b:c", "arn:aws:lambda:us-east-1:123456789012:function:", "a:b:c:d:e:f:g:h:i"};
+    static const char *const broken[] = {
+        "", ":", "demo:", "a:b:c", "arn:aws:lambda:us-east-1:123456789012:function:", "a:b:c:d:e:f:g:h:i"};
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         struct sl_function_ref ref;
         if (sl_function_ref_parse(sl_str_of(broken[i]), &ref)) fail_msg("accepted: %s", broken[i]);
@@ -96,9 +104,12 @@ static void functions_may_be_named_in_every_documented_way(void **state) {
 
 static void function_arns_carry_the_qualifier_only_if_there_is_one(void **state) {
     (void)state;
-    struct sl_str aws = SL_STR("aws"), region = SL_STR("us-east-1"), account = SL_STR("000000000000"), name = SL_STR("demo");
-    assert_true(sl_str_is(sl_arn_function(&arena, aws, region, account, name, (struct sl_str){0}), "arn:aws:lambda:us-east-1:000000000000:function:demo"));
-    assert_true(sl_str_is(sl_arn_function(&arena, aws, region, account, name, SL_STR("3")), "arn:aws:lambda:us-east-1:000000000000:function:demo:3"));
+    struct sl_str aws = SL_STR("aws"), region = SL_STR("us-east-1"), account = SL_STR("000000000000"),
+                  name = SL_STR("demo");
+    assert_true(sl_str_is(sl_arn_function(&arena, aws, region, account, name, (struct sl_str){0}),
+                          "arn:aws:lambda:us-east-1:000000000000:function:demo"));
+    assert_true(sl_str_is(sl_arn_function(&arena, aws, region, account, name, SL_STR("3")),
+                          "arn:aws:lambda:us-east-1:000000000000:function:demo:3"));
     assert_true(sl_str_is(sl_partition_of(SL_STR("cn-north-1")), "aws-cn"));
     assert_true(sl_str_is(sl_partition_of(SL_STR("us-gov-east-1")), "aws-us-gov"));
     assert_true(sl_str_is(sl_partition_of(region), "aws"));

@@ -38,13 +38,16 @@ static struct sl_policy_request gateway(void) {
                                       .value_count = sizeof source / sizeof *source};
 }
 
-#define ALLOW_INVOKE "\"Effect\":\"Allow\",\"Action\":\"lambda:InvokeFunction\",\"Resource\":\"arn:aws:lambda:us-east-1:123456789012:function:demo\""
+#define ALLOW_INVOKE                                                                                                   \
+    "\"Effect\":\"Allow\",\"Action\":\"lambda:InvokeFunction\",\"Resource\":\"arn:aws:lambda:us-east-1:123456789012:"  \
+    "function:demo\""
 
 static void the_policy_that_add_permission_writes_allows_its_service_only(void **state) {
     (void)state;
-    struct sl_json *policy = parse("{\"Version\":\"2012-10-17\",\"Id\":\"default\",\"Statement\":[{\"Sid\":\"s\"," ALLOW_INVOKE
-                                   ",\"Principal\":{\"Service\":\"apigateway.amazonaws.com\"},"
-                                   "\"Condition\":{\"ArnLike\":{\"AWS:SourceArn\":\"arn:aws:execute-api:us-east-1:123456789012:abc/*/*/x\"}}}]}");
+    struct sl_json *policy = parse(
+        "{\"Version\":\"2012-10-17\",\"Id\":\"default\",\"Statement\":[{\"Sid\":\"s\"," ALLOW_INVOKE
+        ",\"Principal\":{\"Service\":\"apigateway.amazonaws.com\"},"
+        "\"Condition\":{\"ArnLike\":{\"AWS:SourceArn\":\"arn:aws:execute-api:us-east-1:123456789012:abc/*/*/x\"}}}]}");
     struct sl_policy_request request = gateway();
     assert_true(sl_policy_allows(policy, &request));
     request.service = SL_STR("events.amazonaws.com");
@@ -63,8 +66,11 @@ static void the_policy_that_add_permission_writes_allows_its_service_only(void *
 static void an_explicit_deny_wins_wherever_it_stands(void **state) {
     (void)state;
     struct sl_policy_request request = gateway();
-    struct sl_json *first = parse("{\"Statement\":[{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"lambda:*\",\"Resource\":\"*\"},{" ALLOW_INVOKE ",\"Principal\":\"*\"}]}");
-    struct sl_json *last = parse("{\"Statement\":[{" ALLOW_INVOKE ",\"Principal\":\"*\"},{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"LAMBDA:Invoke*\",\"Resource\":\"*\"}]}");
+    struct sl_json *first = parse("{\"Statement\":[{\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"lambda:*\","
+                                  "\"Resource\":\"*\"},{" ALLOW_INVOKE ",\"Principal\":\"*\"}]}");
+    struct sl_json *last =
+        parse("{\"Statement\":[{" ALLOW_INVOKE ",\"Principal\":\"*\"},{\"Effect\":\"Deny\",\"Principal\":\"*\","
+                                               "\"Action\":\"LAMBDA:Invoke*\",\"Resource\":\"*\"}]}");
     assert_int_equal(sl_policy_evaluate(first, &request), SL_POLICY_DENY);
     assert_int_equal(sl_policy_evaluate(last, &request), SL_POLICY_DENY);
     assert_int_equal(sl_policy_evaluate(parse("{\"Statement\":[]}"), &request), SL_POLICY_SILENT);
@@ -100,13 +106,18 @@ static void principals_are_accounts_roots_arns_and_services(void **state) {
     assert_true(principal_allows("{\"AWS\":\"*\"}", anonymous));
     assert_false(principal_allows("{\"AWS\":\"111122223333\"}", anonymous));
     assert_false(principal_allows("{\"AWS\":\"*\"}", gateway())); // a service is no AWS principal
-    assert_true(sl_policy_allows(parse("{\"Statement\":{" ALLOW_INVOKE ",\"NotPrincipal\":{\"AWS\":\"444455556666\"}}}"), &caller));
-    assert_false(sl_policy_allows(parse("{\"Statement\":{" ALLOW_INVOKE ",\"NotPrincipal\":{\"AWS\":\"111122223333\"}}}"), &caller));
+    assert_true(sl_policy_allows(
+        parse("{\"Statement\":{" ALLOW_INVOKE ",\"NotPrincipal\":{\"AWS\":\"444455556666\"}}}"), &caller));
+    assert_false(sl_policy_allows(
+        parse("{\"Statement\":{" ALLOW_INVOKE ",\"NotPrincipal\":{\"AWS\":\"111122223333\"}}}"), &caller));
 }
 
 static enum sl_policy_effect under(const char *effect, const char *condition) {
     struct sl_policy_request request = gateway();
-    struct sl_str text = sl_arena_printf(&arena, "{\"Statement\":[{\"Effect\":\"%s\",\"Principal\":\"*\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":%s}]}", effect, condition);
+    struct sl_str text = sl_arena_printf(&arena,
+                                         "{\"Statement\":[{\"Effect\":\"%s\",\"Principal\":\"*\",\"Action\":\"*\","
+                                         "\"Resource\":\"*\",\"Condition\":%s}]}",
+                                         effect, condition);
     return sl_policy_evaluate(parse(sl_arena_cstr(&arena, text)), &request);
 }
 
@@ -159,7 +170,8 @@ static void conditions_hold_or_not(void **state) {
 
 static void what_is_not_understood_never_allows_and_always_denies(void **state) {
     (void)state;
-    static const char *const odd[] = {"{\"StringSounds\":{\"n\":\"10\"}}", "{\"NumericEquals\":{\"n\":\"ten\"}}", "[]", "{\"IpAddress\":{\"aws:SourceIp\":\"10.0.0.0/99\"}}",
+    static const char *const odd[] = {"{\"StringSounds\":{\"n\":\"10\"}}", "{\"NumericEquals\":{\"n\":\"ten\"}}", "[]",
+                                      "{\"IpAddress\":{\"aws:SourceIp\":\"10.0.0.0/99\"}}",
                                       "{\"Bool\":{\"aws:SecureTransport\":{}}}"};
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         if (under("Allow", odd[i]) != SL_POLICY_SILENT) fail_msg("allows: %s", odd[i]);
@@ -170,11 +182,20 @@ static void what_is_not_understood_never_allows_and_always_denies(void **state) 
 
 static void an_authorizers_policy_has_no_principal_but_needs_a_resource(void **state) {
     (void)state;
-    struct sl_policy_request request = {.action = SL_STR("execute-api:Invoke"), .resource = SL_STR("arn:aws:execute-api:us-east-1:1:abc/prod/GET/pets"), .identity = true};
-    assert_true(sl_policy_allows(parse("{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"execute-api:Invoke\",\"Resource\":[\"arn:aws:execute-api:us-east-1:1:abc/prod/GET/*\"]}]}"), &request));
-    assert_false(sl_policy_allows(parse("{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"execute-api:Invoke\",\"Resource\":[\"arn:aws:execute-api:us-east-1:1:abc/prod/POST/*\"]}]}"), &request));
-    assert_false(sl_policy_allows(parse("{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"execute-api:Invoke\"}]}"), &request));
-    assert_true(sl_policy_allows(parse("{\"Statement\":[{\"Effect\":\"Allow\",\"NotAction\":\"s3:*\",\"NotResource\":\"arn:aws:s3:::x\"}]}"), &request));
+    struct sl_policy_request request = {.action = SL_STR("execute-api:Invoke"),
+                                        .resource = SL_STR("arn:aws:execute-api:us-east-1:1:abc/prod/GET/pets"),
+                                        .identity = true};
+    assert_true(sl_policy_allows(parse("{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"execute-api:Invoke\","
+                                       "\"Resource\":[\"arn:aws:execute-api:us-east-1:1:abc/prod/GET/*\"]}]}"),
+                                 &request));
+    assert_false(sl_policy_allows(parse("{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"execute-api:Invoke\","
+                                        "\"Resource\":[\"arn:aws:execute-api:us-east-1:1:abc/prod/POST/*\"]}]}"),
+                                  &request));
+    assert_false(sl_policy_allows(parse("{\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"execute-api:Invoke\"}]}"),
+                                  &request));
+    assert_true(sl_policy_allows(
+        parse("{\"Statement\":[{\"Effect\":\"Allow\",\"NotAction\":\"s3:*\",\"NotResource\":\"arn:aws:s3:::x\"}]}"),
+        &request));
 }
 
 static void wildcards_match_as_documented(void **state) {
@@ -183,8 +204,10 @@ static void wildcards_match_as_documented(void **state) {
         const char *pattern, *text;
         bool match;
     } cases[] = {
-        {"", "", true}, {"*", "", true}, {"?", "", false}, {"a*c", "abbbc", true}, {"a*c", "abbbd", false}, {"*a*b*", "xxaxxbxx", true},
-        {"a?c", "abc", true}, {"**", "x", true}, {"abc", "ab", false}, {"ab", "abc", false}, {"*ab", "aab", true}, {"a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaa", false},
+        {"", "", true},         {"*", "", true},         {"?", "", false},
+        {"a*c", "abbbc", true}, {"a*c", "abbbd", false}, {"*a*b*", "xxaxxbxx", true},
+        {"a?c", "abc", true},   {"**", "x", true},       {"abc", "ab", false},
+        {"ab", "abc", false},   {"*ab", "aab", true},    {"a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaa", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(sl_policy_glob(sl_str_of(cases[i].pattern), sl_str_of(cases[i].text), false), cases[i].match);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Routing: every operation of every REST model is found again from a URL built of its own facts, and the discriminators, labels and
-// slashes that trap routers are right.
+// Routing: every operation of every REST model is found again from a URL built of its own facts, and the
+// discriminators, labels and slashes that trap routers are right.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +27,8 @@ static struct sl_aws_request request_for(const struct sl_operation *operation, c
     if (slash) path = sl_arena_printf(&arena, "%.*s/", SL_FMT(path));
     for (unsigned i = 0; i < operation->discriminator_count; i++) {
         const struct sl_discriminator *mark = &operation->discriminators[i];
-        query = sl_arena_printf(&arena, "%.*s%s%.*s=%.*s", SL_FMT(query), i ? "&" : "", SL_FMT(mark->key), SL_FMT(mark->value));
+        query = sl_arena_printf(&arena, "%.*s%s%.*s=%.*s", SL_FMT(query), i ? "&" : "", SL_FMT(mark->key),
+                                SL_FMT(mark->value));
     }
     return (struct sl_aws_request){.method = operation->method, .path = path, .query = query};
 }
@@ -40,9 +41,11 @@ static unsigned each_operation(const char *value, bool slash, const char *more_q
             struct sl_aws_request request = request_for(operation, value, slash);
             struct sl_route route;
             if (more_query) request.query = sl_arena_printf(&arena, "%s&%.*s", more_query, SL_FMT(request.query));
-            if (!sl_route_rest(*at, &request, &route)) fail_msg("%.*s: %.*s is not routed", SL_FMT(operation->name), SL_FMT(request.path));
+            if (!sl_route_rest(*at, &request, &route))
+                fail_msg("%.*s: %.*s is not routed", SL_FMT(operation->name), SL_FMT(request.path));
             if (route.operation != operation) {
-                fail_msg("%.*s: %.*s?%.*s is routed to %.*s", SL_FMT(operation->name), SL_FMT(request.path), SL_FMT(request.query), SL_FMT(route.operation->name));
+                fail_msg("%.*s: %.*s?%.*s is routed to %.*s", SL_FMT(operation->name), SL_FMT(request.path),
+                         SL_FMT(request.query), SL_FMT(route.operation->name));
             }
             count++;
         }
@@ -61,12 +64,14 @@ static void a_trailing_slash_and_further_parameters_change_nothing(void **state)
     each_operation("x", false, "Qualifier=1&Marker=2");
 }
 
-static const struct sl_operation *route_text(const char *service, const char *method, const char *path, const char *query, struct sl_route *route) {
+static const struct sl_operation *route_text(const char *service, const char *method, const char *path,
+                                             const char *query, struct sl_route *route) {
     struct sl_aws_request request = {.method = sl_str_of(method), .path = sl_str_of(path), .query = sl_str_of(query)};
     return sl_route_any(sl_str_of(service), &request, route) ? route->operation : NULL;
 }
 
-static void assert_routes(const char *service, const char *method, const char *path, const char *query, const char *name) {
+static void assert_routes(const char *service, const char *method, const char *path, const char *query,
+                          const char *name) {
     struct sl_route route;
     const struct sl_operation *operation = route_text(service, method, path, query, &route);
     if (!operation) fail_msg("%s %s?%s is not routed", method, path, query ? query : "");
@@ -83,7 +88,8 @@ static void discriminators_decide_between_equal_paths(void **state) {
     assert_routes("apigateway", "POST", "/restapis", NULL, "CreateRestApi");
     assert_routes("apigateway", "POST", "/restapis", "mode=import&failonwarnings=true", "ImportRestApi");
     assert_routes("lambda", "PUT", "/2019-09-25/functions/f/event-invoke-config", NULL, "PutFunctionEventInvokeConfig");
-    assert_routes("lambda", "POST", "/2019-09-25/functions/f/event-invoke-config", NULL, "UpdateFunctionEventInvokeConfig");
+    assert_routes("lambda", "POST", "/2019-09-25/functions/f/event-invoke-config", NULL,
+                  "UpdateFunctionEventInvokeConfig");
 }
 
 static void services_with_one_signing_name_are_told_apart_by_path(void **state) {
@@ -98,18 +104,29 @@ static void services_with_one_signing_name_are_told_apart_by_path(void **state) 
 static void what_is_no_operation_is_not_routed(void **state) {
     (void)state;
     struct sl_route route;
-    static const char *const paths[] = {"/", "", "functions", "/2015-03-31", "/2015-03-31/functions//invocations", "/2015-03-31/functions/f/invocations/x",
-                                        "/2015-03-31//functions", "/v2/", "/v3/apis", "/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s"};
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) assert_null(route_text("", "GET", paths[i], NULL, &route));
+    static const char *const paths[] = {"/",
+                                        "",
+                                        "functions",
+                                        "/2015-03-31",
+                                        "/2015-03-31/functions//invocations",
+                                        "/2015-03-31/functions/f/invocations/x",
+                                        "/2015-03-31//functions",
+                                        "/v2/",
+                                        "/v3/apis",
+                                        "/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        assert_null(route_text("", "GET", paths[i], NULL, &route));
     assert_null(route_text("lambda", "PATCH", "/2015-03-31/functions", NULL, &route));
     assert_null(route_text("apigateway", "GET", "/2015-03-31/functions", NULL, &route)); // signed for another service
     assert_false(sl_route_knows(SL_STR("s3")));
     assert_true(sl_route_knows(SL_STR("execute-api")));
 }
 
-static struct sl_json *decode(const char *service, const char *method, const char *path, const char *query, const char *body) {
+static struct sl_json *decode(const char *service, const char *method, const char *path, const char *query,
+                              const char *body) {
     struct sl_route route;
-    struct sl_aws_request request = {.method = sl_str_of(method), .path = sl_str_of(path), .query = sl_str_of(query), .body = sl_str_of(body)};
+    struct sl_aws_request request = {
+        .method = sl_str_of(method), .path = sl_str_of(path), .query = sl_str_of(query), .body = sl_str_of(body)};
     struct sl_json *in = NULL;
     struct sl_error err;
     assert_true(sl_route_any(sl_str_of(service), &request, &route));
@@ -119,7 +136,8 @@ static struct sl_json *decode(const char *service, const char *method, const cha
 
 static void labels_are_decoded_once(void **state) {
     (void)state;
-    struct sl_json *in = decode("lambda", "GET", "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aus-east-1%3A1%3Afunction%3Ax", NULL, "");
+    struct sl_json *in =
+        decode("lambda", "GET", "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aus-east-1%3A1%3Afunction%3Ax", NULL, "");
     assert_true(sl_str_is(sl_json_string(in, "Resource"), "arn:aws:lambda:us-east-1:1:function:x"));
     in = decode("lambda", "GET", "/2025-12-01/durable-executions/arn%3Aa%2Fb%252Fc/state", "CheckpointToken=t", "");
     assert_true(sl_str_is(sl_json_string(in, "DurableExecutionArn"), "arn:a/b%2Fc"));
@@ -130,7 +148,8 @@ static void labels_are_decoded_once(void **state) {
 static void connection_callbacks_are_found_below_a_stage(void **state) {
     (void)state;
     struct sl_route route;
-    struct sl_aws_request request = {.method = SL_STR("POST"), .path = SL_STR("/prod/@connections/L0SM9cOFvHcCIhw%3D"), .body = SL_STR("hi")};
+    struct sl_aws_request request = {
+        .method = SL_STR("POST"), .path = SL_STR("/prod/@connections/L0SM9cOFvHcCIhw%3D"), .body = SL_STR("hi")};
     assert_true(sl_route_any(SL_STR("execute-api"), &request, &route));
     assert_true(sl_str_is(route.operation->name, "PostToConnection"));
     assert_true(sl_str_is(route.prefix, "/prod"));
@@ -144,8 +163,10 @@ static void connection_callbacks_are_found_below_a_stage(void **state) {
 static void query_actions_are_found_in_form_and_query(void **state) {
     (void)state;
     struct sl_str action;
-    struct sl_aws_request post = {.method = SL_STR("POST"), .path = SL_STR("/"), .body = SL_STR("Action=GetCallerIdentity&Version=2011-06-15")};
-    struct sl_aws_request get = {.method = SL_STR("GET"), .path = SL_STR("/"), .query = SL_STR("Version=2010-05-08&Action=GetRole&RoleName=x")};
+    struct sl_aws_request post = {
+        .method = SL_STR("POST"), .path = SL_STR("/"), .body = SL_STR("Action=GetCallerIdentity&Version=2011-06-15")};
+    struct sl_aws_request get = {
+        .method = SL_STR("GET"), .path = SL_STR("/"), .query = SL_STR("Version=2010-05-08&Action=GetRole&RoleName=x")};
     const struct sl_operation *operation = sl_route_query(&arena, SL_STR("sts"), &post, &action);
     assert_true(operation && sl_str_is(operation->name, "GetCallerIdentity"));
     assert_ptr_equal(sl_route_query(&arena, SL_STR(""), &post, &action), operation);
@@ -168,7 +189,8 @@ static void tables_are_sound(void **state) {
             assert_in_range(operation->status, 200, 299);
             for (unsigned k = 0; operation->input && k < operation->input->member_count; k++) {
                 const struct sl_shape *shape = operation->input->members[k].shape;
-                if (shape->pattern_id && !sl_pattern_compiles(shape)) fail_msg("pattern of %.*s does not compile", SL_FMT(shape->name));
+                if (shape->pattern_id && !sl_pattern_compiles(shape))
+                    fail_msg("pattern of %.*s does not compile", SL_FMT(shape->name));
             }
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SigV4 against facts of AWS's published test suite (key AKIDEXAMPLE, 2015-08-30, us-east-1, service "service"), and cases beyond it that
-// were signed with AWS's Python SDK under the same clock.
+// SigV4 against facts of AWS's published test suite (key AKIDEXAMPLE, 2015-08-30, us-east-1, service "service"), and
+// cases beyond it that were signed with AWS's Python SDK under the same clock.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,38 +15,103 @@
 static const struct sl_str secret = SL_STR_INIT("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
 static const int64_t signing_time = 1440938160000; // 2015-08-30T12:36:00Z
 
-#define AUTHORIZATION(service, headers, signature)                                                                                             \
-    "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/" service "/aws4_request, SignedHeaders=" headers ", Signature=" signature
+#define AUTHORIZATION(service, headers, signature)                                                                     \
+    "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/" service "/aws4_request, SignedHeaders=" headers      \
+    ", Signature=" signature
 
 struct vector {
     const char *name, *method, *path, *query, *headers[8], *body, *authorization;
 };
 
 static const struct vector vectors[] = {
-    {"get-vanilla", "GET", "/", "", {0}, "", AUTHORIZATION("service", "host;x-amz-date", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31")},
-    {"post-vanilla", "POST", "/", "", {0}, "", AUTHORIZATION("service", "host;x-amz-date", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b")},
-    {"get-vanilla-query-order-key-case", "GET", "/", "Param2=value2&Param1=value1", {0}, "",
+    {"get-vanilla",
+     "GET",
+     "/",
+     "",
+     {0},
+     "",
+     AUTHORIZATION("service", "host;x-amz-date", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31")},
+    {"post-vanilla",
+     "POST",
+     "/",
+     "",
+     {0},
+     "",
+     AUTHORIZATION("service", "host;x-amz-date", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b")},
+    {"get-vanilla-query-order-key-case",
+     "GET",
+     "/",
+     "Param2=value2&Param1=value1",
+     {0},
+     "",
      AUTHORIZATION("service", "host;x-amz-date", "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500")},
-    {"get-vanilla-query-unreserved", "GET", "/",
-     "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz=-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", {0}, "",
+    {"get-vanilla-query-unreserved",
+     "GET",
+     "/",
+     "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz=-._~"
+     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+     {0},
+     "",
      AUTHORIZATION("service", "host;x-amz-date", "9c3e54bfcdf0b19771a7f523ee5669cdf59bc7cc0884027167c21bb143a40197")},
-    {"post-x-www-form-urlencoded", "POST", "/", "", {"Content-Type", "application/x-www-form-urlencoded"}, "Param1=value1",
-     AUTHORIZATION("service", "content-type;host;x-amz-date", "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a")},
-    {"normalize-path/get-relative", "GET", "/example/..", "", {0}, "",
+    {"post-x-www-form-urlencoded",
+     "POST",
+     "/",
+     "",
+     {"Content-Type", "application/x-www-form-urlencoded"},
+     "Param1=value1",
+     AUTHORIZATION("service", "content-type;host;x-amz-date",
+                   "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a")},
+    {"normalize-path/get-relative",
+     "GET",
+     "/example/..",
+     "",
+     {0},
+     "",
      AUTHORIZATION("service", "host;x-amz-date", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31")},
-    {"normalize-path/get-slash", "GET", "//", "", {0}, "",
+    {"normalize-path/get-slash",
+     "GET",
+     "//",
+     "",
+     {0},
+     "",
      AUTHORIZATION("service", "host;x-amz-date", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31")},
-    {"normalize-path/get-space", "GET", "/example space/", "", {0}, "",
+    {"normalize-path/get-space",
+     "GET",
+     "/example space/",
+     "",
+     {0},
+     "",
      AUTHORIZATION("service", "host;x-amz-date", "652487583200325589f1fba4c7e578f72c47cb61beeca81406b39ddec1366741")},
-    {"get-utf8", "GET", "/\xe1\x88\xb4", "", {0}, "",
+    {"get-utf8",
+     "GET",
+     "/\xe1\x88\xb4",
+     "",
+     {0},
+     "",
      AUTHORIZATION("service", "host;x-amz-date", "8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85")},
-    {"inner spaces of a header are one", "GET", "/", "", {"My-Header1", " a   b   c"}, "",
-     AUTHORIZATION("service", "host;my-header1;x-amz-date", "6ff6bc3cebca8811504dc903f3a072c310d9f48f8ee5c0b08115052209439e1b")},
-    {"an encoded ARN in the path is encoded twice", "GET",
-     "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3Ademo", "", {0}, "",
+    {"inner spaces of a header are one",
+     "GET",
+     "/",
+     "",
+     {"My-Header1", " a   b   c"},
+     "",
+     AUTHORIZATION("service", "host;my-header1;x-amz-date",
+                   "6ff6bc3cebca8811504dc903f3a072c310d9f48f8ee5c0b08115052209439e1b")},
+    {"an encoded ARN in the path is encoded twice",
+     "GET",
+     "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3Ademo",
+     "",
+     {0},
+     "",
      AUTHORIZATION("service", "host;x-amz-date", "0d7fe28871fb82ea1dea4540744afecfa686f38dd7b21a0bb68d8348915f74fe")},
-    {"session token and body", "POST", "/a/b", "", {"X-Amz-Security-Token", "tok/en"}, "{}",
-     AUTHORIZATION("lambda", "host;x-amz-date;x-amz-security-token", "8c56857526379d3747165259b72f9d4c56189ffa27ec957cb74d3d7a9ffbdbc0")},
+    {"session token and body",
+     "POST",
+     "/a/b",
+     "",
+     {"X-Amz-Security-Token", "tok/en"},
+     "{}",
+     AUTHORIZATION("lambda", "host;x-amz-date;x-amz-security-token",
+                   "8c56857526379d3747165259b72f9d4c56189ffa27ec957cb74d3d7a9ffbdbc0")},
 };
 
 struct fixture {
@@ -98,8 +163,9 @@ static void the_string_to_sign_is_the_documented_one(void **state) {
     setup(&f, &vectors[0]);
     assert_int_equal(check(&f, signing_time), 0);
     struct sl_str canonical = sl_sigv4_canonical_request(&f.arena, &f.request, &f.signature);
-    assert_true(sl_str_is(canonical, "GET\n/\n\nhost:example.amazonaws.com\nx-amz-date:20150830T123600Z\n\nhost;x-amz-date\n"
-                                     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"));
+    assert_true(sl_str_is(canonical,
+                          "GET\n/\n\nhost:example.amazonaws.com\nx-amz-date:20150830T123600Z\n\nhost;x-amz-date\n"
+                          "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"));
     struct sl_str text = sl_sigv4_string_to_sign(&f.arena, canonical, &f.signature);
     assert_true(sl_str_is(text, "AWS4-HMAC-SHA256\n20150830T123600Z\n20150830/us-east-1/service/aws4_request\n"
                                 "bb579772317eb040ac9ed261061d46c1f17a8133879d6129b6e1c25292927e63"));
@@ -113,7 +179,8 @@ static void any_change_breaks_the_signature(void **state) {
     setup(&f, form);
     f.request.body = SL_STR("Param1=value2");
     assert_int_equal(check(&f, signing_time), SL_E_INVALID_SIGNATURE);
-    assert_non_null(strstr(f.err.message, "The request signature we calculated does not match the signature you provided."));
+    assert_non_null(
+        strstr(f.err.message, "The request signature we calculated does not match the signature you provided."));
     sl_arena_free(&f.arena);
     setup(&f, form);
     f.request.method = SL_STR("PUT");
@@ -137,14 +204,18 @@ static void the_clock_may_be_off_by_fifteen_minutes(void **state) {
     assert_int_equal(check(&f, signing_time + 15 * minute), 0);
     assert_int_equal(check(&f, signing_time - 15 * minute), 0);
     assert_int_equal(check(&f, signing_time + 16 * minute), SL_E_INVALID_SIGNATURE);
-    assert_string_equal(f.err.message, "Signature expired: 20150830T123600Z is now earlier than 20150830T123700Z (20150830T125200Z - 15 min.)");
+    assert_string_equal(
+        f.err.message,
+        "Signature expired: 20150830T123600Z is now earlier than 20150830T123700Z (20150830T125200Z - 15 min.)");
     assert_int_equal(check(&f, signing_time - 16 * minute), SL_E_INVALID_SIGNATURE);
-    assert_string_equal(f.err.message, "Signature not yet current: 20150830T123600Z is still later than 20150830T123500Z (20150830T122000Z + 15 min.)");
+    assert_string_equal(f.err.message, "Signature not yet current: 20150830T123600Z is still later than "
+                                       "20150830T123500Z (20150830T122000Z + 15 min.)");
     sl_arena_free(&f.arena);
 }
 
-#define PRESIGNED                                                                                                                              \
-    "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fus-east-1%2Fsts%2Faws4_request&X-Amz-Date=20150830T123600Z"    \
+#define PRESIGNED                                                                                                      \
+    "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fus-east-1%2Fsts%2Faws4_request&X-Amz-" \
+    "Date=20150830T123600Z"                                                                                            \
     "&X-Amz-Expires=300&X-Amz-SignedHeaders=host&X-Amz-Signature="
 #define PRESIGNED_SIGNATURE "9f018e3b64d4a655278426227d121bf0448c724d357ca109ba1c7d5e9f377505"
 
@@ -203,17 +274,29 @@ static void the_host_must_be_signed(void **state) {
 static void a_claimed_payload_hash_must_be_the_bodys(void **state) {
     (void)state;
     struct fixture f;
-    struct vector vector = {"", "POST", "/", "", {"X-Amz-Content-Sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}, "", NULL};
+    struct vector vector = {
+        "",
+        "POST",
+        "/",
+        "",
+        {"X-Amz-Content-Sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        "",
+        NULL};
     setup(&f, &vector);
-    f.signature = (struct sl_sigv4){.access_key = SL_STR("AKIDEXAMPLE"), .date = SL_STR("20150830"), .region = SL_STR("us-east-1"),
-                                    .service = SL_STR("service"), .signed_headers = SL_STR("host;x-amz-content-sha256;x-amz-date"),
-                                    .amz_date = SL_STR("20150830T123600Z"), .payload_hash = f.headers[2].value};
+    f.signature = (struct sl_sigv4){.access_key = SL_STR("AKIDEXAMPLE"),
+                                    .date = SL_STR("20150830"),
+                                    .region = SL_STR("us-east-1"),
+                                    .service = SL_STR("service"),
+                                    .signed_headers = SL_STR("host;x-amz-content-sha256;x-amz-date"),
+                                    .amz_date = SL_STR("20150830T123600Z"),
+                                    .payload_hash = f.headers[2].value};
     struct sl_str canonical = sl_sigv4_canonical_request(&f.arena, &f.request, &f.signature);
     struct sl_str text = sl_sigv4_string_to_sign(&f.arena, canonical, &f.signature);
     f.signature.signature = sl_sigv4_signature(&f.arena, text, &f.signature, secret);
     assert_int_equal(sl_sigv4_verify(&f.arena, &f.request, &f.signature, secret, signing_time, &f.err), 0);
     f.request.body = SL_STR("smuggled"); // the signature alone would still be right
-    assert_int_equal(sl_sigv4_verify(&f.arena, &f.request, &f.signature, secret, signing_time, &f.err), SL_E_INVALID_SIGNATURE);
+    assert_int_equal(sl_sigv4_verify(&f.arena, &f.request, &f.signature, secret, signing_time, &f.err),
+                     SL_E_INVALID_SIGNATURE);
     sl_arena_free(&f.arena);
 }
 

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Write docs/compatibility.md: which operations of the AWS APIs this build of Sluice has.
+
+    tools/api/compatibility.py            # rewrite docs/compatibility.md from `build/sluice operations`
+    tools/api/compatibility.py --check    # exit 1 if the file is stale
+
+Never edited by hand: the operations come from the tables (api/*.json), the handlers from the program itself.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HEAD = """<!-- Written by tools/api/compatibility.py from the operation tables and the program's handlers: do not edit. -->
+# Compatibility
+
+Which operations of the AWS APIs this version of Sluice has. Requests of every operation below are routed, and
+answered by AWS's rules; one without a handler is answered with HTTP 501 `NotImplementedException` (for
+operations that no model knows: 404 `UnknownOperationException`). The models are those of {sources}.
+
+| Service | Operations | Implemented |
+|---|---:|---:|
+"""
+
+
+def render(data):
+    services = data["services"]
+    out = [HEAD.format(sources=", ".join(sorted({s["source"] for s in services})))]
+    for service in services:
+        have = sum(1 for o in service["operations"] if o["handler"])
+        total = f"{len(service['operations'])}{' (a part of the service)' if service['partial'] else ''}"
+        out.append(f"| [{service['service']}](#{service['service']}) | {total} | {have} |\n")
+    for service in services:
+        out.append(f"\n## {service['service']}\n\nAPI version {service['apiVersion']}.\n")
+        for title, wanted in (("Implemented", True), ("Missing", False)):
+            rows = [o for o in service["operations"] if bool(o["handler"]) == wanted]
+            if not rows:
+                continue
+            out.append(f"\n{title}:\n\n| Operation | Request |\n|---|---|\n")
+            out += [f"| {o['name']} | `{o['method']} {o['uri']}` |\n" for o in rows]
+    return "".join(out)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if the file is stale")
+    parser.add_argument("--sluice", default=os.path.join(ROOT, "build", "sluice"), help="the program")
+    parser.add_argument("--out", default=os.path.join(ROOT, "docs", "compatibility.md"))
+    args = parser.parse_args()
+    try:
+        result = subprocess.run([args.sluice, "operations"], check=True, stdout=subprocess.PIPE)
+    except (OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"compatibility: {args.sluice} did not list its operations ({error}); build it first: make")
+    text = render(json.loads(result.stdout))
+    old = ""
+    if os.path.exists(args.out):
+        with open(args.out, encoding="utf-8") as f:
+            old = f.read()
+    if args.check:
+        if text != old:
+            print(f"compatibility: {args.out} is stale: run tools/api/compatibility.py")
+        return int(text != old)
+    if text != old:
+        with open(args.out, "w", encoding="utf-8") as f:
+            f.write(text)
+        print("wrote", args.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
