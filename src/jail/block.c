@@ -87,17 +87,17 @@ int sl_jail__block_read(int fd, struct sl_jail__exec *ret_exec) {
     if (fstat(fd, &info) != 0) return -errno;
     if (pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header) return -EINVAL;
     if (header.magic != MAGIC || header.argc == 0 || header.argc >= STRINGS_MAX || header.envc >= STRINGS_MAX ||
-        header.bytes < 2 || header.bytes > SL_JAIL_BLOCK_MAX || (uint64_t)info.st_size != sizeof header + header.bytes) {
+        header.bytes < 2 || header.bytes > SL_JAIL_BLOCK_MAX ||
+        (uint64_t)info.st_size != sizeof header + header.bytes) {
         return -EINVAL;
     }
     char *map = mmap(NULL, sizeof header + header.bytes, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED) return -errno;
-    char **table = calloc((size_t)header.argc + header.envc + 2, sizeof *table);
-    if (table == NULL) return -ENOMEM;
-
     char *at = map + sizeof header;
     char *end = at + header.bytes;
     if (end[-1] != '\0' || at[0] != '/') return -EINVAL;
+    char **table = calloc((size_t)header.argc + header.envc + 2, sizeof *table);
+    if (table == NULL) return -ENOMEM;
     ret_exec->path = at;
     ret_exec->argv = table;
     ret_exec->envp = table + header.argc + 1;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// block: what to execute, as bytes in a sealed memfd: a header, then NUL-terminated texts: path, argv, envp. Written by the
-// server, read by the function process inside the sandbox after it has given up every privilege; seals make sure that it
-// cannot change between check and use.
+// block: what to execute, as bytes in a sealed memfd: a header, then NUL-terminated texts: path, argv, envp. Written by
+// the server, read by the function process inside the sandbox after it has given up every privilege; seals make sure
+// that it cannot change between check and use.
 #ifndef SL_JAIL_BLOCK_H
 #define SL_JAIL_BLOCK_H
 
@@ -14,8 +14,8 @@ struct sl_jail__exec {
     char **envp;
 };
 
-// Maps and checks the block of fd. Returns 0 or -errno (-EINVAL for anything that is not a sealed, well-formed block). What it
-// points to lives until exec.
+// Maps and checks the block of fd. Returns 0 or -errno (-EINVAL for anything that is not a sealed, well-formed block).
+// What it points to lives until exec.
 int sl_jail__block_read(int fd, struct sl_jail__exec *ret_exec);
 
 #endif

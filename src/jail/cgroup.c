@@ -27,15 +27,16 @@ static unsigned controllers_of(const char *list) {
     for (const char *at = list; *at != '\0';) {
         size_t length = strcspn(at, ",");
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-            if (strlen(names[i].name) == length && strncmp(at, names[i].name, length) == 0) found |= names[i].controller;
+            if (strlen(names[i].name) == length && strncmp(at, names[i].name, length) == 0)
+                found |= names[i].controller;
         }
         at += length + (at[length] == ',');
     }
     return found;
 }
 
-// One line of mountinfo: "36 35 98:0 /root /mount opts tags... - type source superopts". Adds a hierarchy when it is one of
-// ours and its controllers are not already taken (the same hierarchy may be mounted twice).
+// One line of mountinfo: "36 35 98:0 /root /mount opts tags... - type source superopts". Adds a hierarchy when it is
+// one of ours and its controllers are not already taken (the same hierarchy may be mounted twice).
 static void take_mount(struct sl_jail__cgroups *cgroups, char *line) {
     char *dash = strstr(line, " - ");
     if (dash == NULL || cgroups->count == SL_JAIL__HIERARCHIES) return;
@@ -71,7 +72,8 @@ static void take_own(struct sl_jail__cgroups *cgroups, const char *line) {
         struct sl_jail__hierarchy *hierarchy = &cgroups->at[i];
         if (hierarchy->version != version || hierarchy->controllers != controllers) continue;
         if (strncmp(path + 1, "/..", 3) == 0) continue; // outside our cgroup namespace
-        snprintf(hierarchy->own, sizeof hierarchy->own, "%s%.250s", hierarchy->mount, strcmp(path + 1, "/") == 0 ? "" : path + 1);
+        snprintf(hierarchy->own, sizeof hierarchy->own, "%s%.250s", hierarchy->mount,
+                 strcmp(path + 1, "/") == 0 ? "" : path + 1);
     }
 }
 
@@ -82,8 +84,10 @@ static void each_line(const char *file, struct sl_jail__cgroups *cgroups, bool m
     if (stream == NULL) return;
     for (ssize_t length; (length = getline(&line, &room, stream)) > 0;) {
         if (line[length - 1] == '\n') line[length - 1] = '\0';
-        if (mounts) take_mount(cgroups, line);
-        else take_own(cgroups, line);
+        if (mounts)
+            take_mount(cgroups, line);
+        else
+            take_own(cgroups, line);
     }
     free(line);
     fclose(stream);
@@ -132,7 +136,8 @@ static bool open_hierarchy(struct sl_jail__cgroups *cgroups, struct sl_jail__hie
         hierarchy->controllers = sl_jail__v2_prepare(hierarchy);
         if (hierarchy->base[0] == '\0') return false;
     } else {
-        // The root of the hierarchy: limits of the session that started us (and its end) must not reach into the sandboxes.
+        // The root of the hierarchy: limits of the session that started us (and its end) must not reach into the
+        // sandboxes.
         snprintf(hierarchy->base, sizeof hierarchy->base, "%s", hierarchy->mount);
     }
     sweep(hierarchy);
@@ -152,8 +157,10 @@ static bool open_hierarchy(struct sl_jail__cgroups *cgroups, struct sl_jail__hie
 void sl_jail__cgroups_look(struct sl_jail__cgroups *cgroups) {
     for (unsigned i = 0; i < cgroups->count; i++) {
         struct sl_jail__hierarchy *hierarchy = &cgroups->at[i];
-        if (hierarchy->version == 2) hierarchy->controllers = sl_jail__v2_choose(hierarchy);
-        else if (faccessat(AT_FDCWD, hierarchy->mount, W_OK, AT_EACCESS) != 0) hierarchy->controllers = 0;
+        if (hierarchy->version == 2)
+            hierarchy->controllers = sl_jail__v2_choose(hierarchy);
+        else if (faccessat(AT_FDCWD, hierarchy->mount, W_OK, AT_EACCESS) != 0)
+            hierarchy->controllers = 0;
         cgroups->controllers |= hierarchy->controllers;
     }
 }
@@ -180,7 +187,8 @@ void sl_jail__cgroups_close(struct sl_jail__cgroups *cgroups) {
             if (tries > 0) (void)poll(NULL, 0, 10);
             rc = remove_tree(base, cgroups->name);
         }
-        if (rc != 0 && rc != -ENOENT) sl_log_warn("jail", "cgroup %s/%s stays: %s", hierarchy->base, cgroups->name, strerror(-rc));
+        if (rc != 0 && rc != -ENOENT)
+            sl_log_warn("jail", "cgroup %s/%s stays: %s", hierarchy->base, cgroups->name, strerror(-rc));
         close(base);
     }
     cgroups->count = 0;
@@ -191,7 +199,8 @@ void sl_jail__cgroup_init(struct sl_jail__cgroup *cgroup) {
     for (unsigned i = 0; i < SL_JAIL__HIERARCHIES; i++) cgroup->dir[i] = -1;
 }
 
-int sl_jail__cgroup_make(struct sl_jail__cgroups *cgroups, struct sl_jail__cgroup *cgroup, unsigned slot, uint64_t generation) {
+int sl_jail__cgroup_make(struct sl_jail__cgroups *cgroups, struct sl_jail__cgroup *cgroup, unsigned slot,
+                         uint64_t generation) {
     sl_jail__cgroup_init(cgroup);
     snprintf(cgroup->name, sizeof cgroup->name, "s%u.%llu", slot, (unsigned long long)generation);
     cgroup->made = true;
@@ -222,7 +231,8 @@ static int holder(const struct sl_jail__cgroups *cgroups, unsigned controller) {
     return -1;
 }
 
-int sl_jail__cgroup_limit_cpu(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup, uint32_t cpu_milli) {
+int sl_jail__cgroup_limit_cpu(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup,
+                              uint32_t cpu_milli) {
     int i = holder(cgroups, SL_JAIL__CPU);
     if (i < 0) return 0;
     return cgroups->at[i].version == 1 ? sl_jail__v1_limit_cpu(cgroup->dir[i], cpu_milli)

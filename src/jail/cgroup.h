@@ -3,12 +3,14 @@
 // cgroup: memory, cpu and process limits of sandboxes behind one interface, on version 1 (a hierarchy per controller),
 // version 2 (one tree) and machines that mix them; each controller is used where it is found.
 //
-// Names. Below the place we may use, every spawner makes one directory "sluice-<pid>-<start time>", and in it one directory
-// "s<slot>.<generation>" per sandbox, made with the sandbox and removed with it, so that counters start at zero. A directory
-// whose owner (pid and start time) no longer lives is a leftover of a killed spawner and is removed by the next start of any.
+// Names. Below the place we may use, every spawner makes one directory "sluice-<pid>-<start time>", and in it one
+// directory "s<slot>.<generation>" per sandbox, made with the sandbox and removed with it, so that counters start at
+// zero. A directory whose owner (pid and start time) no longer lives is a leftover of a killed spawner and is removed
+// by the next start of any.
 //
-// Entering. Writing a pid to `cgroup.procs` waits for an RCU grace period (5-15 ms on an idle machine). Version 2 directories
-// are entered at birth (CLONE_INTO_CGROUP); version 1 by the process itself writing "0" to `tasks`, which takes no lock.
+// Entering. Writing a pid to `cgroup.procs` waits for an RCU grace period (5-15 ms on an idle machine). Version 2
+// directories are entered at birth (CLONE_INTO_CGROUP); version 1 by the process itself writing "0" to `tasks`, which
+// takes no lock.
 //
 // Owner: the spawner, single-threaded. Results: 0 or -errno.
 #ifndef SL_JAIL_CGROUP_H
@@ -54,16 +56,20 @@ struct sl_jail__limits {
 void sl_jail__cgroups_find(struct sl_jail__cgroups *cgroups);
 // What cgroups_open would get, without making or changing anything: fills controllers of cgroups and of each hierarchy.
 void sl_jail__cgroups_look(struct sl_jail__cgroups *cgroups);
-// Removes leftovers of dead spawners, then makes our directories. Hierarchies in which that is not allowed are left out.
+// Removes leftovers of dead spawners, then makes our directories. Hierarchies in which that is not allowed are left
+// out.
 void sl_jail__cgroups_open(struct sl_jail__cgroups *cgroups);
-// Removes everything that cgroups_open and cgroup_make made. All sandboxes must be dead; waits up to a second for the kernel.
+// Removes everything that cgroups_open and cgroup_make made. All sandboxes must be dead; waits up to a second for the
+// kernel.
 void sl_jail__cgroups_close(struct sl_jail__cgroups *cgroups);
 
 void sl_jail__cgroup_init(struct sl_jail__cgroup *cgroup);
-int sl_jail__cgroup_make(struct sl_jail__cgroups *cgroups, struct sl_jail__cgroup *cgroup, unsigned slot, uint64_t generation);
+int sl_jail__cgroup_make(struct sl_jail__cgroups *cgroups, struct sl_jail__cgroup *cgroup, unsigned slot,
+                         uint64_t generation);
 int sl_jail__cgroup_limit(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup,
                           const struct sl_jail__limits *limits);
-int sl_jail__cgroup_limit_cpu(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup, uint32_t cpu_milli);
+int sl_jail__cgroup_limit_cpu(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup,
+                              uint32_t cpu_milli);
 // The directory to pass to CLONE_INTO_CGROUP, or -1.
 int sl_jail__cgroup_birth(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup);
 // Called by the process that is to be limited: enters the version 1 directories.
@@ -75,7 +81,8 @@ bool sl_jail__cgroup_oom(const struct sl_jail__cgroups *cgroups, const struct sl
 // Closes and removes the directories. -EBUSY while the kernel still counts a dying process: call again later.
 int sl_jail__cgroup_remove(const struct sl_jail__cgroups *cgroups, struct sl_jail__cgroup *cgroup);
 
-// Version-specific halves (cgroup_v1.c, cgroup_v2.c); dir is the sandbox's directory in a hierarchy with these controllers.
+// Version-specific halves (cgroup_v1.c, cgroup_v2.c); dir is the sandbox's directory in a hierarchy with these
+// controllers.
 int sl_jail__v1_limit(int dir, unsigned controllers, const struct sl_jail__limits *limits);
 int sl_jail__v1_limit_cpu(int dir, uint32_t cpu_milli);
 int sl_jail__v1_enter(int dir);
@@ -85,9 +92,11 @@ int sl_jail__v2_limit(int dir, unsigned controllers, const struct sl_jail__limit
 int sl_jail__v2_limit_cpu(int dir, uint32_t cpu_milli);
 int sl_jail__v2_memory_fd(int dir);
 bool sl_jail__v2_oom(int dir);
-// Chooses the directory below which a version 2 tree may be made; fills base (empty: none). Returns the controllers offered there.
+// Chooses the directory below which a version 2 tree may be made; fills base (empty: none). Returns the controllers
+// offered there.
 unsigned sl_jail__v2_choose(struct sl_jail__hierarchy *hierarchy);
-// Chooses and prepares the directory below which a version 2 tree may be made; fills base. Returns the controllers usable there.
+// Chooses and prepares the directory below which a version 2 tree may be made; fills base. Returns the controllers
+// usable there.
 unsigned sl_jail__v2_prepare(struct sl_jail__hierarchy *hierarchy);
 // Enables controllers for the children of dir. Returns those that are enabled.
 unsigned sl_jail__v2_enable(int dir, unsigned wanted);

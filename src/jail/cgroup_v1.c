@@ -17,29 +17,28 @@ int sl_jail__v1_limit(int dir, unsigned controllers, const struct sl_jail__limit
         int64_t bytes = (int64_t)limits->memory_mb << 20;
         rc = sl_jail__write_number(dir, "memory.limit_in_bytes", bytes);
         if (rc != 0) return rc;
-        // Memory plus swap; must not be below the former, hence the order. Absent when the kernel does not account swap.
+        // Memory plus swap; must not be below the former, hence the order. Absent when the kernel does not account
+        // swap.
         rc = sl_jail__write_number(dir, "memory.memsw.limit_in_bytes", bytes);
         if (rc != 0 && rc != -ENOENT) return rc;
         rc = 0;
     }
     if (controllers & SL_JAIL__PIDS) rc = sl_jail__write_number(dir, "pids.max", limits->pids);
-    if (rc == 0 && (controllers & SL_JAIL__CPU) && limits->cpu_milli != 0) rc = sl_jail__v1_limit_cpu(dir, limits->cpu_milli);
+    if (rc == 0 && (controllers & SL_JAIL__CPU) && limits->cpu_milli != 0)
+        rc = sl_jail__v1_limit_cpu(dir, limits->cpu_milli);
     return rc;
 }
 
 int sl_jail__v1_limit_cpu(int dir, uint32_t cpu_milli) {
     int64_t quota = (int64_t)cpu_milli * PERIOD_US / 1000;
-    return sl_jail__write_number(dir, "cpu.cfs_quota_us", cpu_milli == 0 ? -1 : quota < QUOTA_MIN_US ? QUOTA_MIN_US : quota);
+    return sl_jail__write_number(dir, "cpu.cfs_quota_us",
+                                 cpu_milli == 0         ? -1
+                                 : quota < QUOTA_MIN_US ? QUOTA_MIN_US
+                                                        : quota);
 }
 
-int sl_jail__v1_enter(int dir) {
-    return sl_jail__write(dir, "tasks", "0");
-}
+int sl_jail__v1_enter(int dir) { return sl_jail__write(dir, "tasks", "0"); }
 
-int sl_jail__v1_memory_fd(int dir) {
-    return openat(dir, "memory.max_usage_in_bytes", O_RDONLY | O_CLOEXEC);
-}
+int sl_jail__v1_memory_fd(int dir) { return openat(dir, "memory.max_usage_in_bytes", O_RDONLY | O_CLOEXEC); }
 
-bool sl_jail__v1_oom(int dir) {
-    return sl_jail__read_keyed(dir, "memory.oom_control", "oom_kill") > 0;
-}
+bool sl_jail__v1_oom(int dir) { return sl_jail__read_keyed(dir, "memory.oom_control", "oom_kill") > 0; }

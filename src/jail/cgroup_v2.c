@@ -2,10 +2,11 @@
 //
 // cgroup_v2: the files of version 2 and where a tree may be made. Source: Documentation/admin-guide/cgroup-v2.rst.
 //
-// Where: a directory with processes cannot have controllers enabled for its children ("no internal processes"), except the
-// root of the tree. So: if our own directory was delegated to us (systemd's Delegate=yes sets an extended attribute) or we
-// are an ordinary user who may write it, our processes move to a leaf "main" in it and sandboxes lie beside that; else, as root,
-// below the root of the tree. A root in its own cgroup namespace (a container) sees its directory as the root of the tree.
+// Where: a directory with processes cannot have controllers enabled for its children ("no internal processes"), except
+// the root of the tree. So: if our own directory was delegated to us (systemd's Delegate=yes sets an extended
+// attribute) or we are an ordinary user who may write it, our processes move to a leaf "main" in it and sandboxes lie
+// beside that; else, as root, below the root of the tree. A root in its own cgroup namespace (a container) sees its
+// directory as the root of the tree.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -38,7 +39,8 @@ int sl_jail__v2_limit(int dir, unsigned controllers, const struct sl_jail__limit
         rc = 0;
     }
     if (controllers & SL_JAIL__PIDS) rc = sl_jail__write_number(dir, "pids.max", limits->pids);
-    if (rc == 0 && (controllers & SL_JAIL__CPU) && limits->cpu_milli != 0) rc = sl_jail__v2_limit_cpu(dir, limits->cpu_milli);
+    if (rc == 0 && (controllers & SL_JAIL__CPU) && limits->cpu_milli != 0)
+        rc = sl_jail__v2_limit_cpu(dir, limits->cpu_milli);
     return rc;
 }
 
@@ -57,9 +59,7 @@ int sl_jail__v2_memory_fd(int dir) {
     return openat(dir, "memory.peak", O_RDONLY | O_CLOEXEC); // since Linux 5.19
 }
 
-bool sl_jail__v2_oom(int dir) {
-    return sl_jail__read_keyed(dir, "memory.events", "oom_kill") > 0;
-}
+bool sl_jail__v2_oom(int dir) { return sl_jail__read_keyed(dir, "memory.events", "oom_kill") > 0; }
 
 // The controllers named in a space-separated file such as cgroup.controllers.
 static unsigned controllers_in(int dir, const char *file) {
@@ -103,7 +103,8 @@ static int empty_into_leaf(const char *path, int dir) {
 
 static bool is_delegated(const char *path) {
     char value[8];
-    return getxattr(path, "user.delegate", value, sizeof value) > 0 || getxattr(path, "trusted.delegate", value, sizeof value) > 0;
+    return getxattr(path, "user.delegate", value, sizeof value) > 0 ||
+           getxattr(path, "trusted.delegate", value, sizeof value) > 0;
 }
 
 // True when base is to be our own directory rather than the root of the tree.
@@ -130,7 +131,8 @@ unsigned sl_jail__v2_choose(struct sl_jail__hierarchy *hierarchy) {
     (void)choose_own(hierarchy);
     int dir = hierarchy->base[0] == '\0' ? -1 : open(hierarchy->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0) return 0;
-    unsigned offered = faccessat(dir, "cgroup.subtree_control", W_OK, AT_EACCESS) == 0 ? controllers_in(dir, "cgroup.controllers") : 0;
+    unsigned offered =
+        faccessat(dir, "cgroup.subtree_control", W_OK, AT_EACCESS) == 0 ? controllers_in(dir, "cgroup.controllers") : 0;
     close(dir);
     return offered;
 }
@@ -143,7 +145,8 @@ unsigned sl_jail__v2_prepare(struct sl_jail__hierarchy *hierarchy) {
     unsigned usable = 0;
     if (offered != 0) {
         usable = sl_jail__v2_enable(dir, offered);
-        if (usable != offered && own && empty_into_leaf(hierarchy->base, dir) == 0) usable = sl_jail__v2_enable(dir, offered);
+        if (usable != offered && own && empty_into_leaf(hierarchy->base, dir) == 0)
+            usable = sl_jail__v2_enable(dir, offered);
     }
     close(dir);
     return usable;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // client: the server's end of the control socket. Holds no state but the socket, so requests need no lock: sendmsg on a
-// SOCK_SEQPACKET socket is atomic, and replies are read by one thread. Nothing is queued here: when the socket is full the
-// caller waits (bounded), because a spawner that is hundreds of requests behind means an overloaded machine.
+// SOCK_SEQPACKET socket is atomic, and replies are read by one thread. Nothing is queued here: when the socket is full
+// the caller waits (bounded), because a spawner that is hundreds of requests behind means an overloaded machine.
 #include "jail/jail.h"
 
 #include <errno.h>
@@ -41,9 +41,7 @@ void sl_jail_client_free(struct sl_jail_client *client) {
     free(client);
 }
 
-int sl_jail_client_fd(const struct sl_jail_client *client) {
-    return client->socket;
-}
+int sl_jail_client_fd(const struct sl_jail_client *client) { return client->socket; }
 
 static int64_t now_ms(void) {
     struct timespec t;
@@ -51,8 +49,8 @@ static int64_t now_ms(void) {
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-// Sends, waiting at most SEND_WAIT_MS for room. ETOOMANYREFS: too many descriptors in flight, the same as a full socket, but
-// nothing to poll for, so it is retried in small steps.
+// Sends, waiting at most SEND_WAIT_MS for room. ETOOMANYREFS: too many descriptors in flight, the same as a full
+// socket, but nothing to poll for, so it is retried in small steps.
 static int request_send(struct sl_jail_client *client, const struct sl_jail__request *request, const int *fds,
                         unsigned fd_count, struct sl_error *err) {
     int64_t deadline = now_ms() + SEND_WAIT_MS;
@@ -125,7 +123,8 @@ int sl_jail_poll(struct sl_jail_client *client, struct sl_jail_event *event) {
     memcpy(event->step, reply.step, sizeof event->step);
     event->step[sizeof event->step - 1] = '\0';
     if (event->kind == SL_JAIL_STARTED) {
-        // With -EMFILE the descriptors are lost but the message is whole: an event with listen_fd -1 lets the caller stop it.
+        // With -EMFILE the descriptors are lost but the message is whole: an event with listen_fd -1 lets the caller
+        // stop it.
         event->listen_fd = fds[0];
         event->log_fd = fds[1];
         event->memory_fd = fds[2];

@@ -2,14 +2,16 @@
 //
 // init: see init.h. Two processes are made ahead of time ("a shell"), and wait:
 //
-//   pid 1, init: root until it is given a function. It then mounts the code, gives up every privilege, tells pid 2 to go on,
-//     and from there on only waits for children. When the function ends it reports the status and exits, with which the kernel kills all
-//     that is left in the pid namespace.
-//   pid 2: already in its cgroups, with its own user id, no capabilities, no_new_privs and the system call filter. It waits
+//   pid 1, init: root until it is given a function. It then mounts the code, gives up every privilege, tells pid 2 to
+//   go on,
+//     and from there on only waits for children. When the function ends it reports the status and exits, with which the
+//     kernel kills all that is left in the pid namespace.
+//   pid 2: already in its cgroups, with its own user id, no capabilities, no_new_privs and the system call filter. It
+//   waits
 //     for descriptors (log pipe, block), and execs.
 //
-// So when the first untrusted instruction runs, no process in the sandbox has a privilege left. Death: init dies with the
-// spawner (parent-death signal, or end-of-file on its socket), everything else dies with init.
+// So when the first untrusted instruction runs, no process in the sandbox has a privilege left. Death: init dies with
+// the spawner (parent-death signal, or end-of-file on its socket), everything else dies with init.
 #include "jail/init.h"
 
 #include <errno.h>
@@ -105,8 +107,8 @@ static int become(bool change_ids, uid_t uid) {
 
 // ---- pid 2 ----
 
-// Processes are counted per user and user namespace: with one of its own, one sandbox cannot use up the processes of all. Best
-// effort, since namespaces may be limited.
+// Processes are counted per user and user namespace: with one of its own, one sandbox cannot use up the processes of
+// all. Best effort, since namespaces may be limited.
 static void own_user_ns(uid_t uid) {
     char text[48];
     if (unshare(CLONE_NEWUSER) != 0) return;
@@ -136,11 +138,9 @@ static int function_prepare(const struct sl_jail__shell_plan *plan, const char *
     return sl_jail__seccomp_load(plan->filter);
 }
 
-// A backstop for what init's watch is too slow for. Generous, because this counts what a process may write to, not what it
-// has written to: runtimes reserve several times of what they use.
-static rlim_t watch_data_limit(uint32_t megabytes) {
-    return ((rlim_t)megabytes * 4 + 1024) << 20;
-}
+// A backstop for what init's watch is too slow for. Generous, because this counts what a process may write to, not what
+// it has written to: runtimes reserve several times of what they use.
+static rlim_t watch_data_limit(uint32_t megabytes) { return ((rlim_t)megabytes * 4 + 1024) << 20; }
 
 static int function_run(int socket, const char **ret_step) {
     struct sl_jail__go go;
@@ -243,7 +243,8 @@ static _Noreturn void reap(int control, pid_t function, struct sl_jail__watch *w
         struct rusage usage;
         while ((pid = wait4(-1, &status, watch->limit != 0 ? WNOHANG : 0, &usage)) > 0) {
             if (pid != function) continue;
-            if (watch->peak >= 0 && (int64_t)usage.ru_maxrss * 1024 > watch->peak) watch->peak = (int64_t)usage.ru_maxrss * 1024;
+            if (watch->peak >= 0 && (int64_t)usage.ru_maxrss * 1024 > watch->peak)
+                watch->peak = (int64_t)usage.ru_maxrss * 1024;
             finish(control, watch, status, false);
         }
         if (pid < 0 && errno != EINTR) _exit(1);
@@ -255,7 +256,8 @@ static _Noreturn void init_main(struct sl_jail__shell_plan *plan) {
     reset_signals();
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)prctl(PR_SET_NAME, "sluice-init", 0, 0, 0);
-    int keep[SL_JAIL__HIERARCHIES + 5] = {plan->control, plan->stem, plan->netns, plan->router->ns, plan->router->host_ns};
+    int keep[SL_JAIL__HIERARCHIES + 5] = {plan->control, plan->stem, plan->netns, plan->router->ns,
+                                          plan->router->host_ns};
     for (unsigned i = 0; i < SL_JAIL__HIERARCHIES; i++) keep[5 + i] = plan->cgroup->dir[i];
     sl_jail__close_except(keep, sizeof keep / sizeof keep[0]);
 
@@ -264,7 +266,8 @@ static _Noreturn void init_main(struct sl_jail__shell_plan *plan) {
     int rc = build(plan, &listener, &new_netns, &step);
     if (rc != 0) fail(plan->control, step, -rc);
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) fail(plan->control, "make a socket pair", errno);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        fail(plan->control, "make a socket pair", errno);
     pid_t function = fork_into(0, sl_jail__cgroup_birth(plan->cgroups, plan->cgroup));
     if (function < 0) fail(plan->control, "fork the function process", -function);
     if (function == 0) {
@@ -294,8 +297,10 @@ static _Noreturn void init_main(struct sl_jail__shell_plan *plan) {
     // pid 2's end closes on exec; a message instead says that there was none.
     int none[SL_JAIL__FDS];
     rc = sl_jail__receive(pair[0], &note, sizeof note, none);
-    if (rc == 0) note = (struct sl_jail__note){.kind = SL_JAIL__EXECED};
-    else if (rc < 0) fail(plan->control, "start the function process", -rc);
+    if (rc == 0)
+        note = (struct sl_jail__note){.kind = SL_JAIL__EXECED};
+    else if (rc < 0)
+        fail(plan->control, "start the function process", -rc);
     (void)sl_jail__send(plan->control, &note, sizeof note, &watch.file, watch.file >= 0 ? 1 : 0);
     if (note.kind != SL_JAIL__EXECED) _exit(1);
     close(pair[0]);

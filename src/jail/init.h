@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// init: the code that runs inside a sandbox before the function does: the builder that becomes its pid 1, and pid 2, which
-// becomes the function by exec.
+// init: the code that runs inside a sandbox before the function does: the builder that becomes its pid 1, and pid 2,
+// which becomes the function by exec.
 #ifndef SL_JAIL_INIT_H
 #define SL_JAIL_INIT_H
 
@@ -23,14 +23,15 @@ struct sl_jail__shell_plan {
     const struct sl_jail__cgroups *cgroups;
     const struct sl_jail__cgroup *cgroup;
     const struct sock_fprog *filter;
-    bool change_ids; // false: rootless with a single id
-    uid_t uid;       // of the function
-    uid_t init_uid;  // of pid 1 once it has given up root
-    bool own_user_ns; // rootless with a single id: a user namespace for the function, so that its processes are counted alone
+    bool change_ids;  // false: rootless with a single id
+    uid_t uid;        // of the function
+    uid_t init_uid;   // of pid 1 once it has given up root
+    bool own_user_ns; // rootless with a single id: a user namespace for the function, so that its processes are counted
+                      // alone
 };
 
-// Forks a process into new pid, ipc and uts namespaces that builds a shell and reports READY or FAILED on its control socket.
-// Returns its pid or -errno. The child never returns from this.
+// Forks a process into new pid, ipc and uts namespaces that builds a shell and reports READY or FAILED on its control
+// socket. Returns its pid or -errno. The child never returns from this.
 pid_t sl_jail__shell_fork(const struct sl_jail__shell_plan *plan);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// netlink: see netlink.h. One request, one acknowledgement, on a blocking socket whose other end is the kernel. Messages are
-// built in a fixed buffer; attributes are appended with the alignment of rtnetlink(7).
+// netlink: see netlink.h. One request, one acknowledgement, on a blocking socket whose other end is the kernel.
+// Messages are built in a fixed buffer; attributes are appended with the alignment of rtnetlink(7).
 #include "jail/netlink.h"
 
 #include <errno.h>

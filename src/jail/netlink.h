@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// netlink: the six routing requests that connect a sandbox, over one rtnetlink socket. A socket stays in the namespace it was
-// opened in, wherever the process goes, so a caller may hold one per namespace. All results 0 or -errno.
+// netlink: the six routing requests that connect a sandbox, over one rtnetlink socket. A socket stays in the namespace
+// it was opened in, wherever the process goes, so a caller may hold one per namespace. All results 0 or -errno.
 #ifndef SL_JAIL_NETLINK_H
 #define SL_JAIL_NETLINK_H
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// netns: see netns.h. sl_jail__netns_make and _listen run in the builder of a sandbox (a child of the spawner), the router's
-// functions in the spawner at start and end. Addresses: 198.18.0.0/15 is set aside for testing networks (RFC 2544, RFC
-// 6890), so it collides with nothing that functions want to reach, and it is among the ranges closed to them. Sandboxes' addresses are
-// seen only inside the router; uplinks (198.18.0.0/16, four addresses each) are seen by the host.
+// netns: see netns.h. sl_jail__netns_make and _listen run in the builder of a sandbox (a child of the spawner), the
+// router's functions in the spawner at start and end. Addresses: 198.18.0.0/15 is set aside for testing networks (RFC
+// 2544, RFC 6890), so it collides with nothing that functions want to reach, and it is among the ranges closed to them.
+// Sandboxes' addresses are seen only inside the router; uplinks (198.18.0.0/16, four addresses each) are seen by the
+// host.
 #include "jail/netns.h"
 
 #include <arpa/inet.h>
@@ -24,11 +25,14 @@
 #include "jail/nft.h"
 #include "jail/proto.h"
 
-enum { UPLINKS = 4096, GATEWAY = 0xa9fe6401 /* 169.254.100.1 */, SLOTS = 0xc6130000 /* 198.19.0.0 */, UPLINK_NET = 0xc6120000 };
+enum {
+    UPLINKS = 4096,
+    GATEWAY = 0xa9fe6401 /* 169.254.100.1 */,
+    SLOTS = 0xc6130000 /* 198.19.0.0 */,
+    UPLINK_NET = 0xc6120000
+};
 
-static struct in_addr ip(uint32_t host_order) {
-    return (struct in_addr){.s_addr = htonl(host_order)};
-}
+static struct in_addr ip(uint32_t host_order) { return (struct in_addr){.s_addr = htonl(host_order)}; }
 
 static int loopback_up(void) {
     struct ifreq request = {.ifr_flags = IFF_UP};
@@ -91,7 +95,8 @@ static int router_socket(const struct sl_jail__router *router, int own_ns) {
     return fd;
 }
 
-int sl_jail__netns_make(const struct sl_jail__router *router, unsigned slot, bool network, int *ret_ns, const char **ret_step) {
+int sl_jail__netns_make(const struct sl_jail__router *router, unsigned slot, bool network, int *ret_ns,
+                        const char **ret_step) {
     *ret_step = "make a network namespace";
     if (unshare(CLONE_NEWNET) != 0) return -errno;
     *ret_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -140,7 +145,8 @@ static void find_default(struct sl_jail__router *router) {
         char name[16];
         unsigned long destination;
         unsigned long mask;
-        if (sscanf(line, "%15s %lx %*x %*x %*d %*d %*d %lx", name, &destination, &mask) != 3 || destination != 0 || mask != 0) {
+        if (sscanf(line, "%15s %lx %*x %*x %*d %*d %*d %lx", name, &destination, &mask) != 3 || destination != 0 ||
+            mask != 0) {
             continue;
         }
         snprintf(router->device, sizeof router->device, "%s", name);
@@ -195,6 +201,7 @@ static int make_uplink(struct sl_jail__router *router) {
         router->index = n;
         snprintf(name, sizeof name, "slu%u", n);
         rc = sl_jail__link_add_veth(here, name, "up", router->ns, router->mtu);
+        router->uplink = rc == 0; // only then the interface of this name is ours to remove
     }
     uint32_t net = UPLINK_NET + router->index * 4;
     if (rc == 0) {
@@ -216,59 +223,53 @@ static int make_uplink(struct sl_jail__router *router) {
     return rc;
 }
 
-// Forwarding is judged by the interface that a packet comes in on, so two are enough: the uplink, and the device of the default route
-// for answers. If the latter was off, our rules also keep the machine from becoming a router for others.
-static int forward(struct sl_jail__router *router) {
+// Forwarding is judged by the interface that a packet comes in on, so two are enough: the uplink, and the device of the
+// default route for answers.
+static int forward(const struct sl_jail__router *router) {
     char name[16];
     snprintf(name, sizeof name, "slu%u", router->index);
     int rc = set_forwarding(name, "1");
-    if (rc != 0 || router->device[0] == '\0' || has_forwarding(router->device)) return rc;
-    router->forwarding_ours = true;
-    return set_forwarding(router->device, "1");
+    return rc == 0 && router->forwarding_ours ? set_forwarding(router->device, "1") : rc;
+}
+
+// Whether forwarding on the default route's device is off but for us: off, or switched on by a Sluice (living or
+// killed), whose rules then have a guard.
+static bool forwarding_is_ours(const struct sl_jail__router *router) {
+    return router->device[0] != '\0' && (!has_forwarding(router->device) || sl_jail__nft_guarded());
 }
 
 int sl_jail__router_open(struct sl_jail__router *router, const struct sl_jail_config *config, struct sl_error *err) {
     *router = (struct sl_jail__router){.ns = -1, .host_ns = -1};
     router->dns_count = sl_jail__resolvers(config, router->dns, SL_JAIL_DNS_MAX);
     find_default(router);
-    const char *step = "make the router's network namespace";
     int rc = make_namespace(router);
-    if (rc == 0) step = "make its uplink (veth)", rc = make_uplink(router);
-    if (rc == 0) {
-        bool ours = router->device[0] != '\0' && !has_forwarding(router->device);
-        step = "load firewall rules";
-        if (sl_jail__nft_load(router, config, ours, err) != SL_OK) {
-            sl_jail__router_close(router);
-            return err->kind;
+    if (rc != 0) {
+        sl_fail(err, SL_E_UNAVAILABLE, "make the router's network namespace: %s", strerror(-rc));
+    } else if ((rc = make_uplink(router)) != 0) {
+        sl_fail(err, SL_E_UNAVAILABLE, "make its uplink (veth): %s", strerror(-rc));
+    } else {
+        router->forwarding_ours = forwarding_is_ours(router);
+        rc = sl_jail__nft_load(router, config, err);
+        if (rc == SL_OK && (rc = forward(router)) != 0) {
+            sl_fail(err, SL_E_UNAVAILABLE, "switch on forwarding: %s", strerror(-rc));
         }
-        step = "switch on forwarding";
-        rc = forward(router);
     }
     if (rc == 0) return SL_OK;
     sl_jail__router_close(router);
-    return sl_fail(err, SL_E_UNAVAILABLE, "%s: %s", step, strerror(-rc));
-}
-
-// True while another server's uplink exists: then forwarding must stay on.
-static bool others_exist(int socket) {
-    for (unsigned n = 0; n < 64; n++) {
-        char name[16];
-        snprintf(name, sizeof name, "slu%u", n);
-        if (sl_jail__link_index(socket, name) > 0) return true;
-    }
-    return false;
+    return SL_E_UNAVAILABLE;
 }
 
 void sl_jail__router_close(struct sl_jail__router *router) {
-    if (router->ns >= 0) {
+    if (router->uplink) {
         sl_jail__nft_unload(router);
+        if (router->forwarding_ours && !sl_jail__nft_guarded()) (void)set_forwarding(router->device, "0");
         char name[16];
         snprintf(name, sizeof name, "slu%u", router->index);
         int socket = sl_jail__netlink_open();
         int index = socket < 0 ? socket : sl_jail__link_index(socket, name);
         if (index > 0) (void)sl_jail__link_delete(socket, index);
-        if (router->forwarding_ours && socket >= 0 && !others_exist(socket)) (void)set_forwarding(router->device, "0");
         sl_jail__close(&socket);
+        router->uplink = false;
     }
     sl_jail__close(&router->ns);
     sl_jail__close(&router->host_ns);

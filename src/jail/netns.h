@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// netns: network namespaces. A sandbox has lo, and with network eth0, one end of a veth pair whose other end lies in the
-// router: a namespace of its own in which all filtering, address translation and connection tracking happens, off the host's
-// stack, with one uplink to the host. No bridge: sandboxes share no segment.
+// netns: network namespaces. A sandbox has lo, and with network eth0, one end of a veth pair whose other end lies in
+// the router: a namespace of its own in which all filtering, address translation and connection tracking happens, off
+// the host's stack, with one uplink to the host. No bridge: sandboxes share no segment.
 //
-//   sandbox: eth0 198.19.a.b ── s<slot> :router: up 198.18.x.2 ── slu<n> 198.18.x.1 :host: (forwarding, masquerade) ── world
+//   sandbox: eth0 198.19.a.b ── s<slot> :router: up 198.18.x.2 ── slu<n> 198.18.x.1 :host: (forwarding, masquerade) ──
+//   world
 //
-// Addresses are fixed per slot, so that rules never change after start. Namespaces are recycled with their slot: removing
-// a veth takes tens of milliseconds with the kernel's network lock held.
+// Addresses are fixed per slot, so that rules never change after start. Namespaces are recycled with their slot:
+// removing a veth takes tens of milliseconds with the kernel's network lock held.
 #ifndef SL_JAIL_NETNS_H
 #define SL_JAIL_NETNS_H
 
@@ -19,19 +20,19 @@ struct sl_error;
 struct sl_jail_config;
 
 struct sl_jail__router {
-    int ns;      // descriptor of the router's namespace, -1: no network on this machine
-    int host_ns; // descriptor of the namespace that the spawner started in
+    int ns;         // descriptor of the router's namespace, -1: no network on this machine
+    int host_ns;    // descriptor of the namespace that the spawner started in
     unsigned index; // n in slu<n>
     unsigned mtu;
     struct in_addr dns[3];
     unsigned dns_count;
-    char device[16];       // interface of the host's default route, "" when there is none
-    bool forwarding_ours;  // we switched forwarding on for device, and switch it off again
-    pid_t helper;          // rootless: pasta, else 0
+    char device[16];      // interface of the host's default route, "" when there is none
+    bool uplink;          // slu<n> exists and is ours
+    bool forwarding_ours; // forwarding on device is on for Sluice's sake only
 };
 
-// Makes the router, its uplink and its rules. On failure router->ns stays -1 and err says why and what to do; that is no reason
-// not to start.
+// Makes the router, its uplink and its rules. On failure router->ns stays -1 and err says why and what to do; that is
+// no reason not to start.
 int sl_jail__router_open(struct sl_jail__router *router, const struct sl_jail_config *config, struct sl_error *err);
 void sl_jail__router_close(struct sl_jail__router *router);
 // The resolvers of the host that sandboxes can use: configured ones, else /etc/resolv.conf's that are not loopback.
@@ -39,7 +40,8 @@ unsigned sl_jail__resolvers(const struct sl_jail_config *config, struct in_addr 
 
 // In the future init of a sandbox, while the host's /proc is still there: makes a network namespace and enters it. With
 // network, connects it to the router. 0 or -errno; *ret_ns is a descriptor of it.
-int sl_jail__netns_make(const struct sl_jail__router *router, unsigned slot, bool network, int *ret_ns, const char **ret_step);
+int sl_jail__netns_make(const struct sl_jail__router *router, unsigned slot, bool network, int *ret_ns,
+                        const char **ret_step);
 // The listening socket for the Runtime API in the current namespace. A descriptor or -errno.
 int sl_jail__netns_listen(void);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// probe: what this kernel allows this user, for `sluice doctor`. Everything is tried for real where that leaves no trace: in a
-// child process, in namespaces that end with it, with a time limit. Nothing here is used by the spawner, which finds out by doing.
+// probe: what this kernel allows this user, for `sluice doctor`. Everything is tried for real where that leaves no
+// trace: in a child process, in namespaces that end with it, with a time limit. Nothing here is used by the spawner,
+// which finds out by doing.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -109,7 +110,8 @@ static bool try_network(char *said) {
     return false;
 }
 
-static void fill(struct sl_jail_feature *feature, const char *name, bool available, const char *how, const char *advice) {
+static void fill(struct sl_jail_feature *feature, const char *name, bool available, const char *how,
+                 const char *advice) {
     feature->name = name;
     feature->available = available;
     snprintf(feature->how, sizeof feature->how, "%s", available ? how : "none");
@@ -120,12 +122,14 @@ static void probe_ids(struct sl_jail_features *features, bool root) {
     char said[TEXT];
     char advice[256];
     bool works = root || try_in_child(enter_user_namespace, said);
-    snprintf(advice, sizeof advice, "No function can run (%.120s): allow user namespaces for ordinary users or start Sluice as root.",
+    snprintf(advice, sizeof advice,
+             "No function can run (%.120s): allow user namespaces for ordinary users or start Sluice as root.",
              works ? "" : said);
     fill(&features->item[SL_JAIL_FEATURE_PRIVILEGE], "privilege", works, root ? "root" : "user namespace", advice);
     bool ids = root || try_in_child(try_ranges, said);
     fill(&features->item[SL_JAIL_FEATURE_UIDS], "user id per sandbox", ids, root ? "own range" : "newuidmap",
-         "All sandboxes run with your user id: install uidmap and give yourself a range in /etc/subuid and /etc/subgid.");
+         "All sandboxes run with your user id: install uidmap and give yourself a range in /etc/subuid and "
+         "/etc/subgid.");
 }
 
 static void probe_cgroups(struct sl_jail_features *features) {
@@ -147,8 +151,8 @@ static void probe_cgroups(struct sl_jail_features *features) {
         for (unsigned k = 0; k < cgroups.count; k++) {
             if (cgroups.at[k].controllers & rows[i].controller) version = cgroups.at[k].version;
         }
-        snprintf(advice, sizeof advice, "%s: start Sluice as root or in a delegated control group (systemd: Delegate=yes).",
-                 rows[i].weaker);
+        snprintf(advice, sizeof advice,
+                 "%s: start Sluice as root or in a delegated control group (systemd: Delegate=yes).", rows[i].weaker);
         fill(&features->item[rows[i].id], rows[i].name, version != 0, version == 1 ? "cgroup v1" : "cgroup v2", advice);
     }
 }
@@ -161,10 +165,12 @@ static void probe_network(struct sl_jail_features *features, bool root) {
     fill(&features->item[SL_JAIL_FEATURE_NETNS], "network namespaces", works, "own stack per sandbox", advice);
     if (root) {
         works = try_in_child(try_network, said);
-        snprintf(advice, sizeof advice, "Functions have loopback only (%.120s): install nftables, allow forwarding.", said);
+        snprintf(advice, sizeof advice, "Functions have loopback only (%.120s): install nftables, allow forwarding.",
+                 said);
     } else {
         works = false;
-        snprintf(advice, sizeof advice, "Functions have loopback only: start Sluice as root to give them outgoing network.");
+        snprintf(advice, sizeof advice,
+                 "Functions have loopback only: start Sluice as root to give them outgoing network.");
     }
     fill(&features->item[SL_JAIL_FEATURE_NETWORK], "outgoing network", works, "veth and nftables", advice);
 }
@@ -178,7 +184,8 @@ static void probe_filters(struct sl_jail_features *features) {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     snprintf(how, sizeof how, "Landlock ABI %ld", abi);
     fill(&features->item[SL_JAIL_FEATURE_LANDLOCK], "path restriction", abi > 0, how,
-         "Writing is kept to /tmp by read-only mounts alone: boot with landlock among the lsm= modules for a second lock.");
+         "Writing is kept to /tmp by read-only mounts alone: boot with landlock among the lsm= modules for a second "
+         "lock.");
 }
 
 void sl_jail_probe(struct sl_jail_features *ret_features) {

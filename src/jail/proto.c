@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// proto: see proto.h. SCM_RIGHTS is used with one control message; MSG_CTRUNC means that the receiver ran out of descriptors
-// (the kernel drops those that do not fit), which must never be taken for "none were sent".
+// proto: see proto.h. SCM_RIGHTS is used with one control message; MSG_CTRUNC means that the receiver ran out of
+// descriptors (the kernel drops those that do not fit), which must never be taken for "none were sent".
 #include "jail/proto.h"
 
 #include <errno.h>
@@ -47,8 +47,8 @@ int sl_jail__send(int socket, const void *message, size_t size, const int *fds, 
 int sl_jail__receive(int socket, void *message, size_t size, int fds[SL_JAIL__FDS]) {
     struct iovec part = {.iov_base = message, .iov_len = size};
     union control control;
-    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
-                            .msg_controllen = sizeof control.bytes};
+    struct msghdr header = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     for (unsigned i = 0; i < SL_JAIL__FDS; i++) fds[i] = -1;
     ssize_t got;
     do got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// root: see root.h. Order in the stem's builder (a child of the spawner, which never comes back from its new namespace):
+// root: see root.h. Order in the stem's builder (a child of the spawner, which never comes back from its new
+// namespace):
 //
-//   private copy of the host's mounts -> tmpfs over /tmp (any existing directory would do; it is the new root) -> directories
-//   and links -> host directories as read-only clones -> /etc written -> pivot_root -> the host's root detached -> read-only
+//   private copy of the host's mounts -> tmpfs over /tmp (any existing directory would do; it is the new root) ->
+//   directories and links -> host directories as read-only clones -> /etc written -> pivot_root -> the host's root
+//   detached -> read-only
 //
-// After pivot_root nothing of the host is reachable but what was cloned. /proc/self/mountinfo of a sandbox shows, as the
-// kernel always does, the path of each clone inside its own file system (/usr, and for code the directory's path).
+// After pivot_root nothing of the host is reachable but what was cloned. /proc/self/mountinfo of a sandbox shows, as
+// the kernel always does, the path of each clone inside its own file system (/usr, and for code the directory's path).
 #include "jail/root.h"
 
 #include <arpa/inet.h>
@@ -73,8 +75,9 @@ static int bind_host(const char *path, bool recursive) {
     uint64_t nodev = strncmp(path, "/dev/", 5) == 0 ? 0 : MOUNT_ATTR_NODEV;
     struct mount_attr attributes = {.attr_set = MOUNT_ATTR_NOSUID | nodev | (nodev ? MOUNT_ATTR_RDONLY : 0),
                                     .propagation = MS_PRIVATE};
-    int rc = mount_setattr(mount, "", AT_EMPTY_PATH | deep, &attributes, sizeof attributes) != 0 ? -errno
-                                                                                               : sl_jail__mount_attach(mount, to);
+    int rc = mount_setattr(mount, "", AT_EMPTY_PATH | deep, &attributes, sizeof attributes) != 0
+                 ? -errno
+                 : sl_jail__mount_attach(mount, to);
     close(mount);
     return rc;
 }
@@ -82,8 +85,8 @@ static int bind_host(const char *path, bool recursive) {
 // ---- the parts of the stem ----
 
 static int make_directories(void) {
-    static const char *const names[] = {"usr", "etc", "dev",      "dev/shm",     "proc", "tmp",     "opt", "var",
-                                        "run", "var/task", "var/runtime", "home", "root", "var/log", "var/lib"};
+    static const char *const names[] = {"usr", "etc",      "dev",         "dev/shm", "proc", "tmp",     "opt",    "var",
+                                        "run", "var/task", "var/runtime", "home",    "root", "var/log", "var/lib"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[64];
         snprintf(path, sizeof path, NEW_ROOT "/%s", names[i]);
@@ -91,8 +94,12 @@ static int make_directories(void) {
     }
     static const struct {
         const char *target, *name;
-    } links[] = {{"/proc/self/fd", "dev/fd"},       {"/proc/self/fd/0", "dev/stdin"}, {"/proc/self/fd/1", "dev/stdout"},
-                 {"/proc/self/fd/2", "dev/stderr"}, {"/proc/self/mounts", "etc/mtab"}, {"/tmp", "var/tmp"},
+    } links[] = {{"/proc/self/fd", "dev/fd"},
+                 {"/proc/self/fd/0", "dev/stdin"},
+                 {"/proc/self/fd/1", "dev/stdout"},
+                 {"/proc/self/fd/2", "dev/stderr"},
+                 {"/proc/self/mounts", "etc/mtab"},
+                 {"/tmp", "var/tmp"},
                  {"/run", "var/run"}};
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
         char path[64];
@@ -102,7 +109,8 @@ static int make_directories(void) {
     return 0;
 }
 
-// /usr, and the old top-level directories: links where the host has links (merged /usr), clones where it has directories.
+// /usr, and the old top-level directories: links where the host has links (merged /usr), clones where it has
+// directories.
 static int bind_programs(void) {
     static const char *const names[] = {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
     int rc = bind_host("/usr", true);
@@ -122,16 +130,19 @@ static int bind_programs(void) {
 }
 
 static int bind_devices(void) {
-    static const char *const names[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"};
+    static const char *const names[] = {"/dev/null",   "/dev/zero",    "/dev/full",
+                                        "/dev/random", "/dev/urandom", "/dev/tty"};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof names / sizeof names[0]; i++) rc = bind_host(names[i], false);
     return rc;
 }
 
-// Directories of /etc that interpreters and TLS libraries read. Never anything that may hold a secret (/etc/ssl/private).
+// Directories of /etc that interpreters and TLS libraries read. Never anything that may hold a secret
+// (/etc/ssl/private).
 static int bind_etc(void) {
-    static const char *const names[] = {"/etc/alternatives", "/etc/ca-certificates", "/etc/crypto-policies", "/etc/fonts",
-                                        "/etc/ld.so.conf.d", "/etc/pki/ca-trust", "/etc/pki/tls/certs", "/etc/ssl/certs"};
+    static const char *const names[] = {"/etc/alternatives",  "/etc/ca-certificates", "/etc/crypto-policies",
+                                        "/etc/fonts",         "/etc/ld.so.conf.d",    "/etc/pki/ca-trust",
+                                        "/etc/pki/tls/certs", "/etc/ssl/certs"};
     static const char *const prefixes[] = {"java", "python3", "php", "ruby", "perl", "mono"};
     if (mkdir(NEW_ROOT "/etc/ssl", 0755) != 0 || mkdir(NEW_ROOT "/etc/pki", 0755) != 0 ||
         mkdir(NEW_ROOT "/etc/pki/tls", 0755) != 0) {
@@ -155,11 +166,12 @@ static int bind_etc(void) {
     return rc;
 }
 
-// Small host files are copied, so that a host path shows nowhere and an update of the host cannot change a running sandbox.
+// Small host files are copied, so that a host path shows nowhere and an update of the host cannot change a running
+// sandbox.
 static int copy_etc(void) {
-    static const char *const names[] = {"debian_version", "gai.conf",  "host.conf",  "ld.so.cache",     "ld.so.conf",
-                                        "localtime",      "mime.types", "os-release", "protocols",       "services",
-                                        "ssl/openssl.cnf", "timezone"};
+    static const char *const names[] = {"debian_version", "gai.conf",  "host.conf",       "ld.so.cache",
+                                        "ld.so.conf",     "localtime", "mime.types",      "os-release",
+                                        "protocols",      "services",  "ssl/openssl.cnf", "timezone"};
     enum { FILE_MAX = 1 << 20 };
     char *text = malloc(FILE_MAX);
     if (text == NULL) return -ENOMEM;
@@ -172,8 +184,10 @@ static int copy_etc(void) {
         ssize_t length = sl_jail__read(AT_FDCWD, from, text, FILE_MAX);
         if (length <= 0) continue;
         int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-        if (fd < 0) rc = -errno;
-        else if (write(fd, text, (size_t)length) != length) rc = -EIO;
+        if (fd < 0)
+            rc = -errno;
+        else if (write(fd, text, (size_t)length) != length)
+            rc = -EIO;
         if (fd >= 0) close(fd);
     }
     free(text);
@@ -213,10 +227,11 @@ static int write_etc(const struct sl_jail__root_config *config) {
     }
     const struct {
         const char *name, *text;
-    } files[] = {{"/etc/resolv.conf", resolv},
-                 {"/etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost\n"},
-                 {"/etc/hostname", "sandbox\n"},
-                 {"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"}};
+    } files[] = {
+        {"/etc/resolv.conf", resolv},
+        {"/etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost\n"},
+        {"/etc/hostname", "sandbox\n"},
+        {"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"}};
     int rc = write_accounts(config);
     for (size_t i = 0; rc == 0 && i < sizeof files / sizeof files[0]; i++) {
         char path[64];
@@ -227,7 +242,8 @@ static int write_etc(const struct sl_jail__root_config *config) {
 }
 
 static int pivot(void) {
-    // pivot_root(".", "."): the old root ends up on top of the new one and is detached from there; no directory is needed.
+    // pivot_root(".", "."): the old root ends up on top of the new one and is detached from there; no directory is
+    // needed.
     if (chdir(NEW_ROOT) != 0 || syscall(SYS_pivot_root, ".", ".") != 0) return -errno;
     if (umount2(".", MNT_DETACH) != 0 || chdir("/") != 0) return -errno;
     struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
@@ -259,7 +275,8 @@ static int build(const struct sl_jail__root_config *config, const char **ret_ste
 }
 
 int sl_jail__stem_build(const struct sl_jail__root_config *config, struct sl_error *err) {
-    // The child says how it went, then waits until its namespace has been picked up: a namespace lives while somebody is in it.
+    // The child says how it went, then waits until its namespace has been picked up: a namespace lives while somebody
+    // is in it.
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
         return sl_fail_errno(err, "prepare the root of sandboxes"), -1;
@@ -274,9 +291,10 @@ int sl_jail__stem_build(const struct sl_jail__root_config *config, struct sl_err
             note.error = -rc;
             snprintf(note.step, sizeof note.step, "%s", step);
         }
+        close(pair[0]);
         char end;
-        if (close(pair[0]) == 0 && sl_jail__send(pair[1], &note, sizeof note, NULL, 0) == 0) (void)read(pair[1], &end, 1);
-        _exit(0);
+        bool told = sl_jail__send(pair[1], &note, sizeof note, NULL, 0) == 0;
+        _exit(told && read(pair[1], &end, 1) == 0 ? 0 : 1);
     }
     int stem = -1;
     close(pair[1]);
@@ -301,21 +319,22 @@ int sl_jail__stem_build(const struct sl_jail__root_config *config, struct sl_err
 
 // ---- in a sandbox ----
 
-// Read-only, or hidden, although an ordinary user could not write most of it: a second lock on doors that matter. What a
-// kernel lacks is skipped.
+// Read-only, or hidden, although an ordinary user could not write most of it: a second lock on doors that matter. What
+// a kernel lacks is skipped.
 static int mask_proc(void) {
     static const char *const read_only[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
-    static const char *const hidden[] = {"/proc/config.gz",     "/proc/kallsyms",       "/proc/kcore",      "/proc/key-users",
-                                         "/proc/keys",          "/proc/kmsg",           "/proc/kpagecgroup", "/proc/kpagecount",
-                                         "/proc/kpageflags",    "/proc/latency_stats",  "/proc/sched_debug", "/proc/slabinfo",
-                                         "/proc/timer_list",    "/proc/timer_stats",    "/proc/vmallocinfo"};
+    static const char *const hidden[] = {
+        "/proc/config.gz",   "/proc/kallsyms",    "/proc/kcore",      "/proc/key-users",   "/proc/keys",
+        "/proc/kmsg",        "/proc/kpagecgroup", "/proc/kpagecount", "/proc/kpageflags",  "/proc/latency_stats",
+        "/proc/sched_debug", "/proc/slabinfo",    "/proc/timer_list", "/proc/timer_stats", "/proc/vmallocinfo"};
     static const char *const empty[] = {"/proc/acpi", "/proc/asound", "/proc/driver", "/proc/scsi"};
     for (size_t i = 0; i < sizeof read_only / sizeof read_only[0]; i++) {
         if (mount(read_only[i], read_only[i], NULL, MS_BIND | MS_REC, NULL) != 0) {
             if (errno == ENOENT) continue;
             return -errno;
         }
-        struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
+        struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+                                                    MOUNT_ATTR_NOEXEC};
         if (mount_setattr(AT_FDCWD, read_only[i], AT_RECURSIVE, &attributes, sizeof attributes) != 0) return -errno;
     }
     for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++) {
@@ -342,7 +361,8 @@ int sl_jail__root_enter(int stem, const char **ret_step) {
     snprintf(options, sizeof options, "mode=1777,size=%dm,nr_inodes=%d", SL_JAIL__TMP_MB, SL_JAIL__TMP_MB * 1024);
     if (mount("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) != 0) return -errno;
     *ret_step = "mount /dev/shm";
-    if (mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m,nr_inodes=16384") != 0) return -errno;
+    if (mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m,nr_inodes=16384") != 0)
+        return -errno;
     return 0;
 }
 

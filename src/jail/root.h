@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // root: what a sandbox sees as its files. The stem is one mount namespace, built at start, in which everything that all
-// sandboxes share is already in its place and the host's root is gone; a sandbox is a copy of it plus its own /proc, /tmp and
-// /dev/shm, plus, when it is given to a function, the code and the layers.
+// sandboxes share is already in its place and the host's root is gone; a sandbox is a copy of it plus its own /proc,
+// /tmp and /dev/shm, plus, when it is given to a function, the code and the layers.
 #ifndef SL_JAIL_ROOT_H
 #define SL_JAIL_ROOT_H
 
@@ -14,8 +14,8 @@
 struct sl_error;
 
 struct sl_jail__root_config {
-    int runtimes_mount;       // detached mount (see sl_jail__mount_clone) for /var/runtime, or -1
-    uid_t first_uid;          // the ids that sandboxes run as get a line each in /etc/passwd and /etc/group
+    int runtimes_mount; // detached mount (see sl_jail__mount_clone) for /var/runtime, or -1
+    uid_t first_uid;    // the ids that sandboxes run as get a line each in /etc/passwd and /etc/group
     unsigned uid_count;
     const struct in_addr *dns; // for /etc/resolv.conf
     unsigned dns_count;
@@ -33,8 +33,8 @@ int sl_jail__tmp_resize(uint32_t megabytes);
 // Puts a detached mount over a directory of the sandbox; the descriptor stays the caller's.
 int sl_jail__mount_attach(int mount, const char *where);
 
-// A detached, private copy of the directory behind fd: read-only, nosuid, nodev. Without what is mounted below it unless
-// recursive. Returns a descriptor or -errno (-ENOTDIR when fd is not a directory).
+// A detached, private copy of the directory behind fd: read-only, nosuid, nodev. Without what is mounted below it
+// unless recursive. Returns a descriptor or -errno (-ENOTDIR when fd is not a directory).
 int sl_jail__mount_clone(int fd, bool recursive);
 
 enum { SL_JAIL__TMP_MB = 512 }; // the size /tmp has before sl_jail__tmp_resize

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// rootless: see rootless.h. Ids: a user may map only itself; newuidmap and newgidmap (package uidmap, set-user-id) map the
-// ranges of /etc/subuid and /etc/subgid on behalf of a process, from outside its namespace, so a helper is forked first.
+// rootless: see rootless.h. Ids: a user may map only itself; newuidmap and newgidmap (package uidmap, set-user-id) map
+// the ranges of /etc/subuid and /etc/subgid on behalf of a process, from outside its namespace, so a helper is forked
+// first.
 #include "jail/rootless.h"
 
 #include <errno.h>
@@ -63,7 +64,9 @@ static _Noreturn void helper_main(int ready, pid_t target, unsigned ids) {
     unsigned long uids = range("/etc/subuid", ids);
     unsigned long gids = range("/etc/subgid", ids);
     if (read(ready, &byte, 1) != 1) _exit(1);
-    _exit(map_range("newuidmap", target, getuid(), uids, ids) && map_range("newgidmap", target, getgid(), gids, ids) ? 0 : 1);
+    _exit(map_range("newuidmap", target, getuid(), uids, ids) && map_range("newgidmap", target, getgid(), gids, ids)
+              ? 0
+              : 1);
 }
 
 static bool can_map_ranges(unsigned ids) {
@@ -131,7 +134,8 @@ int sl_jail__rootless_reopen(int fd) {
     path[length] = '\0';
     int again = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (again < 0) return -errno;
-    if (fstat(fd, &there) != 0 || fstat(again, &here) != 0 || there.st_dev != here.st_dev || there.st_ino != here.st_ino) {
+    if (fstat(fd, &there) != 0 || fstat(again, &here) != 0 || there.st_dev != here.st_dev ||
+        there.st_ino != here.st_ino) {
         close(again);
         return -ESTALE;
     }

@@ -10,12 +10,13 @@
 struct sl_error;
 
 // Enters new user and mount namespaces. With newuidmap and enough subordinate ids every sandbox gets an id of its own
-// (*ret_change_ids true, the first one in *ret_first_uid); else all run as the user who started Sluice. Needs a process without threads.
+// (*ret_change_ids true, the first one in *ret_first_uid); else all run as the user who started Sluice. Needs a process
+// without threads.
 int sl_jail__rootless_enter(unsigned ids, uid_t *ret_first_uid, bool *ret_change_ids, struct sl_error *err);
 
-// The kernel clones only mounts of the caller's mount namespace, but the server's descriptors belong to the host's: finds the path of fd,
-// opens it here and makes sure that it is the same directory. A descriptor or -errno. Gives the server nothing: rootless, the
-// spawner may open no more than the server itself.
+// The kernel clones only mounts of the caller's mount namespace, but the server's descriptors belong to the host's:
+// finds the path of fd, opens it here and makes sure that it is the same directory. A descriptor or -errno. Gives the
+// server nothing: rootless, the spawner may open no more than the server itself.
 int sl_jail__rootless_reopen(int fd);
 
 #endif

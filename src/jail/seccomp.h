@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// seccomp: the system calls that a function may make. Compiled once by the spawner, loaded by every function process as its
-// last step before exec.
+// seccomp: the system calls that a function may make. Compiled once by the spawner, loaded by every function process as
+// its last step before exec.
 #ifndef SL_JAIL_SECCOMP_H
 #define SL_JAIL_SECCOMP_H
 

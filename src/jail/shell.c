@@ -41,7 +41,8 @@ int sl_jail__shell_build(struct sl_jail__shells *shells, struct sl_jail__slot *s
             .change_ids = shells->change_ids,
             .uid = shells->first_uid + slot->index,
             // Its own id, so that the function cannot signal or trace it; unless it must be able to watch the function.
-            .init_uid = shells->first_uid + (shells->cgroups.controllers & SL_JAIL__MEMORY ? shells->count : slot->index),
+            .init_uid =
+                shells->first_uid + (shells->cgroups.controllers & SL_JAIL__MEMORY ? shells->count : slot->index),
             .own_user_ns = shells->rootless && !shells->change_ids,
         };
         pid_t pid = sl_jail__shell_fork(&plan);
@@ -75,9 +76,8 @@ void sl_jail__shell_ready(struct sl_jail__slot *slot, int fds[SL_JAIL__FDS]) {
 
 int sl_jail__shell_give(struct sl_jail__shells *shells, struct sl_jail__slot *slot, const struct sl_jail__order *order,
                         const char **ret_step) {
-    struct sl_jail__limits limits = {.memory_mb = order->request.memory_mb,
-                                     .cpu_milli = order->request.cpu_milli,
-                                     .pids = order->request.pids};
+    struct sl_jail__limits limits = {
+        .memory_mb = order->request.memory_mb, .cpu_milli = order->request.cpu_milli, .pids = order->request.pids};
     *ret_step = "set the limits";
     int rc = sl_jail__cgroup_limit(&shells->cgroups, &slot->cgroup, &limits);
     if (rc != 0) return rc;
@@ -113,7 +113,8 @@ void sl_jail__shell_kill(struct sl_jail__slot *slot) {
 }
 
 void sl_jail__shell_release(struct sl_jail__shells *shells, struct sl_jail__slot *slot, uint64_t now) {
-    // The server may keep its copy of the listening socket for a while; shut, it no longer holds the port in this namespace.
+    // The server may keep its copy of the listening socket for a while; shut, it no longer holds the port in this
+    // namespace.
     if (slot->listener >= 0) (void)shutdown(slot->listener, SHUT_RDWR);
     sl_jail__close(&slot->listener);
     sl_jail__close(&slot->control);

@@ -38,11 +38,11 @@ struct sl_jail__slot {
     int netns[2];    // without and with network; kept for ever once made
     bool network;    // of the present sandbox
     bool stopped;    // by request
-    bool has_status;     // the function's main process ended by itself, with this status
+    bool has_status; // the function's main process ended by itself, with this status
     int status;
-    bool failed;         // init reported this
+    bool failed; // init reported this
     struct sl_jail__note failure;
-    int memory;          // file of init's watch, until it is sent with STARTED, or -1
+    int memory; // file of init's watch, until it is sent with STARTED, or -1
     int64_t watched_peak;
     bool watched_oom;
     uint64_t generation; // number of the present sandbox, for names

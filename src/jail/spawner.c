@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// spawner: the process that owns every sandbox. One thread, one epoll loop over: the control socket to the server, SIGCHLD, and a
-// socket per sandbox. It parses nothing, opens no path that the server names (directories come as descriptors), and checks
-// every integer.
+// spawner: the process that owns every sandbox. One thread, one epoll loop over: the control socket to the server,
+// SIGCHLD, and a socket per sandbox. It parses nothing, opens no path that the server names (directories come as
+// descriptors), and checks every integer.
 //
-// Data flow: START -> an order in `orders` -> given to a waiting sandbox (or one is built for it) -> init's notes and death
+// Data flow: START -> an order in `orders` -> given to a waiting sandbox (or one is built for it) -> init's notes and
+// death
 // -> replies in `replies` -> server. Orders are bounded by max_instances, replies by pausing the reading of requests.
 //
-// Invariants: every accepted or refused START gets exactly one of STARTED or FAILED, every STARTED exactly one EXITED; EXITED
-// (and a FAILED that had a sandbox) is sent after its init was reaped, which the kernel delays until the whole pid namespace
-// is gone. When this process ends, all sandboxes have ended.
+// Invariants: every accepted or refused START gets exactly one of STARTED or FAILED, every STARTED exactly one EXITED;
+// EXITED (and a FAILED that had a sandbox) is sent after its init was reaped, which the kernel delays until the whole
+// pid namespace is gone. When this process ends, all sandboxes have ended.
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -35,12 +36,12 @@
 
 enum {
     INSTANCES_MAX = 4096,
-    SPARE_SLOTS = 8,   // beyond instances and pool: sandboxes being built, cleaned, or waiting without network
-    BUILDERS = 4,      // built at a time when functions wait for them
-    QUIET_MS = 3,      // after the last start, before the pool is refilled: refilling competes with what was just started
-    RETRY_MS = 1000,   // after a failed build
+    SPARE_SLOTS = 8, // beyond instances and pool: sandboxes being built, cleaned, or waiting without network
+    BUILDERS = 4,    // built at a time when functions wait for them
+    QUIET_MS = 3,    // after the last start, before the pool is refilled: refilling competes with what was just started
+    RETRY_MS = 1000, // after a failed build
     EVENTS = 64,
-    CONTROL = 0,       // epoll tags; slots follow
+    CONTROL = 0, // epoll tags; slots follow
     SIGNALS = 1,
     FIRST_SLOT = 2,
 };
@@ -93,10 +94,10 @@ static void flush(struct spawner *s) {
         struct reply_entry *entry = &s->replies[s->reply_first];
         int rc = sl_jail__send(s->control, &entry->reply, sizeof entry->reply, entry->fds, entry->fd_count);
         if (rc == -EAGAIN) break;
-        if (rc == -ETOOMANYREFS) { // descriptors in flight: go on without rather than stall; the server stops such a sandbox
-            rc = sl_jail__send(s->control, &entry->reply, sizeof entry->reply, NULL, 0);
-        }
-        sl_jail__close_all(entry->fds, entry->fd_count); // any other error: the server is gone, end-of-file follows
+        // Too many descriptors in flight: go on without, rather than stall; the server stops such a sandbox. Any other
+        // error: the server is gone, and end-of-file follows.
+        if (rc == -ETOOMANYREFS) (void)sl_jail__send(s->control, &entry->reply, sizeof entry->reply, NULL, 0);
+        sl_jail__close_all(entry->fds, entry->fd_count);
         s->reply_first = (s->reply_first + 1) % s->reply_room;
         s->reply_count--;
     }
@@ -121,7 +122,10 @@ static void reply_failed(struct spawner *s, uint64_t id, int error, const char *
 }
 
 static void reply_started(struct spawner *s, struct sl_jail__slot *slot) {
-    struct sl_jail__reply started = {.kind = SL_JAIL_STARTED, .id = slot->id, .pid = slot->pid, .memory_peak = -1,
+    struct sl_jail__reply started = {.kind = SL_JAIL_STARTED,
+                                     .id = slot->id,
+                                     .pid = slot->pid,
+                                     .memory_peak = -1,
                                      .flags = slot->network ? SL_JAIL__REPLY_NETWORK : 0u};
     int fds[3] = {fcntl(slot->listener, F_DUPFD_CLOEXEC, 3), slot->log,
                   slot->memory >= 0 ? slot->memory : sl_jail__cgroup_memory_fd(&s->shells.cgroups, &slot->cgroup)};
@@ -138,8 +142,8 @@ static void reply_started(struct spawner *s, struct sl_jail__slot *slot) {
 }
 
 static void reply_exited(struct spawner *s, struct sl_jail__slot *slot) {
-    struct sl_jail__reply exited = {.kind = SL_JAIL_EXITED, .id = slot->id,
-                                    .status = slot->has_status ? slot->status : SIGKILL};
+    struct sl_jail__reply exited = {
+        .kind = SL_JAIL_EXITED, .id = slot->id, .status = slot->has_status ? slot->status : SIGKILL};
     int memory = sl_jail__cgroup_memory_fd(&s->shells.cgroups, &slot->cgroup);
     exited.memory_peak = memory >= 0 ? sl_jail_memory_peak(memory) : slot->watched_peak;
     sl_jail__close(&memory);
@@ -247,8 +251,10 @@ static int refill(struct spawner *s) {
         if (building > 0 || count_slots(s, SL_JAIL__WAITING, network) >= target) continue;
         uint64_t due = s->last_start + QUIET_MS > s->retry_at ? s->last_start + QUIET_MS : s->retry_at;
         if (now >= due && build(s, network)) continue;
-        if (now < due) sleep = (int)(due - now);
-        else sleep = RETRY_MS;
+        if (now < due)
+            sleep = (int)(due - now);
+        else
+            sleep = RETRY_MS;
     }
     for (unsigned i = 0; i < s->shells.count; i++) {
         if (s->shells.slots[i].state != SL_JAIL__CLEANING) continue;
@@ -262,8 +268,8 @@ static int refill(struct spawner *s) {
 
 static bool is_valid(const struct sl_jail__request *r) {
     return r->id != 0 && r->memory_mb >= SL_JAIL_MEMORY_MB_MIN && r->memory_mb <= SL_JAIL_MEMORY_MB_MAX &&
-           r->cpu_milli <= 1000000 && r->pids >= 1 && r->pids <= SL_JAIL_PIDS_MAX && r->fds >= 16 && r->fds <= SL_JAIL_FDS_MAX &&
-           r->tmp_mb >= SL_JAIL_TMP_MB_MIN && r->tmp_mb <= SL_JAIL_TMP_MB_MAX;
+           r->cpu_milli <= 1000000 && r->pids >= 1 && r->pids <= SL_JAIL_PIDS_MAX && r->fds >= 16 &&
+           r->fds <= SL_JAIL_FDS_MAX && r->tmp_mb >= SL_JAIL_TMP_MB_MIN && r->tmp_mb <= SL_JAIL_TMP_MB_MAX;
 }
 
 static struct sl_jail__slot *slot_of(struct spawner *s, uint64_t id) {
@@ -346,13 +352,18 @@ static bool read_requests(struct spawner *s) {
         if (rc <= 0) return false;
         struct sl_jail__slot *slot;
         switch (request.op) {
-        case SL_JAIL__START: start(s, &request, fds); break;
-        case SL_JAIL__STOP: stop(s, request.id); break;
+        case SL_JAIL__START:
+            start(s, &request, fds);
+            break;
+        case SL_JAIL__STOP:
+            stop(s, request.id);
+            break;
         case SL_JAIL__SET_CPU:
             slot = request.id == 0 || request.cpu_milli > 1000000 ? NULL : slot_of(s, request.id);
             if (slot != NULL) (void)sl_jail__cgroup_limit_cpu(&s->shells.cgroups, &slot->cgroup, request.cpu_milli);
             break;
-        default: break;
+        default:
+            break;
         }
         sl_jail__close_all(fds, SL_JAIL__FDS);
     }
@@ -399,16 +410,23 @@ static void bury(struct spawner *s, struct sl_jail__slot *slot) {
     case SL_JAIL__BUILDING:
         // A sandbox whose order was already answered (see give_orders) has failed without a text.
         if (!slot->failed || failure->step[0] != '\0') {
-            build_failed(s, slot->network, slot->failed ? failure->error : EIO, slot->failed ? failure->step : "its process died");
+            build_failed(s, slot->network, slot->failed ? failure->error : EIO,
+                         slot->failed ? failure->step : "its process died");
         }
         break;
     case SL_JAIL__STARTING:
-        if (slot->failed) reply_failed(s, slot->id, failure->error, failure->step);
-        else if (slot->stopped) reply_failed(s, slot->id, ECANCELED, "stopped before it was started");
-        else reply_failed(s, slot->id, EIO, "its process died while starting");
+        if (slot->failed)
+            reply_failed(s, slot->id, failure->error, failure->step);
+        else if (slot->stopped)
+            reply_failed(s, slot->id, ECANCELED, "stopped before it was started");
+        else
+            reply_failed(s, slot->id, EIO, "its process died while starting");
         break;
-    case SL_JAIL__RUNNING: reply_exited(s, slot); break;
-    default: break;
+    case SL_JAIL__RUNNING:
+        reply_exited(s, slot);
+        break;
+    default:
+        break;
     }
     slot->failure.step[0] = '\0';
     sl_jail__shell_release(&s->shells, slot, now_ms());
@@ -485,7 +503,9 @@ static int take_process(struct spawner *s, const struct sl_jail_config *config) 
 }
 
 static int make_slots(struct spawner *s, const struct sl_jail_config *config) {
-    s->limit = config->max_instances < 1 ? 1 : config->max_instances > INSTANCES_MAX ? INSTANCES_MAX : config->max_instances;
+    s->limit = config->max_instances < 1               ? 1
+               : config->max_instances > INSTANCES_MAX ? INSTANCES_MAX
+                                                       : config->max_instances;
     s->pool = config->shells > s->limit ? s->limit : config->shells;
     struct sl_jail__shells *shells = &s->shells;
     shells->count = s->limit + s->pool + SPARE_SLOTS;
@@ -567,8 +587,10 @@ int sl_spawner_main(int control_fd, const struct sl_jail_config *config) {
         return 1;
     }
     rc = prepare(&spawner, config, &error);
-    if (rc == SL_OK) loop(&spawner);
-    else sl_log_error("jail", "functions cannot run: %s", error.message);
+    if (rc == SL_OK)
+        loop(&spawner);
+    else
+        sl_log_error("jail", "functions cannot run: %s", error.message);
     end(&spawner);
     return rc == SL_OK ? 0 : 1;
 }

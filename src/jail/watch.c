@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// watch: see watch.h. Runs in pid 1 of a sandbox, which sees all of it in its /proc. The pace follows the growth: 10 ms while
-// memory grows fast, up to 200 ms while it does not.
+// watch: see watch.h. Runs in pid 1 of a sandbox, which sees all of it in its /proc. The pace follows the growth: 10 ms
+// while memory grows fast, up to 200 ms while it does not.
 #include "jail/watch.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -25,7 +25,8 @@ static void publish(const struct sl_jail__watch *watch) {
 }
 
 void sl_jail__watch_init(struct sl_jail__watch *watch, uint32_t megabytes) {
-    *watch = (struct sl_jail__watch){.limit = (int64_t)megabytes << 20, .peak = -1, .file = -1, .pause_ms = PAUSE_MIN_MS};
+    *watch =
+        (struct sl_jail__watch){.limit = (int64_t)megabytes << 20, .peak = -1, .file = -1, .pause_ms = PAUSE_MIN_MS};
     if (watch->limit == 0) return;
     sigset_t child;
     sigemptyset(&child);
@@ -42,8 +43,8 @@ static int64_t file_system_use(const char *path) {
     return (int64_t)(info.f_blocks - info.f_bfree) * (int64_t)info.f_frsize;
 }
 
-// Resident memory without file pages (statm fields 2 and 3, in pages) of every process but ourselves, and what lies in the
-// writable file systems.
+// Resident memory without file pages (statm fields 2 and 3, in pages) of every process but ourselves, and what lies in
+// the writable file systems.
 static int64_t measure(void) {
     int64_t sum = file_system_use("/tmp") + file_system_use("/dev/shm");
     DIR *dir = opendir("/proc");
@@ -53,10 +54,11 @@ static int64_t measure(void) {
         char text[128];
         long resident;
         long shared;
-        if (entry->d_name[0] < '0' || entry->d_name[0] > '9' || atoi(entry->d_name) == 1) continue;
+        if (entry->d_name[0] < '0' || entry->d_name[0] > '9' || strcmp(entry->d_name, "1") == 0) continue;
         snprintf(path, sizeof path, "%s/statm", entry->d_name);
         if (sl_jail__read(dirfd(dir), path, text, sizeof text) <= 0) continue;
-        if (sscanf(text, "%*d %ld %ld", &resident, &shared) == 2) sum += (int64_t)(resident - shared) * sysconf(_SC_PAGESIZE);
+        if (sscanf(text, "%*d %ld %ld", &resident, &shared) == 2)
+            sum += (int64_t)(resident - shared) * sysconf(_SC_PAGESIZE);
     }
     closedir(dir);
     return sum;
@@ -72,7 +74,9 @@ bool sl_jail__watch_wait(struct sl_jail__watch *watch) {
     int64_t now = measure();
     bool grows = now > watch->peak + watch->limit / 64;
     if (!child_ended) {
-        watch->pause_ms = grows ? PAUSE_MIN_MS : watch->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : watch->pause_ms * 2;
+        watch->pause_ms = grows                                ? PAUSE_MIN_MS
+                          : watch->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS
+                                                               : watch->pause_ms * 2;
     }
     if (now > watch->peak) {
         watch->peak = now;

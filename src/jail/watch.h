@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// watch: the memory limit where no control group enforces one (rootless without delegation). init adds up the memory of all
-// processes of its sandbox and of /tmp several times a second, and ends the sandbox when the sum is above the limit. Weaker
-// than a control group: short peaks are not seen.
+// watch: the memory limit where no control group enforces one (rootless without delegation). init adds up the memory of
+// all processes of its sandbox and of /tmp several times a second, and ends the sandbox when the sum is above the
+// limit. Weaker than a control group: short peaks are not seen.
 #ifndef SL_JAIL_WATCH_H
 #define SL_JAIL_WATCH_H
 
@@ -18,8 +18,8 @@ struct sl_jail__watch {
 
 // With a limit, blocks SIGCHLD, to wait for it with a time limit.
 void sl_jail__watch_init(struct sl_jail__watch *watch, uint32_t megabytes);
-// Waits until a child may have exited or it is time to look, and measures. True when the limit is exceeded. Without a limit
-// returns false at once.
+// Waits until a child may have exited or it is time to look, and measures. True when the limit is exceeded. Without a
+// limit returns false at once.
 bool sl_jail__watch_wait(struct sl_jail__watch *watch);
 
 #endif
