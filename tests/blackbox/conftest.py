@@ -35,11 +35,24 @@ def empty(server):
         for page in apis.get_paginator("get_apis").paginate():
             for api in page["Items"]:
                 apis.delete_api(ApiId=api["ApiId"])
+    server.close_clients()
 
 
 # --- fixtures -------------------------------------------------------------------------------------------------------
 
 SHARED = {}
+
+
+def settled(server):
+    """The footprint once two looks agree: spare sandboxes are still being made when the ready line comes."""
+    seen = [server.footprint()]
+
+    def same():
+        seen.append(server.footprint())
+        return seen[-1] == seen[-2]
+
+    wait_for(same, "the server to settle", interval=0.2)
+    return seen[-1]
 
 
 def shared_server():
@@ -48,7 +61,7 @@ def shared_server():
         server = SHARED["server"] = Server()
         # The first requests open what stays open (database pages, a log file), so the base is taken after one round.
         empty(server)
-        server.base = server.footprint()
+        server.base = settled(server)
     return server
 
 

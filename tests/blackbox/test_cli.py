@@ -286,9 +286,10 @@ def test_a_folder_of_folders_deploys_each_and_ls_and_rm_see_them(server, folder)
 
 def test_rm_keeps_an_api_that_has_other_integrations(server, folder):
     server.cli("deploy", folder({"routes": ["$default"]}))
+    other = server.create_function("other", {"index.py": ECHO})["FunctionArn"]
     apis = server.client("apigatewayv2")
     api = apis.get_apis()["Items"][0]["ApiId"]
-    apis.create_integration(ApiId=api, IntegrationType="HTTP_PROXY", IntegrationMethod="GET", IntegrationUri="http://example.org", PayloadFormatVersion="1.0")
+    apis.create_integration(ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=other, PayloadFormatVersion="2.0")
     answer = server.cli("rm", "app")
     assert answer.returncode == 0, answer.stderr
     assert f"kept      HTTP API {api}" in answer.stdout

@@ -88,13 +88,13 @@ def test_a_function_from_zip_to_deletion_with_boto3(server, lambda_):
     assert "hello log" in log and re.search(r"^REPORT RequestId: .*Billed Duration: \d+ ms", log, re.M)
     assert server.invoke("quick", {}, InvocationType="Event")["StatusCode"] == 202
 
-    lambda_.update_function_configuration(FunctionName="quick", MemorySize=256, Environment={"Variables": {"A": "b"}})
+    lambda_.update_function_configuration(FunctionName="quick", MemorySize=256, Environment={"Variables": {"MODE": "b"}})
     wait_for(lambda: lambda_.get_function_configuration(FunctionName="quick")["LastUpdateStatus"] == "Successful", "the update")
     lambda_.update_function_code(FunctionName="quick", ZipFile=zip_bytes({"index.py": "def handler(e, c): return 'updated'"}))
     wait_for(lambda: lambda_.get_function_configuration(FunctionName="quick")["LastUpdateStatus"] == "Successful", "the update")
     assert server.invoke("quick")["Json"] == "updated"
     there = lambda_.get_function(FunctionName="quick")["Configuration"]
-    assert (there["MemorySize"], there["Timeout"], there["Environment"]["Variables"]) == (256, 5, {"A": "b"})
+    assert (there["MemorySize"], there["Timeout"], there["Environment"]["Variables"]) == (256, 5, {"MODE": "b"})
 
     assert [f["FunctionName"] for f in lambda_.list_functions()["Functions"]] == ["quick"]
     lambda_.delete_function(FunctionName="quick")
@@ -138,7 +138,9 @@ def test_quick_create_makes_an_api_in_one_call(server, lambda_, apigatewayv2):
 def test_a_function_url_answers(server, lambda_):
     server.create_function("url", {"index.py": PROXY})
     url = lambda_.create_function_url_config(FunctionName="url", AuthType="NONE")["FunctionUrl"]
+    # Since October 2025 AWS asks for both ("Control access to Lambda function URLs", Lambda Developer Guide).
     lambda_.add_permission(FunctionName="url", StatementId="public", Action="lambda:InvokeFunctionUrl", Principal="*", FunctionUrlAuthType="NONE")
+    lambda_.add_permission(FunctionName="url", StatementId="run", Action="lambda:InvokeFunction", Principal="*", InvokedViaFunctionUrl=True)
     answer = server.http("GET", "/some/where?x=1", host=urllib.parse.urlsplit(url).netloc)
     assert (answer.status, answer.json()) == (200, {"v": "2.0", "path": "/some/where", "method": "GET"})
 
@@ -186,7 +188,7 @@ def test_the_whole_way_with_the_aws_command(server, aws, tmp_path):
     made = aws("lambda", "create-function", "--function-name", "cli", "--runtime", "python3.11", "--handler", "index.handler",
                "--role", ROLE, "--zip-file", "fileb://code.zip")  # fmt: skip
     aws("lambda", "wait", "function-active-v2", "--function-name", "cli")
-    answer = aws("lambda", "invoke", "--function-name", "cli", "--cli-binary-format", "raw-in-base64-out", "--payload", '{"name": "aws"}',
+    answer = aws("lambda", "invoke", "--function-name", "cli", "--payload", '{"name": "aws"}',
                  "--log-type", "Tail", "out.json")  # fmt: skip
     assert json.loads((tmp_path / "out.json").read_text()) == {"greeting": "hello aws"}
     assert "hello log" in base64.b64decode(answer["LogResult"]).decode()
@@ -211,9 +213,11 @@ def test_the_whole_way_with_the_aws_command(server, aws, tmp_path):
     url = aws("lambda", "create-function-url-config", "--function-name", "cli", "--auth-type", "NONE")["FunctionUrl"]
     aws("lambda", "add-permission", "--function-name", "cli", "--statement-id", "url", "--action", "lambda:InvokeFunctionUrl",
         "--principal", "*", "--function-url-auth-type", "NONE")  # fmt: skip
+    aws("lambda", "add-permission", "--function-name", "cli", "--statement-id", "run", "--action", "lambda:InvokeFunction",
+        "--principal", "*", "--invoked-via-function-url")  # fmt: skip
     assert server.http("GET", "/u", host=urllib.parse.urlsplit(url).netloc).status == 200
     policy = json.loads(aws("lambda", "get-policy", "--function-name", "cli")["Policy"])
-    assert {s["Sid"] for s in policy["Statement"]} == {"api", "url"}
+    assert {s["Sid"] for s in policy["Statement"]} == {"api", "url", "run"}
     aws("lambda", "remove-permission", "--function-name", "cli", "--statement-id", "url")
     aws("lambda", "delete-function", "--function-name", "cli")
     assert aws("lambda", "list-functions")["Functions"] == []
