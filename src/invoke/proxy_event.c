@@ -390,10 +390,12 @@ static int read_headers(struct sl_arena *arena, const struct sl_json *map, struc
 }
 
 static int read_cookies(struct sl_arena *arena, const struct sl_json *list, struct sl_proxy_response *ret, struct sl_error *err) {
-    if (!list || list->type == SL_JSON_NULL || list->count == 0)
+    if (!list || list->type == SL_JSON_NULL)
         return 0;
     if (list->type != SL_JSON_ARRAY)
         return sl_fail(err, SL_E_INVALID, "cookies is not a list");
+    if (list->count == 0)
+        return 0;
     struct sl_str *cookies = sl_arena_alloc(arena, sizeof(*cookies) * list->count);
     if (!cookies)
         return sl_fail(err, SL_E_NO_MEMORY, "out of memory for the answer's cookies");
