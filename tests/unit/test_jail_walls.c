@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// jail: what a function cannot do. Each test lets a hostile function loose in a real sandbox, as root and as an
+// ordinary user.
+#include "jail_world.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+static void sandbox_has_a_name(bool root) {
+    struct jail_world world;
+    struct jail_outcome outcome;
+    struct sl_jail_config config = jail_usual();
+    jail_world_open(&world, root, &config);
+    jail_shell(&world, &outcome, "id -un; id -G | wc -w; hostname; cat /proc/self/cgroup | grep -vc ':/$'");
+    assert_string_equal(outcome.output, "sbx_user1051\n1\nsandbox\n0\n");
+    jail_world_close(&world);
+}
+
+static void files_are_closed(bool root) {
+    char secret[] = "/tmp/sluice-secret-XXXXXX";
+    int fd = mkstemp(secret);
+    assert_true(fd >= 0);
+    fchmod(fd, 0644);
+    close(fd);
+    jail_check_inside(root, "files", secret);
+    unlink(secret);
+}
+
+static void privileges_are_gone(bool root) { jail_check_inside(root, "privileges", NULL); }
+
+static void other_processes_are_invisible(bool root) { jail_check_inside(root, "processes", NULL); }
+
+static void foreign_system_calls_kill(bool root) {
+    struct jail_world world;
+    struct jail_outcome outcome;
+    struct sl_jail_config config = jail_usual();
+    jail_world_open(&world, root, &config);
+    const char *const argv[] = {"/var/task/test", "--inside", "x32", NULL};
+    jail_run(&world, &outcome, argv, NULL);
+    assert_string_equal(outcome.output, "");
+    assert_true(WIFSIGNALED(outcome.event.status));
+    assert_int_equal(WTERMSIG(outcome.event.status), SIGSYS);
+    jail_world_close(&world);
+}
+
+static void host_loopback_is_closed(bool root) {
+    struct jail_world world;
+    struct jail_outcome outcome;
+    struct sl_jail_config config = jail_usual();
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    char port[8];
+    snprintf(port, sizeof port, "%u", ntohs(address.sin_port));
+    jail_world_open(&world, root, &config);
+    const char *const argv[] = {"/var/task/test", "--inside", "connect", "127.0.0.1", port, NULL};
+    jail_run(&world, &outcome, argv, NULL);
+    assert_string_equal(outcome.output, "refused\n");
+    jail_world_close(&world);
+    close(fd);
+}
+
+static void processes_are_limited(bool root) {
+    struct jail_world world;
+    struct jail_outcome outcome;
+    struct sl_jail_config config = jail_usual();
+    int count = 0;
+    jail_world_open(&world, root, &config);
+    const char *const argv[] = {"/var/task/test", "--inside", "fork", NULL};
+    jail_run(&world, &outcome, argv, &(struct sl_jail_spec){.pids = 40, .memory_mb = 512});
+    assert_int_equal(sscanf(outcome.output, "forked %d", &count), 1);
+    if (count < 30 || count > 40) fail_msg("forked %d with a limit of 40", count);
+    // The bomb of one does not disturb another.
+    jail_shell(&world, &outcome, "/bin/true && echo fine");
+    assert_string_equal(outcome.output, "fine\n");
+    jail_world_close(&world);
+    jail_assert_no_traces(world.spawner);
+}
+
+static void memory_is_limited(bool root) {
+    struct jail_world world;
+    struct jail_outcome outcome;
+    struct sl_jail_config config = jail_usual();
+    jail_world_open(&world, root, &config);
+    const char *const argv[] = {"/var/task/test", "--inside", "memory", NULL};
+    jail_run(&world, &outcome, argv, &(struct sl_jail_spec){.memory_mb = 64});
+    assert_true(outcome.event.oom_killed);
+    assert_true(WIFSIGNALED(outcome.event.status));
+    assert_int_equal(WTERMSIG(outcome.event.status), SIGKILL);
+    assert_true(outcome.event.memory_peak > 32 << 20);
+    jail_shell(&world, &outcome, "echo fine");
+    assert_string_equal(outcome.output, "fine\n");
+    assert_false(outcome.event.oom_killed);
+    jail_world_close(&world);
+}
+
+static void tmp_is_limited_and_new(bool root) {
+    struct jail_world world;
+    struct jail_outcome outcome;
+    struct sl_jail_config config = jail_usual();
+    config.max_instances = 1;
+    config.shells = 1;
+    jail_world_open(&world, root, &config);
+    const char *const argv[] = {"/var/task/test", "--inside", "fill", NULL};
+    jail_run(&world, &outcome, argv, &(struct sl_jail_spec){.tmp_mb = 8});
+    assert_string_equal(outcome.output, "wrote 8: No space left on device\n");
+    for (int i = 0; i < 12; i++) { // more than there are slots
+        jail_shell(&world, &outcome, "ls -A /tmp /dev/shm; touch /tmp/mine /dev/shm/mine");
+        assert_string_equal(outcome.output, "/dev/shm:\n\n/tmp:\n");
+    }
+    jail_world_close(&world);
+}
+
+JAIL_BOTH(sandbox_has_a_name)
+JAIL_BOTH(files_are_closed)
+JAIL_BOTH(privileges_are_gone)
+JAIL_BOTH(other_processes_are_invisible)
+JAIL_BOTH(foreign_system_calls_kill)
+JAIL_BOTH(host_loopback_is_closed)
+JAIL_BOTH(processes_are_limited)
+JAIL_BOTH(memory_is_limited)
+JAIL_BOTH(tmp_is_limited_and_new)
+
+// ---- network (root) ----
+
+// An address of this machine that is not loopback; false without one.
+static bool host_address(struct in_addr *ret_address) {
+    struct ifaddrs *list;
+    bool found = false;
+    if (getifaddrs(&list) != 0) return false;
+    for (struct ifaddrs *at = list; at != NULL && !found; at = at->ifa_next) {
+        if (at->ifa_addr == NULL || at->ifa_addr->sa_family != AF_INET || (at->ifa_flags & IFF_LOOPBACK) != 0) continue;
+        if (strncmp(at->ifa_name, "slu", 3) == 0) continue;
+        *ret_address = ((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr;
+        found = true;
+    }
+    freeifaddrs(list);
+    return found;
+}
+
+static void network_reaches_only_what_is_allowed(void **state) {
+    (void)state;
+    struct jail_world world;
+    struct jail_outcome outcome;
+    struct sl_jail_config config = jail_usual();
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof address;
+    char host[INET_ADDRSTRLEN];
+    char ports[2][8];
+    int listeners[2];
+    int before = jail_uplinks();
+    config.network = true;
+    jail_need(geteuid() == 0 && host_address(&address.sin_addr), "root and a network interface");
+    inet_ntop(AF_INET, &address.sin_addr, host, sizeof host);
+    for (int i = 0; i < 2; i++) {
+        address.sin_port = 0;
+        listeners[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(listeners[i], (struct sockaddr *)&address, sizeof address), 0);
+        assert_int_equal(listen(listeners[i], 16), 0);
+        assert_int_equal(getsockname(listeners[i], (struct sockaddr *)&address, &size), 0);
+        snprintf(ports[i], sizeof ports[i], "%u", ntohs(address.sin_port));
+    }
+    config.allow[config.allow_count++] = (struct sl_jail_allow){address.sin_addr, 32, (uint16_t)atoi(ports[1])};
+    jail_world_open(&world, true, &config);
+    struct sl_jail_spec with = {.network = true};
+    const char *const closed[] = {"/var/task/test", "--inside", "connect", host, ports[0], NULL};
+    jail_run(&world, &outcome, closed, &with);
+    if (!outcome.first.network) {
+        jail_world_close(&world);
+        jail_need(false, "veth, nftables and forwarding");
+    }
+    assert_string_equal(outcome.output, "refused\n");
+    const char *const open[] = {"/var/task/test", "--inside", "connect", host, ports[1], NULL};
+    jail_run(&world, &outcome, open, &with);
+    assert_string_equal(outcome.output, "connected\n");
+    jail_run(&world, &outcome, open, NULL); // a function without network, on the same server
+    assert_false(outcome.first.network);
+    assert_string_equal(outcome.output, "refused\n");
+    static const char *const never[] = {"169.254.169.254", "169.254.100.1", "198.18.0.1",
+                                        "198.19.0.2",      "10.0.0.1",      "192.168.0.1"};
+    for (size_t i = 0; i < sizeof never / sizeof never[0]; i++) {
+        const char *const argv[] = {"/var/task/test", "--inside", "connect", never[i], "80", NULL};
+        jail_run(&world, &outcome, argv, &with);
+        assert_string_equal(outcome.output, "refused\n");
+    }
+    assert_int_equal(jail_uplinks(), before + 1);
+    jail_world_close(&world);
+    close(listeners[0]);
+    close(listeners[1]);
+    assert_int_equal(jail_uplinks(), before);
+    jail_assert_no_traces(world.spawner);
+}
+
+int main(int argc, char **argv) {
+    if (argc > 2 && strcmp(argv[1], "--inside") == 0) return jail_inside(argv + 2);
+    const struct CMUnitTest tests[] = {
+        JAIL_BOTH_ROWS(sandbox_has_a_name),        JAIL_BOTH_ROWS(files_are_closed),
+        JAIL_BOTH_ROWS(privileges_are_gone),       JAIL_BOTH_ROWS(other_processes_are_invisible),
+        JAIL_BOTH_ROWS(foreign_system_calls_kill), JAIL_BOTH_ROWS(host_loopback_is_closed),
+        JAIL_BOTH_ROWS(processes_are_limited),     JAIL_BOTH_ROWS(memory_is_limited),
+        JAIL_BOTH_ROWS(tmp_is_limited_and_new),    cmocka_unit_test(network_reaches_only_what_is_allowed),
+    };
+    return cmocka_run_group_tests(tests, jail_make_code, jail_remove_code);
+}
