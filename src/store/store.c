@@ -33,8 +33,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// --- answering
-// ---------------------------------------------------------------------------------------------------------------
+// --- answering ---
 
 static struct sl_error no_memory = {SL_E_NO_MEMORY, "no memory for the error's text"};
 
@@ -70,8 +69,7 @@ static void answer(struct sl_store *store, struct sl_store_job *job) {
     }
 }
 
-// --- one batch, on the storage thread
-// ----------------------------------------------------------------------------------------
+// --- one batch, on the storage thread ---
 
 struct batch {
     struct sl_store *store;
@@ -197,8 +195,7 @@ static void run_batch(struct sl_store *store, struct sl_store_job *jobs) {
     if (batch.begun) commit(&batch);
 }
 
-// --- the storage thread
-// ------------------------------------------------------------------------------------------------------
+// --- the storage thread ---
 
 struct start {
     struct sl_store *store;
@@ -267,8 +264,7 @@ static int start_thread(struct sl_store *store, struct sl_error *err) {
     return start.result;
 }
 
-// --- opening and closing
-// -----------------------------------------------------------------------------------------------------
+// --- opening and closing ---
 
 // The lock file holds the owner's process id, for the message only; what counts is the lock, which dies with the
 // process.
@@ -342,8 +338,7 @@ void sl_store_close(struct sl_store *store) {
     free_store(store);
 }
 
-// --- the queue
-// ---------------------------------------------------------------------------------------------------------------
+// --- the queue ---
 
 static int enqueue(struct sl_store *store, struct sl_store_job *job, unsigned max, struct sl_error *err) {
     job->next = NULL;

@@ -57,8 +57,7 @@ int sl_store_submit(struct sl_store *store, struct sl_store_job *job, struct sl_
 // used, `done` may be NULL, and is called on the caller's thread.
 int sl_store_run(struct sl_store *store, struct sl_store_job *job, struct sl_error *err);
 
-// --- resources (inside run)
-// -------------------------------------------------------------------------------------------------
+// --- resources (inside run) ---
 struct sl_key {
     const char *kind;      // literal: "function", "apigatewayv2.route", "iam.role" ...
     struct sl_str account; // 12 digits; "" for global things
@@ -90,8 +89,7 @@ int sl_store_each(struct sl_store_tx *tx, const char *kind,
                   int (*each)(void *user, const struct sl_key *key, struct sl_str document, struct sl_error *err),
                   void *user, struct sl_error *err);
 
-// --- events: the durable queue of asynchronous invocations
-// -------------------------------------------------------------------
+// --- events: the durable queue of asynchronous invocations ---
 struct sl_event {
     int64_t id;             // store's, ascending
     struct sl_str function; // ARN as invoked, with qualifier
@@ -111,10 +109,12 @@ int sl_event_remove(struct sl_store_tx *tx, int64_t id, struct sl_error *err);
 int sl_event_load(struct sl_store_tx *tx, struct sl_arena *arena, int64_t now_ms, int64_t after, unsigned limit,
                   struct sl_event **ret, unsigned *ret_count, struct sl_error *err);
 
-// --- blobs: code, by content hash, as directories and files under the data directory
-// ----------------------------------------- (any thread; unpacking is slow: use the pool). In-memory stores keep them
-// in a temporary directory that is removed at close. A blob directory that is unpacked: "code/<sha256 hex>/". Returns
-// an O_PATH directory fd; SL_E_NOT_FOUND when absent.
+// --- blobs: code, by content hash, as directories and files under the data directory ---
+//
+// Any thread; unpacking is slow: use the pool. In-memory stores keep them in a temporary directory that is removed at
+// close. A blob's name is 64 lower-case hexadecimal digits, SL_E_USAGE for anything else.
+
+// An unpacked package, "blobs/code/<sha256>/". Returns an O_PATH directory fd; SL_E_NOT_FOUND when absent.
 int sl_blob_open_dir(struct sl_store *store, struct sl_str sha256_hex, int *ret_fd, struct sl_error *err);
 bool sl_blob_has(struct sl_store *store, struct sl_str sha256_hex);
 // Keeps the original bytes too (GetFunction's Code.Location): "zip/<sha256 hex>". Written to a temporary name, fsynced,

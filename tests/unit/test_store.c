@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// store: documents and events, and what a job may rely on: undone when it failed, durable when it was answered, refused
+// store: documents, and what a job may rely on: undone when it failed, durable when it was answered, refused
 // when the disk is full. fsync and fdatasync are replaced here by ones that count and that can fail; SQLite calls them
 // too.
-#include "store/store.h"
+#include "store_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,117 +39,6 @@ static int counted_sync(long call, int fd) {
 int fsync(int fd) { return counted_sync(SYS_fsync, fd); }
 int fdatasync(int fd) { return counted_sync(SYS_fdatasync, fd); }
 
-struct fixture {
-    char path[64];
-    int dir;
-    struct sl_store *store;
-    struct sl_arena arena;
-    struct sl_error err;
-};
-
-static int open_store(struct fixture *f, unsigned max_jobs) {
-    struct sl_store_config config = {.data_dir = f->dir, .max_jobs = max_jobs};
-    return sl_store_open(&f->store, &config, &f->err);
-}
-
-static void close_store(struct fixture *f) {
-    sl_store_close(f->store);
-    f->store = NULL;
-}
-
-static int set_up_folder(void **state) {
-    struct fixture *f = calloc(1, sizeof *f);
-    if (!f) return -1;
-    strcpy(f->path, "/tmp/test-store-XXXXXX");
-    if (!mkdtemp(f->path)) return -1;
-    f->dir = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    sl_arena_init(&f->arena, 64 << 20);
-    *state = f;
-    return f->dir < 0 ? -1 : 0;
-}
-
-static int set_up(void **state) {
-    if (set_up_folder(state)) return -1;
-    return open_store(*state, 100);
-}
-
-static int tear_down(void **state) {
-    struct fixture *f = *state;
-    close_store(f);
-    close(f->dir);
-    sl_arena_free(&f->arena);
-    char command[100];
-    snprintf(command, sizeof command, "rm -rf '%s'", f->path);
-    int result = system(command);
-    free(f);
-    return result;
-}
-
-// --- jobs
-// --------------------------------------------------------------------------------------------------------------------
-
-typedef int step_fn(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err);
-
-struct step {
-    struct sl_store_job job;
-    struct fixture *fixture;
-    step_fn *fn;
-    void *user;
-    int ran, committed, done; // places in the order of all that happened; 0 = did not
-    int result;
-    pthread_t done_on;
-    sem_t answered;
-};
-
-static atomic_int order;
-
-static int step_run(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err) {
-    struct step *step = SL_CONTAINER(job, struct step, job);
-    step->ran = atomic_fetch_add(&order, 1) + 1;
-    return step->fn(step->fixture, tx, step->user, err);
-}
-
-static void step_committed(struct sl_store_job *job) {
-    SL_CONTAINER(job, struct step, job)->committed = atomic_fetch_add(&order, 1) + 1;
-}
-
-static void step_done(struct sl_store_job *job, int result, const struct sl_error *err) {
-    struct step *step = SL_CONTAINER(job, struct step, job);
-    step->result = result;
-    step->done = atomic_fetch_add(&order, 1) + 1;
-    step->done_on = pthread_self();
-    if (result && (!err || err->kind != result)) abort();
-    if (!result && err) abort();
-    sem_post(&step->answered);
-}
-
-static void prepare(struct step *step, struct fixture *f, step_fn *fn, void *user) {
-    *step = (struct step){
-        .job = {.run = step_run, .committed = step_committed, .done = step_done}, .fixture = f, .fn = fn, .user = user};
-    sem_init(&step->answered, 0, 0);
-}
-
-static int run(struct fixture *f, step_fn *fn, void *user) {
-    struct step step;
-    prepare(&step, f, fn, user);
-    f->err = (struct sl_error){0};
-    int result = sl_store_run(f->store, &step.job, &f->err);
-    assert_int_equal(result, step.result);
-    assert_int_equal(step.committed != 0, result == 0);
-    return result;
-}
-
-static int run_read_only(struct fixture *f, step_fn *fn, void *user) {
-    struct step step;
-    prepare(&step, f, fn, user);
-    step.job.read_only = true;
-    return sl_store_run(f->store, &step.job, &f->err);
-}
-
-static void submit(struct fixture *f, struct step *step) {
-    assert_int_equal(sl_store_submit(f->store, &step->job, &f->err), 0);
-}
-
 // A job that keeps the storage thread until it is let go: what is submitted meanwhile becomes one batch.
 struct gate {
     struct step step;
@@ -178,8 +67,7 @@ static void open_gate(struct gate *gate) {
     sem_wait(&gate->step.answered);
 }
 
-// --- documents
-// ---------------------------------------------------------------------------------------------------------------
+// --- documents ---
 
 static struct sl_key key_of(const char *parent, const char *id) {
     return (struct sl_key){"function", SL_STR("000000000000"), SL_STR("eu-west-1"), sl_str_of(parent), sl_str_of(id)};
@@ -369,8 +257,7 @@ static void each_visits_all_and_may_read_meanwhile(void **state) {
     assert_int_equal(run_read_only(f, walk_all, NULL), 0);
 }
 
-// --- transactions
-// ------------------------------------------------------------------------------------------------------------
+// --- transactions ---
 
 static int put_and_fail(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
     int result = put_by_id(f, tx, user, err);
@@ -476,8 +363,7 @@ static void closing_finishes_what_was_queued(void **state) {
     assert_int_equal(run_read_only(f, is_there, "f"), 0);
 }
 
-// --- a loop as home
-// ----------------------------------------------------------------------------------------------------------
+// --- a loop as home ---
 
 struct letter {
     struct sl_mail mail;
@@ -510,8 +396,7 @@ static void the_answer_comes_to_the_loop_that_asked(void **state) {
     sl_loop_free(letter.loop);
 }
 
-// --- broken disks
-// ------------------------------------------------------------------------------------------------------------
+// --- broken disks ---
 
 static int put_large(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
     struct sl_key key = key_of("", user);
@@ -566,8 +451,7 @@ static void a_failed_sync_is_not_taken_for_a_commit(void **state) {
     assert_int_equal(run_read_only(f, is_there, "f"), 0);
 }
 
-// --- the data directory
-// ------------------------------------------------------------------------------------------------------
+// --- the data directory ---
 
 static void a_directory_in_use_names_the_process(void **state) {
     struct fixture *f = *state;
@@ -676,142 +560,6 @@ static void an_in_memory_store_leaves_nothing(void **state) {
     assert_int_equal(mkdir(f->path, 0700), 0);
 }
 
-// --- events
-// ------------------------------------------------------------------------------------------------------------------
-
-static int append_at(struct sl_store_tx *tx, int64_t due_ms, int64_t *ret_id, struct sl_error *err) {
-    struct sl_event event = {
-        .function = SL_STR("arn:aws:lambda:eu-west-1:000000000000:function:f"),
-        .request_id = "01234567-89ab-4cde-8f01-23456789abcd",
-        .accepted_ms = 5,
-        .due_ms = due_ms,
-        .attempts = 1,
-        .payload = SL_STR("{\"a\":\"\xff\"}"),
-    };
-    int result = sl_event_append(tx, &event, err);
-    if (ret_id) *ret_id = event.id;
-    return result;
-}
-
-static int append_five(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
-    (void)f;
-    static const int64_t due[] = {30, 10, 50, 20, 40};
-    int result = 0;
-    for (int i = 0; i < 5 && !result; i++) result = append_at(tx, due[i], user ? &((int64_t *)user)[i] : NULL, err);
-    return result;
-}
-
-static int append_and_fail(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
-    (void)f;
-    int result = append_at(tx, 1, user, err);
-    return result ? result : sl_fail(err, SL_E_CONFLICT, "on purpose");
-}
-
-struct page {
-    int64_t now, after;
-    unsigned limit, count;
-    struct sl_event *events;
-};
-
-static int load(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
-    struct page *page = user;
-    return sl_event_load(tx, &f->arena, page->now, page->after, page->limit, &page->events, &page->count, err);
-}
-
-static void events_are_loaded_as_they_were_appended(void **state) {
-    struct fixture *f = *state;
-    int64_t ids[5] = {0};
-    assert_int_equal(run(f, append_five, ids), 0);
-    struct page page = {.now = INT64_MAX, .limit = 10};
-    assert_int_equal(run_read_only(f, load, &page), 0);
-    assert_int_equal(page.count, 5);
-    for (int i = 0; i < 5; i++) assert_int_equal(page.events[i].id, ids[i]);
-    const struct sl_event *event = &page.events[2];
-    assert_true(sl_str_is(event->function, "arn:aws:lambda:eu-west-1:000000000000:function:f"));
-    assert_string_equal(event->request_id, "01234567-89ab-4cde-8f01-23456789abcd");
-    assert_int_equal(event->accepted_ms, 5);
-    assert_int_equal(event->due_ms, 50);
-    assert_int_equal(event->attempts, 1);
-    assert_true(sl_str_is(event->payload, "{\"a\":\"\xff\"}"));
-    assert_int_equal(event->context.len, 0);
-}
-
-static void only_due_events_are_loaded_in_pages_by_id(void **state) {
-    struct fixture *f = *state;
-    int64_t ids[5];
-    assert_int_equal(run(f, append_five, ids), 0);
-    struct page page = {.now = 30, .limit = 2};
-    assert_int_equal(run_read_only(f, load, &page), 0);
-    assert_int_equal(page.count, 2);
-    assert_int_equal(page.events[0].id, ids[0]);
-    assert_int_equal(page.events[1].id, ids[1]);
-    page.after = ids[1];
-    assert_int_equal(run_read_only(f, load, &page), 0);
-    assert_int_equal(page.count, 1);
-    assert_int_equal(page.events[0].id, ids[3]);
-    page = (struct page){.now = 9, .limit = 2};
-    assert_int_equal(run_read_only(f, load, &page), 0);
-    assert_int_equal(page.count, 0);
-}
-
-static int reschedule(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
-    (void)f;
-    return sl_event_reschedule(tx, *(int64_t *)user, 7, 2, err);
-}
-
-static int remove_event(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
-    (void)f;
-    return sl_event_remove(tx, *(int64_t *)user, err);
-}
-
-static void an_event_is_rescheduled_and_removed_once(void **state) {
-    struct fixture *f = *state;
-    int64_t ids[5];
-    assert_int_equal(run(f, append_five, ids), 0);
-    assert_int_equal(run(f, reschedule, &ids[2]), 0);
-    struct page page = {.now = 7, .limit = 10};
-    assert_int_equal(run_read_only(f, load, &page), 0);
-    assert_int_equal(page.count, 1);
-    assert_int_equal(page.events[0].id, ids[2]);
-    assert_int_equal(page.events[0].attempts, 2);
-    assert_true(sl_str_is(page.events[0].payload, "{\"a\":\"\xff\"}"));
-    assert_int_equal(run(f, remove_event, &ids[2]), 0);
-    assert_int_equal(run(f, remove_event, &ids[2]), SL_E_NOT_FOUND);
-    assert_int_equal(run(f, reschedule, &ids[2]), SL_E_NOT_FOUND);
-}
-
-static void an_event_id_is_never_given_twice(void **state) {
-    struct fixture *f = *state;
-    int64_t ids[5], undone = 0, next[5];
-    assert_int_equal(run(f, append_five, ids), 0);
-    assert_int_equal(run(f, append_and_fail, &undone), SL_E_CONFLICT);
-    assert_int_equal(run(f, remove_event, &ids[4]), 0);
-    assert_int_equal(run(f, append_five, next), 0);
-    assert_true(undone > ids[4] && next[0] > undone);
-}
-
-static void events_survive_reopening_and_ids_go_on(void **state) {
-    struct fixture *f = *state;
-    int64_t ids[5], next[5];
-    assert_int_equal(run(f, append_five, ids), 0);
-    close_store(f);
-    assert_int_equal(open_store(f, 100), 0);
-    struct page page = {.now = INT64_MAX, .limit = 10};
-    assert_int_equal(run_read_only(f, load, &page), 0);
-    assert_int_equal(page.count, 5);
-    assert_int_equal(run(f, append_five, next), 0);
-    assert_true(next[0] > ids[4]);
-}
-
-static void events_that_do_not_fit_the_arena_are_an_error(void **state) {
-    struct fixture *f = *state;
-    assert_int_equal(run(f, append_five, NULL), 0);
-    sl_arena_free(&f->arena);
-    sl_arena_init(&f->arena, 600);
-    struct page page = {.now = INT64_MAX, .limit = 4};
-    assert_int_equal(run_read_only(f, load, &page), SL_E_NO_MEMORY);
-}
-
 #define TEST(name)          cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TEST_UNOPENED(name) cmocka_unit_test_setup_teardown(name, set_up_folder, tear_down)
 
@@ -839,12 +587,6 @@ int main(void) {
         TEST(the_process_keeps_its_working_directory_and_umask),
         TEST_UNOPENED(a_directory_without_a_reachable_path_can_be_used),
         TEST_UNOPENED(an_in_memory_store_leaves_nothing),
-        TEST(events_are_loaded_as_they_were_appended),
-        TEST(only_due_events_are_loaded_in_pages_by_id),
-        TEST(an_event_is_rescheduled_and_removed_once),
-        TEST(an_event_id_is_never_given_twice),
-        TEST(events_survive_reopening_and_ids_go_on),
-        TEST(events_that_do_not_fit_the_arena_are_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

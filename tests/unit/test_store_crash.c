@@ -4,7 +4,9 @@
 // append events; each acknowledgement goes through a pipe. After a random number of them the child is killed, the store
 // is opened again, and every acknowledged event must be there, whole. Then all events are removed, and must stay
 // removed over the next kill.
-#include "store/store.h"
+#include "store_fixture.h"
+
+#include "base/id.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +29,7 @@ struct mark {
     int round, writer, number;
 };
 
-// --- the child
-// ---------------------------------------------------------------------------------------------------------------
+// --- the child ---
 
 struct writer {
     struct sl_store_job job;
@@ -47,7 +48,7 @@ static size_t payload_of(const struct mark *mark, char *out, size_t size) {
     return (size_t)head + filler + 1;
 }
 
-static int append(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err) {
+static int append_event(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err) {
     struct writer *writer = SL_CONTAINER(job, struct writer, job);
     char payload[10000];
     struct sl_event event = {.function = SL_STR("f"), .due_ms = writer->mark.number};
@@ -60,7 +61,7 @@ static int append(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_er
 static void *write_forever(void *user) {
     struct writer *writer = user;
     for (;; writer->mark.number++) {
-        writer->job = (struct sl_store_job){.run = append};
+        writer->job = (struct sl_store_job){.run = append_event};
         if (sl_store_run(writer->store, &writer->job, NULL)) _exit(3);
         if (write(writer->pipe, &writer->mark, sizeof writer->mark) != sizeof writer->mark) _exit(4);
     }
@@ -84,8 +85,7 @@ static _Noreturn void child(int dir, int pipe, int round) {
     for (;;) pause();
 }
 
-// --- the parent
-// --------------------------------------------------------------------------------------------------------------
+// --- the parent ---
 
 struct found {
     struct sl_store_job job;
@@ -145,7 +145,9 @@ static void one_round(int dir, int round) {
     if (pid == 0) child(dir, ends[1], round);
     assert_true(pid > 0);
     close(ends[1]);
-    int acknowledged = kill_after(pid, ends[0], rand() % MOST_ACKNOWLEDGED, marks);
+    uint32_t random;
+    sl_random_bytes(&random, sizeof random);
+    int acknowledged = kill_after(pid, ends[0], (int)(random % MOST_ACKNOWLEDGED), marks);
     close(ends[0]);
 
     struct sl_store_config config = {.data_dir = dir, .max_jobs = 10};
@@ -165,14 +167,13 @@ static void one_round(int dir, int round) {
 
 static void nothing_acknowledged_is_lost_by_kill_9(void **state) {
     (void)state;
-    char path[] = "/tmp/test-crash-XXXXXX", command[64];
-    assert_non_null(mkdtemp(path));
+    char path[64];
+    assert_true(make_temporary(path));
     int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(dir >= 0);
     for (int round = 0; round < ROUNDS; round++) one_round(dir, round);
     close(dir);
-    snprintf(command, sizeof command, "rm -rf '%s'", path);
-    assert_int_equal(system(command), 0);
+    assert_true(remove_temporary(path));
 }
 
 int main(void) {
