@@ -90,13 +90,14 @@ int sl_jail__link_add_veth(int socket, const char *name, const char *peer, int p
     return ask(socket, &request);
 }
 
-int sl_jail__link_up(int socket, int index) {
+int sl_jail__link_up(int socket, int index, const char *alias) {
     struct request request;
     request_init(&request, RTM_NEWLINK, 0, sizeof(struct ifinfomsg));
     struct ifinfomsg *link = NLMSG_DATA(&request.header);
     link->ifi_index = index;
     link->ifi_flags = IFF_UP;
     link->ifi_change = IFF_UP;
+    if (alias != NULL) add(&request, IFLA_IFALIAS, alias, strlen(alias));
     return ask(socket, &request);
 }
 

@@ -14,7 +14,8 @@ int sl_jail__netlink_open(void);
 int sl_jail__link_index(int socket, const char *name);
 // A veth pair: name here, peer in the namespace behind peer_ns. -EEXIST when name is taken.
 int sl_jail__link_add_veth(int socket, const char *name, const char *peer, int peer_ns, unsigned mtu);
-int sl_jail__link_up(int socket, int index);
+// Sets up, and a text for people to see in `ip link` (NULL: none).
+int sl_jail__link_up(int socket, int index, const char *alias);
 int sl_jail__link_delete(int socket, int index);
 int sl_jail__address_add(int socket, int index, struct in_addr address, unsigned prefix);
 // Route to destination/prefix; gateway.s_addr 0: directly on the link.

@@ -70,14 +70,14 @@ static int connect_slot(int outside, int inside, int own_ns, unsigned slot, unsi
     int index = sl_jail__link_index(outside, name);
     if (index < 0) return index;
     rc = sl_jail__address_add(outside, index, ip(GATEWAY), 32);
-    if (rc == 0) rc = sl_jail__link_up(outside, index);
+    if (rc == 0) rc = sl_jail__link_up(outside, index, NULL);
     if (rc == 0) rc = sl_jail__route_add(outside, index, address, 32, ip(0));
     if (rc != 0) return rc;
 
     index = sl_jail__link_index(inside, "eth0");
     if (index < 0) return index;
     rc = sl_jail__address_add(inside, index, address, 32);
-    if (rc == 0) rc = sl_jail__link_up(inside, index);
+    if (rc == 0) rc = sl_jail__link_up(inside, index, NULL);
     if (rc == 0) rc = sl_jail__route_add(inside, index, ip(GATEWAY), 32, ip(0));
     if (rc == 0) rc = sl_jail__route_add(inside, index, ip(0), 0, ip(GATEWAY));
     return rc;
@@ -208,14 +208,16 @@ static int make_uplink(struct sl_jail__router *router) {
         char path[64];
         snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
         (void)sl_jail__write(AT_FDCWD, path, "1");
+        char alias[48];
+        snprintf(alias, sizeof alias, "sluice spawner %d", (int)getpid());
         int index = sl_jail__link_index(here, name);
         rc = index < 0 ? index : sl_jail__address_add(here, index, ip(net + 1), 30);
-        if (rc == 0) rc = sl_jail__link_up(here, index);
+        if (rc == 0) rc = sl_jail__link_up(here, index, alias);
     }
     if (rc == 0) {
         int index = sl_jail__link_index(there, "up");
         rc = index < 0 ? index : sl_jail__address_add(there, index, ip(net + 2), 30);
-        if (rc == 0) rc = sl_jail__link_up(there, index);
+        if (rc == 0) rc = sl_jail__link_up(there, index, NULL);
         if (rc == 0) rc = sl_jail__route_add(there, index, ip(0), 0, ip(net + 1));
     }
     sl_jail__close(&here);

@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,14 +200,20 @@ void jail_assert_no_traces(pid_t spawner) {
     fail_msg("left over:\n%s", text);
 }
 
-int jail_uplinks(void) {
-    int count = 0;
-    char name[IF_NAMESIZE];
-    for (int n = 0; n < 64; n++) {
-        snprintf(name, sizeof name, "slu%d", n);
-        count += if_nametoindex(name) != 0;
+int jail_uplink(pid_t spawner) {
+    char wanted[48];
+    snprintf(wanted, sizeof wanted, "sluice spawner %d\n", (int)spawner);
+    for (int n = 0; n < 256; n++) {
+        char path[64];
+        char alias[64] = "";
+        snprintf(path, sizeof path, "/sys/class/net/slu%d/ifalias", n);
+        FILE *file = fopen(path, "re");
+        if (file == NULL) continue;
+        bool ours = fgets(alias, sizeof alias, file) != NULL && strcmp(alias, wanted) == 0;
+        fclose(file);
+        if (ours) return n;
     }
-    return count;
+    return -1;
 }
 
 int jail_make_code(void **state) {

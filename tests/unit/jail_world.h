@@ -63,8 +63,8 @@ void jail_shell(struct jail_world *world, struct jail_outcome *outcome, const ch
 void jail_check_inside(bool root, const char *check, const char *argument);
 // Waits until nothing of this spawner is left on the host: cgroups, processes.
 void jail_assert_no_traces(pid_t spawner);
-// Number of uplink interfaces of all spawners of this machine.
-int jail_uplinks(void);
+// The number of this spawner's uplink interface on the host, -1 without.
+int jail_uplink(pid_t spawner);
 // Group set-up and tear-down: a directory that any user can read, with this program in it as "test".
 int jail_make_code(void **state);
 int jail_remove_code(void **state);
