@@ -55,9 +55,11 @@ void sl_invoker_free(struct sl_invoker *invoker) {
     if (!invoker) return;
     // Instances that are left are the spawner's to kill: it sees our end of its socket close.
     struct cds_lfht_iter iter;
-    struct sl_invoke__entry *entry;
+    struct cds_lfht_node *node;
     sl_rcu_begin();
-    cds_lfht_for_each_entry(invoker->functions, &iter, entry, node) {
+    // Not cds_lfht_for_each_entry: it computes the entry of the NULL that ends the walk, which UBSan refuses.
+    cds_lfht_for_each(invoker->functions, &iter, node) {
+        struct sl_invoke__entry *entry = SL_CONTAINER(node, struct sl_invoke__entry, node);
         cds_lfht_del(invoker->functions, &entry->node);
         if (entry->function.url_id.len) cds_lfht_del(invoker->urls, &entry->url_node);
         atomic_store(&entry->pool->retired, true);
