@@ -6,9 +6,9 @@
 bool sl_arn_parse(struct sl_str text, struct sl_arn *ret) {
     struct sl_str rest = text, head;
     struct sl_arn arn;
-    struct sl_str *const parts[] = {&arn.partition, &arn.service, &arn.region, &arn.account};
+    struct sl_str *const parts[4] = {&arn.partition, &arn.service, &arn.region, &arn.account};
     if (!sl_str_split(&rest, ':', &head) || !sl_str_is(head, "arn")) return false;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    for (size_t i = 0; i < 4; i++) {
         if (!sl_str_split(&rest, ':', parts[i])) return false;
     }
     if (!rest.ptr || rest.len == 0 || arn.partition.len == 0 || arn.service.len == 0) return false;

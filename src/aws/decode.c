@@ -207,7 +207,7 @@ static bool claimed(const struct sl_operation *operation, struct sl_str key) {
 
 static int decode_parameter(struct decoder *d, const struct sl_operation *operation, const struct sl_member *member,
                             struct sl_str query, struct sl_json **ret) {
-    struct sl_str rest = query, pair, key, value;
+    struct sl_str rest = query, pair, key = {0}, value = {0};
     enum sl_shape_type type = member->shape->type;
     while (query.len && sl_str_split(&rest, '&', &pair)) {
         if (pair.len == 0) continue;

@@ -275,7 +275,7 @@ static void start_store(const struct call *routed) {
     atomic_fetch_add(&call->aws->busy, 1);
     bool copied = copy_request(call, &routed->request);
     // The labels are views into the path: route again, in the copy.
-    if (!copied || (call->op.model && !is_query(call) && !sl_route_rest(call->service, &call->request, &call->route))) {
+    if (!copied || (!is_query(call) && !sl_route_rest(call->service, &call->request, &call->route))) {
         fail(call, SL_E_NO_MEMORY, SL_STR("request too large"));
         finish(call);
         return;
@@ -480,7 +480,7 @@ int sl_aws_new(struct sl_aws **ret, const struct sl_aws_config *config, struct s
     struct sl_aws *aws = calloc(1, sizeof *aws);
     if (!aws) return sl_fail(err, SL_E_NO_MEMORY, "operation engine: out of memory");
     aws->config = *config;
-    aws->handlers = calloc(sl_operation_total, sizeof *aws->handlers);
+    aws->handlers = calloc(sl_operation_total, sizeof(void *));
     if (!aws->handlers) {
         sl_aws_free(aws);
         return sl_fail(err, SL_E_NO_MEMORY, "operation engine: out of memory");
