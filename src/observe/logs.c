@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // logs: see logs.h. A record in a loop's buffer is {path length, text length, path, text}; the writer thread groups nothing
-// and simply appends record by record, keeping a few files open.
+// and simply appends record by record, keeping a few files open during a burst.
 #include "observe/logs.h"
 
 #include "base/clock.h"
@@ -109,6 +109,14 @@ static void write_record(struct sl_logs *logs, struct sl_str path, struct sl_str
     }
 }
 
+// Between bursts no log file is kept open: a function that is gone must not hold a descriptor.
+static void close_files(struct sl_logs *logs) {
+    for (unsigned i = 0; i < OPEN_FILES; i++) {
+        if (logs->files[i].fd >= 0) close(logs->files[i].fd);
+        logs->files[i].fd = -1;
+    }
+}
+
 static void write_batch(struct sl_logs *logs, struct sl_str bytes) {
     while (bytes.len >= sizeof(struct record)) {
         struct record record;
@@ -135,6 +143,7 @@ static void *writer_main(void *user) {
         sl_buf_free(&batch->bytes);
         free(batch);
         pthread_mutex_lock(&logs->lock);
+        if (!logs->first) close_files(logs);
     }
     pthread_mutex_unlock(&logs->lock);
     return NULL;
@@ -282,9 +291,6 @@ void sl_logs_close(struct sl_logs *logs) {
     pthread_cond_signal(&logs->wake);
     pthread_mutex_unlock(&logs->lock);
     pthread_join(logs->writer, NULL);
-    for (unsigned i = 0; i < OPEN_FILES; i++) {
-        if (logs->files[i].fd >= 0) close(logs->files[i].fd);
-    }
     if (logs->scratch[0]) remove_scratch(logs);
     for (unsigned i = 0; i < logs->loops; i++) sl_buf_free(&logs->shards[i].bytes);
     close(logs->dir);

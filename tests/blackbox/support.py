@@ -184,6 +184,12 @@ class Server:
             )
         return self.clients[key]
 
+    def close_clients(self):
+        """Ends the clients' kept-alive connections, which the server would rightly keep open."""
+        for client in self.clients.values():
+            client.close()
+        self.clients.clear()
+
     def http(self, method, path, body=None, headers=None, host=None):
         """One request on a connection of its own; `host` sets the Host header."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)

@@ -249,10 +249,10 @@ def test_a_warm_instance_keeps_its_memory_and_its_tmp(server):
 
 
 def test_new_code_and_new_configuration_start_new_instances(server):
-    python(server, "changes", "import os\nn = 0\ndef handler(e, c):\n    global n\n    n += 1\n    return [n, os.environ.get('X')]\n")
+    python(server, "changes", "import os\nn = 0\ndef handler(e, c):\n    global n\n    n += 1\n    return [n, os.environ.get('SETTING')]\n")
     client = server.client("lambda")
     assert server.invoke("changes")["Json"] == [1, None]
-    client.update_function_configuration(FunctionName="changes", Environment={"Variables": {"X": "y"}})
+    client.update_function_configuration(FunctionName="changes", Environment={"Variables": {"SETTING": "y"}})
     wait_for(lambda: client.get_function_configuration(FunctionName="changes")["LastUpdateStatus"] == "Successful")
     assert server.invoke("changes")["Json"] == [1, "y"]
     assert server.invoke("changes")["Json"] == [2, "y"]
