@@ -629,7 +629,8 @@ static int read_event(struct connection *c, struct http_response *event) {
             return BROKEN;
         }
         if (answer.status != 202) {
-            fprintf(stderr, "[ERROR] Runtime API answered %d: %.*s\n", answer.status, (int)answer.body_len, answer.body);
+            fprintf(stderr, "[ERROR] Runtime API answered %d: %.*s\n", answer.status, (int)answer.body_len,
+                    answer.body);
         }
         if (answer.status >= 500) {
             return 1;

@@ -324,7 +324,7 @@ def test_error_types_cannot_smuggle_headers(api, run):
 
 
 def streaming(body, options=""):
-    return "exports.handler = awslambda.streamifyResponse(async (event, stream, context) => { %s }%s);" % (body, options)
+    return "exports.handler = awslambda.streamifyResponse(async (event, stream) => { %s }%s);" % (body, options)
 
 
 def test_a_streamed_response_leaves_in_chunks_as_it_is_written(api, run):

@@ -10,7 +10,8 @@ import pytest
 
 from fake_runtime_api import RUNTIMES, FakeRuntimeApi, Runtime
 
-PYTHON = os.environ.get("SLUICE_TEST_PYTHON") or ("/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable)
+SYSTEM_PYTHON = "/usr/bin/python3"  # what functions run with; SLUICE_TEST_PYTHON names another one
+PYTHON = os.environ.get("SLUICE_TEST_PYTHON") or (SYSTEM_PYTHON if os.path.exists(SYSTEM_PYTHON) else sys.executable)
 BOOTSTRAP = RUNTIMES / "python" / "bootstrap.py"
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
