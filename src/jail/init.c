@@ -138,10 +138,6 @@ static int function_prepare(const struct sl_jail__shell_plan *plan, const char *
     return sl_jail__seccomp_load(plan->filter);
 }
 
-// A backstop for what init's watch is too slow for. Generous, because this counts what a process may write to, not what
-// it has written to: runtimes reserve several times of what they use.
-static rlim_t watch_data_limit(uint32_t megabytes) { return ((rlim_t)megabytes * 4 + 1024) << 20; }
-
 static int function_run(int socket, const char **ret_step) {
     struct sl_jail__go go;
     struct sl_jail__exec target;
@@ -159,7 +155,6 @@ static int function_run(int socket, const char **ret_step) {
     (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
     limit(RLIMIT_NOFILE, go.fds, go.fds);
     if (go.processes != 0) limit(RLIMIT_NPROC, go.processes, go.processes);
-    if (go.watch_mb != 0) limit(RLIMIT_DATA, watch_data_limit(go.watch_mb), watch_data_limit(go.watch_mb));
     *ret_step = target.path;
     execve(target.path, target.argv, target.envp);
     return -errno;
