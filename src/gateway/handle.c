@@ -152,9 +152,13 @@ static bool fill_headers(struct sl_gw_call *call) {
     return true;
 }
 
-static struct sl_str trace_id(struct sl_http_request *request) {
-    struct sl_str given = sl_http_header(request, SL_STR("x-amzn-trace-id"));
-    return sl_str_find(given, SL_STR("Root=")) >= 0 ? given : sl_trace_id_new(request->arena);
+// The invocation gets the whole trace id; the event's header only its root, unless the client sent more (as in recorded events).
+static void fill_trace(struct sl_gw_call *call) {
+    struct sl_str given = sl_http_header(call->request, SL_STR("x-amzn-trace-id"));
+    bool made = sl_str_find(given, SL_STR("Root=")) < 0;
+    call->trace_id = made ? sl_trace_id_new(call->request->arena) : given;
+    ptrdiff_t end = made ? sl_str_chr(call->trace_id, ';', 0) : -1;
+    call->event.trace_id = end < 0 ? call->trace_id : sl_str_sub(call->trace_id, 0, (size_t)end);
 }
 
 static void fill_host(struct sl_gw_call *call) {
@@ -193,7 +197,7 @@ static bool fill_event(struct sl_gw_call *call) {
     event->time_ms = request->received_ms;
     event->body = request->body;
     event->content_type = sl_http_header(request, SL_STR("content-type"));
-    event->trace_id = trace_id(request);
+    fill_trace(call);
     fill_host(call);
     return fill_headers(call) && !sl_arena_failed(request->arena);
 }
@@ -240,7 +244,7 @@ static void invoke(struct sl_gw_call *call) {
     invocation->version = integration->qualifier;
     invocation->invoked_arn = integration->invoked_arn;
     invocation->payload = sl_buf_view(&call->buffer->buf);
-    invocation->trace_id = call->event.trace_id;
+    invocation->trace_id = call->trace_id;
     invocation->done = done;
     invocation->user = call;
     call->invoking = true;

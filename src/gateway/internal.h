@@ -60,7 +60,7 @@ struct sl_gw_call {
     struct sl_str stage_path; // encoded, without the stage
     struct sl_str event_path; // decoded raw_path
     struct sl_str origin;
-    struct sl_str domain_name;
+    struct sl_str trace_id;
     char request_id[SL_GW_REQUEST_ID];
     struct sl_gw_path *path;
     const struct sl_proxy_field *params;
