@@ -79,7 +79,6 @@ def server(request):
     else:
         try:
             empty(server)
-            server.close_clients()
             wait_for(lambda: server.footprint() <= server.base, "descriptors and processes back to base", timeout=10)
         except Exception as error:  # whatever the clean-up met, the next test must get a sound server
             problems.append(f"{error}: base {server.base}, now {server.footprint()}, {descendants(server.process.pid)}")
