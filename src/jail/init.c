@@ -33,6 +33,7 @@
 
 #include "jail/block.h"
 #include "jail/file.h"
+#include "jail/landlock.h"
 #include "jail/proto.h"
 #include "jail/root.h"
 #include "jail/seccomp.h"
@@ -118,7 +119,7 @@ static void own_user_ns(uid_t uid) {
     (void)sl_jail__write(AT_FDCWD, "/proc/self/gid_map", text);
 }
 
-static int function_prepare(const struct sl_jail__shell_plan *plan, const char **ret_step) {
+static int function_prepare(const struct sl_jail__shell_plan *plan, int rules, const char **ret_step) {
     (void)setsid();
     *ret_step = "enter the control groups";
     int rc = sl_jail__cgroup_enter(plan->cgroups, plan->cgroup);
@@ -133,6 +134,9 @@ static int function_prepare(const struct sl_jail__shell_plan *plan, const char *
         if (rc != 0) return rc;
     }
     rc = become(plan->change_ids, plan->uid);
+    if (rc != 0) return rc;
+    *ret_step = "restrict paths";
+    rc = sl_jail__landlock_restrict(rules);
     if (rc != 0) return rc;
     *ret_step = "load the system call filter";
     return sl_jail__seccomp_load(plan->filter);
@@ -160,10 +164,10 @@ static int function_run(int socket, const char **ret_step) {
     return -errno;
 }
 
-static _Noreturn void function_main(const struct sl_jail__shell_plan *plan, int socket) {
+static _Noreturn void function_main(const struct sl_jail__shell_plan *plan, int rules, int socket) {
     const char *step = "";
     char text[SL_JAIL__STEP];
-    int rc = function_prepare(plan, &step);
+    int rc = function_prepare(plan, rules, &step);
     if (rc == 0) {
         rc = function_run(socket, &step);
         if (step[0] == '/') {
@@ -246,6 +250,42 @@ static _Noreturn void reap(int control, pid_t function, struct sl_jail__watch *w
     }
 }
 
+// Forks pid 2. Returns its pid, or -errno; *ret_socket is our end of the socket to it.
+static pid_t fork_function(const struct sl_jail__shell_plan *plan, int *ret_socket) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return -errno;
+    int rules = sl_jail__landlock_make();
+    pid_t function = fork_into(0, sl_jail__cgroup_birth(plan->cgroups, plan->cgroup));
+    if (function == 0) {
+        int mine[SL_JAIL__HIERARCHIES + 2] = {pair[1], rules};
+        for (unsigned i = 0; i < SL_JAIL__HIERARCHIES; i++) mine[2 + i] = plan->cgroup->dir[i];
+        sl_jail__close_except(mine, sizeof mine / sizeof mine[0]);
+        function_main(plan, rules, pair[1]);
+    }
+    *ret_socket = pair[0];
+    return function;
+}
+
+// Waits for a function to be given, and starts it. When that fails, says so and ends.
+static void run_function(const struct sl_jail__shell_plan *plan, int socket, struct sl_jail__watch *watch) {
+    struct sl_jail__go go;
+    int fds[SL_JAIL__FDS];
+    const char *step = "";
+    int rc = sl_jail__receive(plan->control, &go, sizeof go, fds);
+    if (rc <= 0) _exit(0); // never used
+    rc = activate(plan, &go, fds, socket, &step);
+    if (rc != 0) fail(plan->control, step, -rc);
+    sl_jail__close_all(fds, SL_JAIL__FDS);
+    sl_jail__watch_init(watch, go.watch_mb);
+    // pid 2's end closes on exec; a message instead says that there was none.
+    struct sl_jail__note note;
+    rc = sl_jail__receive(socket, &note, sizeof note, fds);
+    if (rc < 0) fail(plan->control, "start the function process", -rc);
+    if (rc == 0) note = (struct sl_jail__note){.kind = SL_JAIL__EXECED};
+    (void)sl_jail__send(plan->control, &note, sizeof note, &watch->file, watch->file >= 0 ? 1 : 0);
+    if (rc != 0) _exit(1);
+}
+
 static _Noreturn void init_main(struct sl_jail__shell_plan *plan) {
     const char *step = "";
     reset_signals();
@@ -257,48 +297,22 @@ static _Noreturn void init_main(struct sl_jail__shell_plan *plan) {
     sl_jail__close_except(keep, sizeof keep / sizeof keep[0]);
 
     int listener = -1;
+    int socket = -1;
     bool new_netns = false;
     int rc = build(plan, &listener, &new_netns, &step);
     if (rc != 0) fail(plan->control, step, -rc);
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-        fail(plan->control, "make a socket pair", errno);
-    pid_t function = fork_into(0, sl_jail__cgroup_birth(plan->cgroups, plan->cgroup));
-    if (function < 0) fail(plan->control, "fork the function process", -function);
-    if (function == 0) {
-        int mine[SL_JAIL__HIERARCHIES + 1] = {pair[1]};
-        for (unsigned i = 0; i < SL_JAIL__HIERARCHIES; i++) mine[1 + i] = plan->cgroup->dir[i];
-        sl_jail__close_except(mine, sizeof mine / sizeof mine[0]);
-        function_main(plan, pair[1]);
-    }
-
+    pid_t function = fork_function(plan, &socket);
+    if (function < 0) fail(plan->control, "make the function process", -function);
     struct sl_jail__note note = {.kind = SL_JAIL__READY};
     rc = sl_jail__send(plan->control, &note, sizeof note, (const int[]){listener, plan->netns}, new_netns ? 2 : 1);
     if (rc != 0) _exit(1);
     // From here on only the two sockets: a namespace or cgroup descriptor in a sandbox would be a way out of it.
-    int rest[2] = {plan->control, pair[0]};
+    int rest[2] = {plan->control, socket};
     sl_jail__close_except(rest, 2);
 
-    struct sl_jail__go go;
-    int fds[SL_JAIL__FDS];
-    rc = sl_jail__receive(plan->control, &go, sizeof go, fds);
-    if (rc <= 0) _exit(0); // never used
-    rc = activate(plan, &go, fds, pair[0], &step);
-    if (rc != 0) fail(plan->control, step, -rc);
-    sl_jail__close_all(fds, SL_JAIL__FDS);
-
     struct sl_jail__watch watch;
-    sl_jail__watch_init(&watch, go.watch_mb);
-    // pid 2's end closes on exec; a message instead says that there was none.
-    int none[SL_JAIL__FDS];
-    rc = sl_jail__receive(pair[0], &note, sizeof note, none);
-    if (rc == 0)
-        note = (struct sl_jail__note){.kind = SL_JAIL__EXECED};
-    else if (rc < 0)
-        fail(plan->control, "start the function process", -rc);
-    (void)sl_jail__send(plan->control, &note, sizeof note, &watch.file, watch.file >= 0 ? 1 : 0);
-    if (note.kind != SL_JAIL__EXECED) _exit(1);
-    close(pair[0]);
+    run_function(plan, socket, &watch);
+    close(socket);
     reap(plan->control, function, &watch);
 }
 

@@ -87,6 +87,14 @@ int sl_jail__shell_give(struct sl_jail__shells *shells, struct sl_jail__slot *sl
     // The ends are separate descriptions: only the server's end is non-blocking. A small pipe (limits) is only slower.
     (void)fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK);
     (void)fcntl(pipe_ends[0], F_SETPIPE_SZ, LOG_PIPE);
+    // The function's own, or it could not open /dev/stdout and /dev/stderr, which many scripts do.
+    uid_t owner = shells->first_uid + slot->index;
+    if (shells->change_ids && fchown(pipe_ends[1], owner, owner) != 0) {
+        rc = -errno;
+        close(pipe_ends[0]);
+        close(pipe_ends[1]);
+        return rc;
+    }
     struct sl_jail__go go = {
         .fds = order->request.fds,
         .tmp_mb = order->request.tmp_mb,

@@ -24,7 +24,7 @@ static void output_and_status(bool root) {
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     jail_world_open(&world, root, &config);
-    jail_shell(&world, &outcome, "echo out; echo err >&2; echo $COLOUR; pwd; exit 7");
+    jail_shell(&world, &outcome, "echo out; echo err >/dev/stderr; echo $COLOUR; pwd; exit 7");
     assert_string_equal(outcome.output, "out\nerr\nblue\n/var/task\n");
     assert_true(WIFEXITED(outcome.event.status));
     assert_int_equal(WEXITSTATUS(outcome.event.status), 7);
