@@ -126,11 +126,12 @@ class Reader:
 
 class FakeRuntimeApi:
     """hold_accept: the 202 goes out together with the next event. chunked: events are sent with chunked coding.
-    drip: send answers in pieces of so many bytes. refuse_large: answer 413 above Lambda's limit, as AWS does."""
+    drip: send answers in pieces of so many bytes. close_after_response: hang up after each post. one_connection: the
+    end of a connection during an invocation is the runtime's crash; False for clients that connect for each call."""
 
-    def __init__(self, hold_accept=True, chunked=False, drip=0, close_after_response=False):
+    def __init__(self, hold_accept=True, chunked=False, drip=0, close_after_response=False, one_connection=True):
         self.hold_accept, self.chunked, self.drip = hold_accept, chunked, drip
-        self.close_after_response = close_after_response
+        self.close_after_response, self.one_connection = close_after_response, one_connection
         self.requests: list[Request] = []
         self.init_errors: queue.Queue = queue.Queue()
         self.idle = threading.Event()
@@ -222,7 +223,7 @@ class FakeRuntimeApi:
                 else:
                     self._send(sock, answer)
         except (EOFError, OSError):
-            if self.current is not None and not self._stopping:
+            if self.one_connection and self.current is not None and not self._stopping:
                 current, self.current = self.current, None
                 current.outcome.put(Outcome("crash"))
         finally:
