@@ -169,13 +169,25 @@ static int deploy_function(struct work *work, struct sl_error *err) {
     return failed ? failed : wait_ready(work, err);
 }
 
-// A line of the manifest's hints, with {url} replaced.
-static void print_hint(struct sl_str hint, struct sl_str url) {
+// Value of a placeholder of the hints: {url} and {path} (the path form of it, for use behind a proxy) of the API, or a variable of the
+// function's environment; "<NAME>" for an empty one, a view without ptr for what is no placeholder.
+static struct sl_str hint_value(struct sl_cli *cli, const struct sl_cli_manifest *manifest, struct sl_str name, const struct sl_cli_api *api) {
+    if (sl_str_is(name, "url")) return api->url;
+    if (sl_str_is(name, "path")) return sl_arena_printf(cli->arena, "/_aws/execute-api/%.*s/$default", SL_FMT(api->id));
+    struct sl_json *variable = sl_json_get_str(manifest->environment, name);
+    if (!variable) return (struct sl_str){0};
+    return variable->text.len ? variable->text : sl_arena_printf(cli->arena, "<%.*s>", SL_FMT(name));
+}
+
+static void print_hint(struct sl_cli *cli, const struct sl_cli_manifest *manifest, struct sl_str hint, const struct sl_cli_api *api) {
     printf("    ");
-    for (ptrdiff_t at; (at = sl_str_find(hint, SL_STR("{url}"))) >= 0;) {
-        sl_cli__print(stdout, SL_CLI_PLAIN, sl_str_sub(hint, 0, (size_t)at));
-        sl_cli__print(stdout, SL_CLI_PLAIN, url);
-        hint = sl_str_sub(hint, (size_t)at + 5, hint.len);
+    for (ptrdiff_t open; (open = sl_str_chr(hint, '{', 0)) >= 0;) {
+        ptrdiff_t close = sl_str_chr(hint, '}', (size_t)open);
+        struct sl_str name = close < 0 ? (struct sl_str){0} : sl_str_sub(hint, (size_t)open + 1, (size_t)close);
+        struct sl_str value = hint_value(cli, manifest, name, api);
+        sl_cli__print(stdout, SL_CLI_PLAIN, sl_str_sub(hint, 0, (size_t)open + !value.ptr)); // the brace itself when it means nothing
+        sl_cli__print(stdout, SL_CLI_PLAIN, value);
+        hint = sl_str_sub(hint, value.ptr ? (size_t)close + 1 : (size_t)open + 1, hint.len);
     }
     sl_cli__print(stdout, SL_CLI_PLAIN, hint);
     putchar('\n');
@@ -186,20 +198,22 @@ static int deploy(struct sl_cli *cli, const struct sl_cli_target *target, const 
     int failed = sl_cli__manifest_read(cli, dir, &manifest, err);
     if (failed) return failed;
     struct work work = {.cli = cli, .target = target, .manifest = &manifest};
-    struct sl_str url = {0};
+    struct sl_cli_api api = {0};
     failed = pack(&work, err);
     if (!failed) failed = deploy_function(&work, err);
-    if (!failed && manifest.routes && manifest.routes->count) failed = sl_cli__deploy_api(cli, target, &manifest, work.arn, &url, err);
+    if (!failed && manifest.routes && manifest.routes->count) failed = sl_cli__deploy_api(cli, target, &manifest, work.arn, &api, err);
     if (failed) return sl_wrap(err, "%s", dir);
 
     sl_cli__column(stdout, SL_CLI_BOLD, manifest.name, 24);
     printf(" %-10s %.*s\n", work.what, SL_FMT(manifest.runtime));
-    if (url.len) {
+    if (api.url.len) {
         printf("    ");
-        sl_cli__print(stdout, SL_CLI_GREEN, url);
+        sl_cli__print(stdout, SL_CLI_GREEN, api.url);
         putchar('\n');
     }
-    for (struct sl_json *hint = manifest.hints ? manifest.hints->first : NULL; hint; hint = hint->next) print_hint(hint->text, url);
+    for (struct sl_json *hint = manifest.hints ? manifest.hints->first : NULL; hint; hint = hint->next) {
+        print_hint(cli, &manifest, hint->text, &api);
+    }
     fflush(stdout);
     return 0;
 }

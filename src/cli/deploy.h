@@ -26,7 +26,7 @@ struct sl_cli_manifest {
     struct sl_json *environment;  // {"NAME": "value"}, ${VAR} and ${VAR:-default} replaced
     struct sl_json *exclude;      // ["*.c"]: shell patterns, of names or of paths below code
     struct sl_json *routes;       // ["GET /hello", "$default"]: makes an HTTP API
-    struct sl_json *hints;        // lines to print in the end; {url} is the API's
+    struct sl_json *hints;        // lines to print in the end; {url}, {path}, {VARIABLE} replaced
 };
 
 // Reads DIR/sluice.json. Errors name the file, the key, and what it should be.
@@ -37,9 +37,14 @@ int sl_cli__package_build(struct sl_cli *cli, const struct sl_cli_manifest *mani
 // The zip of what `code` names. The same files give the same bytes, whenever and wherever they were written.
 int sl_cli__package_zip(struct sl_cli *cli, const struct sl_cli_manifest *manifest, struct sl_str *ret_zip, struct sl_error *err);
 
+struct sl_cli_api {
+    struct sl_str id;
+    struct sl_str url; // where it answers
+};
+
 // Creates or updates the HTTP API of the manifest: integration, routes, $default stage, permission to invoke. Doing it again changes
-// nothing. *ret_url is where the API answers.
+// nothing.
 int sl_cli__deploy_api(struct sl_cli *cli, const struct sl_cli_target *target, const struct sl_cli_manifest *manifest, struct sl_str function_arn,
-                       struct sl_str *ret_url, struct sl_error *err);
+                       struct sl_cli_api *ret, struct sl_error *err);
 
 #endif

@@ -164,13 +164,13 @@ static int ensure_permission(struct work *work, struct sl_error *err) {
 }
 
 int sl_cli__deploy_api(struct sl_cli *cli, const struct sl_cli_target *target, const struct sl_cli_manifest *manifest, struct sl_str function_arn,
-                       struct sl_str *ret_url, struct sl_error *err) {
+                       struct sl_cli_api *ret, struct sl_error *err) {
     struct work work = {.cli = cli, .target = target, .manifest = manifest, .found = {.name = manifest->name, .uri = function_arn}};
     static int (*const steps[])(struct work *, struct sl_error *) = {ensure_api, ensure_integration, ensure_routes, ensure_stage, ensure_permission};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         int failed = steps[i](&work, err);
         if (failed) return sl_wrap(err, "HTTP API %.*s", SL_FMT(manifest->name));
     }
-    *ret_url = sl_json_string(work.found.api, "apiEndpoint");
+    *ret = (struct sl_cli_api){.id = sl_json_string(work.found.api, "apiId"), .url = sl_json_string(work.found.api, "apiEndpoint")};
     return sl_arena_failed(cli->arena) ? sl_fail(err, SL_E_NO_MEMORY, "out of memory") : 0;
 }

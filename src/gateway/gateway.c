@@ -111,7 +111,9 @@ void sl_gateway_free(struct sl_gateway *gateway) {
     struct sl_gw_api *api;
     if (gateway->apis) {
         sl_rcu_begin();
-        cds_lfht_for_each_entry(gateway->apis, &iter, api, node) {
+        struct cds_lfht_node *node;
+        cds_lfht_for_each(gateway->apis, &iter, node) { // not _entry: it makes an entry of the NULL at the end
+            api = SL_CONTAINER(node, struct sl_gw_api, node);
             if (cds_lfht_del(gateway->apis, &api->node) == 0) call_rcu(&api->rcu, retire);
         }
         sl_rcu_end();

@@ -225,8 +225,9 @@ bool sl_invoker_uses_code(struct sl_invoker *invoker, struct sl_str sha256_hex) 
     bool found = false;
     sl_rcu_begin();
     struct cds_lfht_iter iter;
-    struct sl_invoke__entry *entry;
-    cds_lfht_for_each_entry(invoker->functions, &iter, entry, node) {
+    struct cds_lfht_node *node;
+    cds_lfht_for_each(invoker->functions, &iter, node) { // not _entry: it makes an entry of the NULL at the end
+        struct sl_invoke__entry *entry = SL_CONTAINER(node, struct sl_invoke__entry, node);
         if (sl_str_eq(entry->function.code_sha256, sha256_hex)) found = true;
     }
     sl_rcu_end();
