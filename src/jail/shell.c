@@ -121,9 +121,6 @@ void sl_jail__shell_kill(struct sl_jail__slot *slot) {
 }
 
 void sl_jail__shell_release(struct sl_jail__shells *shells, struct sl_jail__slot *slot, uint64_t now) {
-    // The server may keep its copy of the listening socket for a while; shut, it no longer holds the port in this
-    // namespace.
-    if (slot->listener >= 0) (void)shutdown(slot->listener, SHUT_RDWR);
     sl_jail__close(&slot->listener);
     sl_jail__close(&slot->control);
     sl_jail__close(&slot->log);

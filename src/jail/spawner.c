@@ -21,6 +21,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -405,6 +406,9 @@ static void read_notes(struct spawner *s, struct sl_jail__slot *slot) {
 
 static void bury(struct spawner *s, struct sl_jail__slot *slot) {
     read_notes(s, slot);
+    // Before the server is told. It may keep its copy of the listening socket for a while; shut, that no longer holds
+    // the port in this network namespace, which is used again.
+    if (slot->listener >= 0) (void)shutdown(slot->listener, SHUT_RDWR);
     const struct sl_jail__note *failure = &slot->failure;
     switch (slot->state) {
     case SL_JAIL__BUILDING:
