@@ -13,11 +13,10 @@ import socket
 import subprocess
 import sys
 import urllib.parse
-from pathlib import Path
 
 import pytest
 
-from support import BIN, PATIENCE, ROLE, ROOT, wait_for, zip_bytes
+from support import BIN, PATIENCE, ROLE, ROOT, processes, wait_for, zip_bytes
 
 HELLO = """
 import json
@@ -70,7 +69,7 @@ def test_make_run_starts_deploys_keeps_running_and_stops(tmp_path):
     finally:
         stopped = run("--stop")
     assert (stopped.returncode, stopped.stdout) == (0, "stopped\n")
-    assert not Path("/proc", pid.strip()).exists()
+    assert int(pid) not in processes()
     assert "nothing to stop" in run("--stop").stdout
 
 
