@@ -2,9 +2,11 @@
 //
 // chunked: the decoder of the chunked transfer coding, a state machine over bytes (RFC 9112 section 7.1). See parse.h.
 //
-//   SIZE -> (SPACE ->) (EXTENSION ->) SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE ... and for size 0: SIZE_LF -> TRAILER -> FINISHED
+//   SIZE -> (SPACE ->) (EXTENSION ->) SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE ... and for size 0: SIZE_LF ->
+//   TRAILER -> FINISHED
 //
-// Limits: 16 digits of a size (so no overflow), 256 bytes of extensions per chunk and 16 KiB in a body, trailers as given at init.
+// Limits: 16 digits of a size (so no overflow), 256 bytes of extensions per chunk and 16 KiB in a body, trailers as
+// given at init.
 #include "http/parse.h"
 
 enum { SIZE, SPACE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, FINISHED, BROKEN };
@@ -81,14 +83,21 @@ static int trailer_byte(struct sl_http_chunked *chunked, char c) {
 
 static int byte(struct sl_http_chunked *chunked, char c) {
     switch (chunked->state) {
-    case SIZE: return size_byte(chunked, c);
+    case SIZE:
+        return size_byte(chunked, c);
     case SPACE:
-    case EXTENSION: return extension_byte(chunked, c);
-    case SIZE_LF: return size_end(chunked, c);
-    case DATA_CR: return c == '\r' ? DATA_LF : BROKEN;
-    case DATA_LF: return c == '\n' ? SIZE : BROKEN;
-    case TRAILER: return trailer_byte(chunked, c);
-    default: return BROKEN;
+    case EXTENSION:
+        return extension_byte(chunked, c);
+    case SIZE_LF:
+        return size_end(chunked, c);
+    case DATA_CR:
+        return c == '\r' ? DATA_LF : BROKEN;
+    case DATA_LF:
+        return c == '\n' ? SIZE : BROKEN;
+    case TRAILER:
+        return trailer_byte(chunked, c);
+    default:
+        return BROKEN;
     }
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// conn: the life of a connection: events in, phases, time-outs, close. See conn.h for the phases, memory and frames; request.c takes
-// a request through its phases.
+// conn: the life of a connection: events in, phases, time-outs, close. See conn.h for the phases, memory and frames;
+// request.c takes a request through its phases.
 //
-// Every entry from the loop (readiness, timer) is a frame: read once, run the phases as far as the bytes go, then settle: send,
-// arm the one timer that the phase needs, change the watched events if need be (rarely), give the buffers back when idle.
+// Every entry from the loop (readiness, timer) is a frame: read once, run the phases as far as the bytes go, then
+// settle: send, arm the one timer that the phase needs, change the watched events if need be (rarely), give the buffers
+// back when idle.
 #include "http/conn.h"
 
 #include <arpa/inet.h>
@@ -13,9 +14,9 @@
 #include <unistd.h>
 
 enum {
-    LINGER_MS = 2000,       // how long a refused client may go on sending before the close
-    DRAIN_FRESH_MS = 1000,  // how long a connection that was accepted while draining may wait with its first byte
-    MIN_READ = 64 * 1024,   // of a body that has its own buffer
+    LINGER_MS = 2000,      // how long a refused client may go on sending before the close
+    DRAIN_FRESH_MS = 1000, // how long a connection that was accepted while draining may wait with its first byte
+    MIN_READ = 64 * 1024,  // of a body that has its own buffer
 };
 
 static void timed_out(struct sl_timer *timer);
@@ -35,13 +36,18 @@ static uint32_t interest(const struct sl_http_conn *conn) {
     const struct sl_http_exchange *exchange = conn->exchange;
     uint32_t in = conn->eof ? 0 : EPOLLIN | EPOLLRDHUP, out = conn->blocked ? EPOLLOUT : 0;
     switch (conn->phase) {
-    case SL_HTTP_PHASE_HEAD: return (sl_http__unsent(conn) < SL_HTTP_OUT_HIGH ? in : 0) | out;
+    case SL_HTTP_PHASE_HEAD:
+        return (sl_http__unsent(conn) < SL_HTTP_OUT_HIGH ? in : 0) | out;
     case SL_HTTP_PHASE_BODY:
-    case SL_HTTP_PHASE_DISCARD: return (exchange->paused ? 0 : in) | out;
+    case SL_HTTP_PHASE_DISCARD:
+        return (exchange->paused ? 0 : in) | out;
     // Pipelined bytes are taken while there is room; after that only the peer's close is of interest.
-    case SL_HTTP_PHASE_HANDLE: return (exchange->in_len < exchange->in_cap ? in : in & EPOLLRDHUP) | out;
-    case SL_HTTP_PHASE_CLOSING: return out;
-    case SL_HTTP_PHASE_LINGER: break;
+    case SL_HTTP_PHASE_HANDLE:
+        return (exchange->in_len < exchange->in_cap ? in : in & EPOLLRDHUP) | out;
+    case SL_HTTP_PHASE_CLOSING:
+        return out;
+    case SL_HTTP_PHASE_LINGER:
+        break;
     }
     return in;
 }
@@ -52,11 +58,16 @@ void sl_http__update_watch(struct sl_http_conn *conn) {
 
 static enum sl_http_timing timing_of(const struct sl_http_conn *conn) {
     switch (conn->phase) {
-    case SL_HTTP_PHASE_HEAD: return idle(conn) ? SL_HTTP_TIMING_IDLE : SL_HTTP_TIMING_HEAD;
-    case SL_HTTP_PHASE_BODY: return conn->exchange->paused ? SL_HTTP_TIMING_NONE : SL_HTTP_TIMING_BODY;
-    case SL_HTTP_PHASE_DISCARD: return SL_HTTP_TIMING_BODY;
-    case SL_HTTP_PHASE_LINGER: return SL_HTTP_TIMING_LINGER;
-    default: return SL_HTTP_TIMING_NONE;
+    case SL_HTTP_PHASE_HEAD:
+        return idle(conn) ? SL_HTTP_TIMING_IDLE : SL_HTTP_TIMING_HEAD;
+    case SL_HTTP_PHASE_BODY:
+        return conn->exchange->paused ? SL_HTTP_TIMING_NONE : SL_HTTP_TIMING_BODY;
+    case SL_HTTP_PHASE_DISCARD:
+        return SL_HTTP_TIMING_BODY;
+    case SL_HTTP_PHASE_LINGER:
+        return SL_HTTP_TIMING_LINGER;
+    default:
+        return SL_HTTP_TIMING_NONE;
     }
 }
 
@@ -66,7 +77,8 @@ static int64_t limit_of(const struct sl_http_conn *conn, enum sl_http_timing tim
                     : timing == SL_HTTP_TIMING_BODY ? config->body_timeout_ms
                     : timing == SL_HTTP_TIMING_IDLE ? config->idle_timeout_ms
                                                     : LINGER_MS;
-    if (timing == SL_HTTP_TIMING_IDLE && conn->draining && (limit == 0 || limit > DRAIN_FRESH_MS)) limit = DRAIN_FRESH_MS;
+    if (timing == SL_HTTP_TIMING_IDLE && conn->draining && (limit == 0 || limit > DRAIN_FRESH_MS))
+        limit = DRAIN_FRESH_MS;
     return limit;
 }
 
@@ -77,8 +89,10 @@ static void update_timer(struct sl_http_conn *conn, bool progress) {
     if (!restart) return;
     conn->timing = timing;
     int64_t limit = timing == SL_HTTP_TIMING_NONE ? 0 : limit_of(conn, timing);
-    if (limit) sl_timer_start(conn->loop, &conn->timer, limit, timed_out);
-    else sl_timer_stop(&conn->timer);
+    if (limit)
+        sl_timer_start(conn->loop, &conn->timer, limit, timed_out);
+    else
+        sl_timer_stop(&conn->timer);
 }
 
 void sl_http__resume(struct sl_http_conn *conn) {
@@ -166,13 +180,13 @@ static void settle_rest(struct sl_http_conn *conn, bool progress) {
 // Runs the phases and settles; from the loop only.
 static void run(struct sl_http_conn *conn, struct sl_http_frame *frame, bool progress) {
     do {
-        while (sl_http__step(conn, frame)) {
-        }
+        while (sl_http__step(conn, frame)) {}
         if (frame->gone || conn->dead) return;
     } while (settle_once(conn, true));
     // The peer will send no more: a part of a request is never going to be whole, and nobody waits for an answer.
-    if (!conn->dead && conn->eof && (conn->phase == SL_HTTP_PHASE_BODY || conn->phase == SL_HTTP_PHASE_HANDLE ||
-                                     (has_input(conn) && sl_http__unsent(conn) == 0)))
+    if (!conn->dead && conn->eof &&
+        (conn->phase == SL_HTTP_PHASE_BODY || conn->phase == SL_HTTP_PHASE_HANDLE ||
+         (has_input(conn) && sl_http__unsent(conn) == 0)))
         sl_http__kill(conn);
     settle_rest(conn, progress);
 }
@@ -199,7 +213,8 @@ static ssize_t receive(struct sl_http_conn *conn, void *to, size_t room) {
     }
 }
 
-// Where the next bytes go and how many; NULL when there is no room (then reading pauses) or no memory (then `failed` is set).
+// Where the next bytes go and how many; NULL when there is no room (then reading pauses) or no memory (then `failed` is
+// set).
 static char *room_for_input(struct sl_http_conn *conn, size_t *ret_room) {
     struct sl_http_exchange *exchange = conn->exchange;
     if (conn->phase == SL_HTTP_PHASE_BODY && exchange->direct) {
@@ -231,7 +246,8 @@ static bool read_some(struct sl_http_conn *conn) {
     size_t room;
     char *at = room_for_input(conn, &room);
     if (!at) {
-        if (exchange->body.failed) sl_http__refuse(conn, (struct sl_http_refusal){503, "there is no memory for the body"});
+        if (exchange->body.failed)
+            sl_http__refuse(conn, (struct sl_http_refusal){503, "there is no memory for the body"});
         return false;
     }
     ssize_t got = receive(conn, at, room);
@@ -264,12 +280,15 @@ static void on_ready(struct sl_watch *watch, uint32_t events) {
     bool progress = false;
     if (events & EPOLLOUT) on_writable(conn);
     if (!frame.gone && !conn->dead && (events & EPOLLIN)) {
-        if (conn->phase == SL_HTTP_PHASE_LINGER) discard_input(conn);
-        else progress = read_some(conn);
+        if (conn->phase == SL_HTTP_PHASE_LINGER)
+            discard_input(conn);
+        else
+            progress = read_some(conn);
     }
     if (!frame.gone && !conn->dead) run(conn, &frame, progress);
     if (!frame.gone && !conn->dead) {
-        // Bytes that came before the close were looked at above; a request that waits for its answer has lost its client.
+        // Bytes that came before the close were looked at above; a request that waits for its answer has lost its
+        // client.
         bool lost = (events & (EPOLLERR | EPOLLHUP)) && !(events & EPOLLIN);
         if (lost || ((events & (EPOLLRDHUP | EPOLLHUP)) && conn->phase == SL_HTTP_PHASE_HANDLE)) sl_http__kill(conn);
     }
@@ -368,7 +387,9 @@ int sl_http_conn_attach(struct sl_http_conn *conn, struct sl_loop *loop, struct 
 
 void *sl_http_conn_user(struct sl_http_conn *conn) { return conn->user; }
 void sl_http_conn_set_user(struct sl_http_conn *conn, void *user) { conn->user = user; }
-struct sl_loop *sl_http_conn_loop(const struct sl_http_conn *conn) { return conn->loop; }
+struct sl_loop *sl_http_conn_loop(const struct sl_http_conn *conn) {
+    return conn->loop;
+}
 
 bool sl_http_conn_busy(const struct sl_http_conn *conn) { return !idle(conn) || sl_http__unsent(conn) > 0; }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// exchange: memory of connections and requests, recycled per loop, so that the warm path never calls malloc. See conn.h. Under
-// AddressSanitizer nothing is recycled, so that a use after the end of a request is found.
+// exchange: memory of connections and requests, recycled per loop, so that the warm path never calls malloc. See
+// conn.h. Under AddressSanitizer nothing is recycled, so that a use after the end of a request is found.
 #include "base/clock.h"
 #include "http/conn.h"
 
@@ -168,7 +168,8 @@ void sl_http__conn_give(struct sl_loop *loop, struct sl_http_conn *conn) {
 
 struct sl_str sl_http__date(struct sl_loop *loop) {
     struct local *local = local_of(loop);
-    if (!local) return SL_STR(""); // RFC 9110 section 6.6.1: an origin server SHOULD send it; without memory it does not
+    if (!local)
+        return SL_STR(""); // RFC 9110 section 6.6.1: an origin server SHOULD send it; without memory it does not
     int64_t now = sl_clock_ms();
     if (now / 1000 != local->date_second) {
         char text[SL_TIME_HTTP];

@@ -3,8 +3,8 @@
 // listener: accepts connections for one loop, keeps the list of them, and drains them when the server stops.
 //
 // Limits: at most max_connections at a time; at the limit the listener stops accepting (the kernel's backlog holds the
-// newcomers) until one has closed. When the process has no file descriptor left, a reserve is spent to accept and close the
-// newcomer, because a pending connection that cannot be accepted would keep the loop awake.
+// newcomers) until one has closed. When the process has no file descriptor left, a reserve is spent to accept and close
+// the newcomer, because a pending connection that cannot be accepted would keep the loop awake.
 #include "base/log.h"
 #include "http/conn.h"
 
@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_PER_EVENT = 64 };
+enum { ACCEPTS_PER_EVENT = 64, WARN_EVERY_MS = 10000 };
 
 struct sl_http_listener {
     struct sl_watch watch;
@@ -26,6 +26,7 @@ struct sl_http_listener {
     unsigned count, max;
     int reserve_fd;
     bool paused, draining;
+    int64_t warned_ms;      // when a warning was logged last: a crowd must not fill the log
     struct sl_timer report; // calls `drained` outside of any connection's callback
     void (*drained)(void *user);
     void *drained_user;
@@ -42,8 +43,16 @@ static void add(struct sl_http_listener *listener, struct sl_http_conn *conn) {
     listener->count++;
 }
 
+static bool may_warn(struct sl_http_listener *listener) {
+    int64_t now = sl_loop_now_ms(listener->loop);
+    if (listener->warned_ms && now - listener->warned_ms < WARN_EVERY_MS) return false;
+    listener->warned_ms = now;
+    return true;
+}
+
 static void out_of_files(struct sl_http_listener *listener) {
-    sl_log_warn("http", "no file descriptor left for a new connection: raise the limit (ulimit -n)");
+    if (may_warn(listener))
+        sl_log_warn("http", "no file descriptor left for a new connection: raise the limit (ulimit -n)");
     if (listener->reserve_fd < 0) return;
     close(listener->reserve_fd);
     int fd = accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC);
@@ -63,7 +72,7 @@ static bool accept_one(struct sl_http_listener *listener) {
     struct sl_error err;
     int kind = sl_http_conn_new(listener->loop, fd, &listener->config, &conn, &err);
     if (kind) {
-        sl_log_warn("http", "a connection was refused: %s", err.message);
+        if (may_warn(listener)) sl_log_warn("http", "a connection was refused: %s", err.message);
         return false;
     }
     add(listener, conn);
@@ -76,7 +85,8 @@ static void accept_some(struct sl_http_listener *listener, unsigned limit) {
     if (listener->count < listener->max || listener->paused || !listener->watch.loop) return;
     listener->paused = true;
     sl_watch_change(&listener->watch, 0);
-    sl_log_warn("http", "%u connections are open: no more are accepted until one closes", listener->count);
+    if (may_warn(listener))
+        sl_log_warn("http", "%u connections are open: no more are accepted until one closes", listener->count);
 }
 
 static void on_ready(struct sl_watch *watch, uint32_t events) {
@@ -142,7 +152,8 @@ void sl_http_listener_drain(struct sl_http_listener *listener, void (*drained)(v
     if (listener->draining) return;
     listener->drained = drained;
     listener->drained_user = user;
-    // Connections that wait in the backlog may already have sent a request: closing the listening socket would reset them.
+    // Connections that wait in the backlog may already have sent a request: closing the listening socket would reset
+    // them.
     if (listener->watch.loop) accept_some(listener, listener->max);
     stop_accepting(listener);
     listener->draining = true;

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// output: the sending side of a connection. Bytes queue in exchange->out and go out in as few system calls as possible: at the end of
-// a batch of pipelined requests, or with the end of an answer given later. EPOLLOUT is asked for only after a short send.
-// Nothing here calls a handler or frees anything, so it is safe inside any call of a handler.
+// output: the sending side of a connection. Bytes queue in exchange->out and go out in as few system calls as possible:
+// at the end of a batch of pipelined requests, or with the end of an answer given later. EPOLLOUT is asked for only
+// after a short send. Nothing here calls a handler or frees anything, so it is safe inside any call of a handler.
 #include "http/conn.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-static void write_timed_out(struct sl_timer *timer) { sl_http__kill(SL_CONTAINER(timer, struct sl_http_conn, write_timer)); }
+static void write_timed_out(struct sl_timer *timer) {
+    sl_http__kill(SL_CONTAINER(timer, struct sl_http_conn, write_timer));
+}
 
 void sl_http__break(struct sl_http_conn *conn) {
     conn->broken = true;
@@ -69,7 +71,8 @@ void sl_http__flush_with(struct sl_http_conn *conn, struct sl_str body) {
         return;
     }
     bool blocked = sl_http__unsent(conn) > 0;
-    if (!blocked) sl_timer_stop(&conn->write_timer);
+    if (!blocked)
+        sl_timer_stop(&conn->write_timer);
     else if ((sent > 0 || !conn->blocked) && conn->config.write_timeout_ms)
         sl_timer_start(conn->loop, &conn->write_timer, conn->config.write_timeout_ms, write_timed_out);
     conn->blocked = blocked;

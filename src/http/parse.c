@@ -5,9 +5,9 @@
 
 enum { MAX_METHOD = 32 };
 
-// Generated from the grammars: token (RFC 9110 section 5.6.2); field-value bytes; path = pchar "/" of RFC 3986 and "[", "]", "|", which browsers
-// send raw (WHATWG URL); query = that and "?", "{", "}", "^", "`", "\"; host. Control bytes, SP, DEL, '"', "#", "<", ">" and
-// bytes above 127 are never part of a target.
+// Generated from the grammars: token (RFC 9110 section 5.6.2); field-value bytes; path = pchar "/" of RFC 3986 and "[",
+// "]", "|", which browsers send raw (WHATWG URL); query = that and "?", "{", "}", "^", "`", "\"; host. Control bytes,
+// SP, DEL, '"', "#", "<", ">" and bytes above 127 are never part of a target.
 const unsigned char sl_http__class[256] = {
     // clang-format off
     0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0,
@@ -67,9 +67,9 @@ enum sl_http_step sl_http__scan(struct sl_http_scan *scan, struct sl_str bytes, 
 
 static enum sl_http_method method_of(struct sl_str text) {
     static const struct sl_str names[] = {
-        [SL_HTTP_GET] = SL_STR_INIT("GET"),         [SL_HTTP_HEAD] = SL_STR_INIT("HEAD"),
-        [SL_HTTP_POST] = SL_STR_INIT("POST"),       [SL_HTTP_PUT] = SL_STR_INIT("PUT"),
-        [SL_HTTP_DELETE] = SL_STR_INIT("DELETE"),   [SL_HTTP_OPTIONS] = SL_STR_INIT("OPTIONS"),
+        [SL_HTTP_GET] = SL_STR_INIT("GET"),       [SL_HTTP_HEAD] = SL_STR_INIT("HEAD"),
+        [SL_HTTP_POST] = SL_STR_INIT("POST"),     [SL_HTTP_PUT] = SL_STR_INIT("PUT"),
+        [SL_HTTP_DELETE] = SL_STR_INIT("DELETE"), [SL_HTTP_OPTIONS] = SL_STR_INIT("OPTIONS"),
         [SL_HTTP_PATCH] = SL_STR_INIT("PATCH"),
     };
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -82,7 +82,8 @@ static bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 
 static bool valid_path(struct sl_str path) {
     for (size_t i = 0; i < path.len; i++) {
         if (!(sl_http__class[(unsigned char)path.ptr[i]] & SL_HTTP_PATH)) return false;
-        if (path.ptr[i] == '%' && (path.len - i < 3 || !is_hex(path.ptr[i + 1]) || !is_hex(path.ptr[i + 2]))) return false;
+        if (path.ptr[i] == '%' && (path.len - i < 3 || !is_hex(path.ptr[i + 1]) || !is_hex(path.ptr[i + 2])))
+            return false;
     }
     return true;
 }
@@ -93,7 +94,8 @@ static bool all_within(struct sl_str s, const char *bytes) {
     return true;
 }
 
-// uri-host [":" port], RFC 9110 section 7.2. Empty is refused: there is no http URI without a host (RFC 9110 section 4.2.1).
+// uri-host [":" port], RFC 9110 section 7.2. Empty is refused: there is no http URI without a host (RFC 9110
+// section 4.2.1).
 static bool valid_host(struct sl_str host) {
     ptrdiff_t name_end;
     if (host.len && host.ptr[0] == '[') { // IPv6
@@ -218,13 +220,15 @@ static enum sl_http_step on_host(struct meaning *meaning, struct sl_str value) {
     return SL_HTTP_DONE;
 }
 
-// One field with digits only: lists and repetitions are refused even if all members agree (RFC 9112 section 6.3 allows that).
+// One field with digits only: lists and repetitions are refused even if all members agree (RFC 9112 section 6.3 allows
+// that).
 static enum sl_http_step on_length(struct meaning *meaning, struct sl_str value) {
     struct sl_http_framing *framing = meaning->framing;
     if (framing->has_length) return bad(meaning->refusal, 400, "there is more than one Content-Length field");
     if (value.len == 0) return bad(meaning->refusal, 400, "Content-Length is not a number");
     for (size_t i = 0; i < value.len; i++)
-        if (value.ptr[i] < '0' || value.ptr[i] > '9') return bad(meaning->refusal, 400, "Content-Length is not a number");
+        if (value.ptr[i] < '0' || value.ptr[i] > '9')
+            return bad(meaning->refusal, 400, "Content-Length is not a number");
     framing->has_length = true;
     if (!sl_str_to_u64(value, &framing->length) || framing->length > INT64_MAX)
         return bad(meaning->refusal, 413, "Content-Length is too large");
@@ -241,8 +245,10 @@ static enum sl_http_step on_coding(struct meaning *meaning, struct sl_str value)
         part = sl_str_trim(part);
         if (part.len == 0 || chunked)
             return bad(meaning->refusal, 400, "Transfer-Encoding does not end with one chunked");
-        if (sl_str_ieq(part, SL_STR("chunked"))) chunked = true;
-        else other = true;
+        if (sl_str_ieq(part, SL_STR("chunked")))
+            chunked = true;
+        else
+            other = true;
     }
     if (!chunked) return bad(meaning->refusal, 400, "Transfer-Encoding does not end with chunked");
     if (other) return bad(meaning->refusal, 501, "only the chunked transfer coding is implemented");
@@ -254,8 +260,10 @@ static enum sl_http_step on_connection(struct meaning *meaning, struct sl_str va
     struct sl_str rest = value, part;
     while (sl_str_split(&rest, ',', &part)) {
         part = sl_str_trim(part);
-        if (sl_str_ieq(part, SL_STR("close"))) meaning->close = true;
-        else if (sl_str_ieq(part, SL_STR("keep-alive"))) meaning->keep_alive = true;
+        if (sl_str_ieq(part, SL_STR("close")))
+            meaning->close = true;
+        else if (sl_str_ieq(part, SL_STR("keep-alive")))
+            meaning->keep_alive = true;
     }
     return SL_HTTP_DONE;
 }

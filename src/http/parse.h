@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// parse: HTTP/1.1 syntax without connections (internal to http/): where a head ends, what it says, how a chunked body decodes. Pure functions
-// over bytes, incremental, and the target of fuzz/fuzz_http1.c. They allocate nothing, except that the chunked decoder
-// collects trailers in a bounded buffer.
+// parse: HTTP/1.1 syntax without connections (internal to http/): where a head ends, what it says, how a chunked body
+// decodes. Pure functions over bytes, incremental, and the target of fuzz/fuzz_http1.c. They allocate nothing, except
+// that the chunked decoder collects trailers in a bounded buffer.
 //
-// Strict: what RFC 9112 lets a recipient repair is refused instead, because two parties that repair differently are what request
-// smuggling is made of (RFC 9112 section 11.2).
+// Strict: what RFC 9112 lets a recipient repair is refused instead, because two parties that repair differently are
+// what request smuggling is made of (RFC 9112 section 11.2).
 #ifndef SL_HTTP_PARSE_H
 #define SL_HTTP_PARSE_H
 
@@ -26,8 +26,8 @@ struct sl_http_scan {
     size_t line;  // begin of the line that is not complete yet
     size_t end;   // when DONE: one past the head's last byte
 };
-// `bytes` is everything from the same starting point as in the calls before. BAD: bare LF (400), a first byte that begins no method
-// (400), a request line over max_head (414), a head over max_head (431).
+// `bytes` is everything from the same starting point as in the calls before. BAD: bare LF (400), a first byte that
+// begins no method (400), a request line over max_head (414), a head over max_head (431).
 enum sl_http_step sl_http__scan(struct sl_http_scan *scan, struct sl_str bytes, size_t max_head,
                                 struct sl_http_refusal *ret_refusal);
 
@@ -36,8 +36,9 @@ struct sl_http_framing {
     bool chunked, has_length, keep_alive, expect_continue;
     uint64_t length;
 };
-// Parses a whole head as found by sl_http__scan ([begin, end)). Fills the views, method, minor, headers and header_count of `request`
-// (whose `headers` points to room for max_headers) and the framing. BAD with the refusal; never MORE.
+// Parses a whole head as found by sl_http__scan ([begin, end)). Fills the views, method, minor, headers and
+// header_count of `request` (whose `headers` points to room for max_headers) and the framing. BAD with the refusal;
+// never MORE.
 enum sl_http_step sl_http__parse_head(struct sl_str head, unsigned max_headers, struct sl_http_request *request,
                                       struct sl_http_framing *framing, struct sl_http_refusal *ret_refusal);
 
@@ -47,19 +48,19 @@ bool sl_http__parse_fields(struct sl_str lines, struct sl_http_header *fields, u
 // Chunked transfer coding (RFC 9112 section 7.1).
 struct sl_http_chunked {
     int state;
-    unsigned digits;       // of the chunk size read so far
-    uint64_t left;         // of the chunk's data
-    size_t extension;      // bytes of this chunk's extensions
-    size_t overhead;       // of extensions in all chunks
-    size_t line;           // length of the trailer line so far
-    char last;             // byte before, in a trailer line
+    unsigned digits;        // of the chunk size read so far
+    uint64_t left;          // of the chunk's data
+    size_t extension;       // bytes of this chunk's extensions
+    size_t overhead;        // of extensions in all chunks
+    size_t line;            // length of the trailer line so far
+    char last;              // byte before, in a trailer line
     struct sl_buf trailers; // raw field lines; its max is the limit
 };
 void sl_http__chunked_init(struct sl_http_chunked *chunked, size_t max_trailers);
 void sl_http__chunked_reset(struct sl_http_chunked *chunked); // for the next body; keeps the buffer
 void sl_http__chunked_free(struct sl_http_chunked *chunked);
-// Reads from `in`, sets *ret_used, and returns MORE (with a piece of the body in *ret_part, or an empty part when `in` held none),
-// DONE (the last byte of the trailer section was used; what follows is the next request), or BAD.
+// Reads from `in`, sets *ret_used, and returns MORE (with a piece of the body in *ret_part, or an empty part when `in`
+// held none), DONE (the last byte of the trailer section was used; what follows is the next request), or BAD.
 enum sl_http_step sl_http__chunked_feed(struct sl_http_chunked *chunked, struct sl_str in, size_t *ret_used,
                                         struct sl_str *ret_part);
 

@@ -4,13 +4,16 @@
 //
 // Three ways of a body. One that fits into the input buffer behind its head stays there (no copy). A longer one with a
 // Content-Length gets a buffer of its own, which grows as bytes arrive (never from the claim alone) and is read into
-// directly. A chunked one is decoded into that buffer. A handler that wants parts gets views of the input buffer instead.
+// directly. A chunked one is decoded into that buffer. A handler that wants parts gets views of the input buffer
+// instead.
 #include "base/clock.h"
 #include "http/conn.h"
 
 enum { MIN_ROOM = 4096 }; // behind a head, for the body's bytes
 
-static bool stop(const struct sl_http_conn *conn, const struct sl_http_frame *frame) { return frame->gone || conn->dead; }
+static bool stop(const struct sl_http_conn *conn, const struct sl_http_frame *frame) {
+    return frame->gone || conn->dead;
+}
 
 static bool refuse(struct sl_http_conn *conn, int status, const char *reason) {
     sl_http__refuse(conn, (struct sl_http_refusal){status, reason});
@@ -86,8 +89,8 @@ static bool begin_request(struct sl_http_conn *conn, struct sl_http_frame *frame
     // The views of the head are made after the last possible move of the buffer.
     if (!sl_http__exchange_room(exchange, exchange->scan.end, MIN_ROOM))
         return refuse(conn, 503, "there is no memory for the request");
-    struct sl_str head = sl_str_n(exchange->in + exchange->start + exchange->scan.begin,
-                                  exchange->scan.end - exchange->scan.begin);
+    struct sl_str head =
+        sl_str_n(exchange->in + exchange->start + exchange->scan.begin, exchange->scan.end - exchange->scan.begin);
     struct sl_http_request *request = &exchange->request;
     *request = (struct sl_http_request){.conn = conn, .arena = &exchange->arena, .headers = exchange->headers};
     struct sl_http_refusal refusal;
@@ -117,8 +120,10 @@ static bool step_head(struct sl_http_conn *conn, struct sl_http_frame *frame) {
     case SL_HTTP_BAD:
         exchange->request = (struct sl_http_request){.conn = conn, .arena = &exchange->arena};
         return refuse(conn, refusal.status, refusal.reason);
-    case SL_HTTP_DONE: return begin_request(conn, frame);
-    case SL_HTTP_MORE: break;
+    case SL_HTTP_DONE:
+        return begin_request(conn, frame);
+    case SL_HTTP_MORE:
+        break;
     }
     if (exchange->scan.begin == bytes.len) { // empty lines only
         exchange->after = exchange->in_len;
@@ -144,7 +149,8 @@ static bool trailers_parsed(struct sl_http_exchange *exchange) {
 
 static bool complete(struct sl_http_conn *conn, struct sl_http_frame *frame) {
     struct sl_http_exchange *exchange = conn->exchange;
-    if (exchange->framing.chunked && !trailers_parsed(exchange)) return refuse(conn, 400, "a trailer field is not valid");
+    if (exchange->framing.chunked && !trailers_parsed(exchange))
+        return refuse(conn, 400, "a trailer field is not valid");
     conn->phase = SL_HTTP_PHASE_HANDLE;
     conn->config.handler->handle(&exchange->request, conn->user);
     return !stop(conn, frame);
@@ -238,11 +244,14 @@ bool sl_http__step(struct sl_http_conn *conn, struct sl_http_frame *frame) {
         return true;
     }
     switch (conn->phase) {
-    case SL_HTTP_PHASE_HEAD: return step_head(conn, frame);
-    case SL_HTTP_PHASE_DISCARD: return step_discard(conn);
+    case SL_HTTP_PHASE_HEAD:
+        return step_head(conn, frame);
+    case SL_HTTP_PHASE_DISCARD:
+        return step_discard(conn);
     case SL_HTTP_PHASE_BODY:
         if (conn->exchange->framing.chunked) return step_chunked(conn, frame);
         return conn->exchange->parts ? step_parts(conn, frame) : step_length(conn, frame);
-    default: return false;
+    default:
+        return false;
     }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// response: composing answers. The status line and fields are written straight into the connection's output queue; framing fields
-// (Content-Length, Transfer-Encoding, Connection, Date) are added here and nowhere else.
+// response: composing answers. The status line and fields are written straight into the connection's output queue;
+// framing fields (Content-Length, Transfer-Encoding, Connection, Date) are added here and nowhere else.
 //
-// A call that comes at the wrong time (the connection died meanwhile, the answer was ended) does nothing: a handler that
-// closes its own connection inside a callback may still run to its end.
+// A call that comes at the wrong time (the connection died meanwhile, the answer was ended) does nothing: a handler
+// that closes its own connection inside a callback may still run to its end.
 #include "http/conn.h"
 
 #include <stdio.h>
@@ -42,7 +42,8 @@ static bool can_keep(const struct sl_http_conn *conn) {
     const struct sl_http_exchange *exchange = conn->exchange;
     if (!exchange->framing.keep_alive || conn->eof || conn->broken) return false;
     if (conn->phase == SL_HTTP_PHASE_BODY) {
-        // Answered before the body was read. A client that waits for 100 may or may not send it: nobody can tell what comes next.
+        // Answered before the body was read. A client that waits for 100 may or may not send it: nobody can tell what
+        // comes next.
         bool waits = exchange->framing.expect_continue;
         return !exchange->framing.chunked && !waits && exchange->body_left <= SL_HTTP_DISCARD_MAX && !conn->draining;
     }
@@ -66,11 +67,16 @@ void sl_http_begin(struct sl_http_request *request, int status) {
 
 static bool is_framing(struct sl_str name) {
     switch (name.len) {
-    case 4: return sl_str_ieq(name, SL_STR("date"));
-    case 10: return sl_str_ieq(name, SL_STR("connection"));
-    case 14: return sl_str_ieq(name, SL_STR("content-length"));
-    case 17: return sl_str_ieq(name, SL_STR("transfer-encoding"));
-    default: return false;
+    case 4:
+        return sl_str_ieq(name, SL_STR("date"));
+    case 10:
+        return sl_str_ieq(name, SL_STR("connection"));
+    case 14:
+        return sl_str_ieq(name, SL_STR("content-length"));
+    case 17:
+        return sl_str_ieq(name, SL_STR("transfer-encoding"));
+    default:
+        return false;
     }
 }
 
@@ -98,8 +104,10 @@ static void end_head(struct sl_http_exchange *exchange, bool sized, uint64_t len
     struct sl_buf *out = &exchange->out;
     if (sized && exchange->status != 204 && exchange->status != 304) put_u64(out, "Content-Length: ", length);
     if (!sized && exchange->chunk_out) sl_buf_cstr(out, "Transfer-Encoding: chunked\r\n");
-    if (!exchange->keep) sl_buf_cstr(out, "Connection: close\r\n");
-    else if (exchange->request.minor == 0) sl_buf_cstr(out, "Connection: keep-alive\r\n");
+    if (!exchange->keep)
+        sl_buf_cstr(out, "Connection: close\r\n");
+    else if (exchange->request.minor == 0)
+        sl_buf_cstr(out, "Connection: keep-alive\r\n");
     sl_buf_put(out, "\r\n", 2);
 }
 
@@ -110,8 +118,10 @@ void sl_http_body(struct sl_http_request *request, struct sl_str body) {
     end_head(exchange, true, body.len);
     exchange->answer = SL_HTTP_ANSWER_DONE;
     if (exchange->no_body) body.len = 0;
-    if (body.len > COPY_MAX) sl_http__flush_with(conn, body);
-    else sl_buf_str(&exchange->out, body);
+    if (body.len > COPY_MAX)
+        sl_http__flush_with(conn, body);
+    else
+        sl_buf_str(&exchange->out, body);
     sl_http__answered(conn);
 }
 
@@ -168,7 +178,11 @@ void sl_http_part(struct sl_http_request *request, struct sl_str bytes) {
     if (!conn->frame || sl_http__unsent(conn) >= SL_HTTP_OUT_HIGH) sl_http__flush(conn);
 }
 
-size_t sl_http_unsent(const struct sl_http_request *request) { return sl_http__unsent(request->conn); }
+size_t sl_http_unsent(const struct sl_http_request *request) {
+    const struct sl_http_conn *conn = request->conn;
+    // A lost connection takes nothing: somebody who writes until the queue is full must come to an end.
+    return conn->dead || conn->broken ? SL_HTTP_OUT_MAX : sl_http__unsent(conn);
+}
 
 void sl_http_on_drained(struct sl_http_request *request, void (*drained)(struct sl_http_request *)) {
     if (!request->conn->dead) request->conn->exchange->drained = drained;

@@ -24,8 +24,8 @@ static socklen_t address_len(const union address *address) {
 }
 
 static int bad_address(struct sl_str text, struct sl_error *err) {
-    return sl_fail(err, SL_E_USAGE,
-                   "'%.*s' is not an address to listen on: write it like 127.0.0.1:4566 or [::1]:4566", SL_FMT(text));
+    return sl_fail(err, SL_E_USAGE, "'%.*s' is not an address to listen on: write it like 127.0.0.1:4566 or [::1]:4566",
+                   SL_FMT(text));
 }
 
 static int parse(struct sl_str text, union address *ret, struct sl_error *err) {
@@ -60,13 +60,15 @@ static int parse(struct sl_str text, union address *ret, struct sl_error *err) {
 static int explain(struct sl_str text, int error, struct sl_error *err) {
     switch (error) {
     case EADDRINUSE:
-        return sl_fail(err, SL_E_IO,
-                       "%.*s is in use by another program: find it with `ss -ltnp`, or choose another port with --listen",
-                       SL_FMT(text));
+        return sl_fail(
+            err, SL_E_IO,
+            "%.*s is in use by another program: find it with `ss -ltnp`, or choose another port with --listen",
+            SL_FMT(text));
     case EACCES:
-        return sl_fail(err, SL_E_IO,
-                       "no permission to listen on %.*s: choose a port of 1024 or more, or start with CAP_NET_BIND_SERVICE",
-                       SL_FMT(text));
+        return sl_fail(
+            err, SL_E_IO,
+            "no permission to listen on %.*s: choose a port of 1024 or more, or start with CAP_NET_BIND_SERVICE",
+            SL_FMT(text));
     case EADDRNOTAVAIL:
         return sl_fail(err, SL_E_IO, "%.*s is not an address of this machine: `ip addr` lists them", SL_FMT(text));
     default:
@@ -75,20 +77,22 @@ static int explain(struct sl_str text, int error, struct sl_error *err) {
     }
 }
 
-// share_before: SO_REUSEPORT is set before bind, which joins others; share_after: after bind, which lets others join only.
+// share_before: SO_REUSEPORT is set before bind, which joins others; share_after: after bind, which lets others join
+// only.
 static int open_one(union address *address, bool share_before, bool share_after, int *ret_fd) {
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return errno;
     int on = 1;
     socklen_t len = address_len(address);
     // Accepted sockets inherit TCP_NODELAY, which saves a system call per connection.
-    bool good = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-                setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
-                (address->any.sa_family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
-                (!share_before || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) &&
-                bind(fd, &address->any, len) == 0 &&
-                (!share_after || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) &&
-                listen(fd, BACKLOG) == 0 && getsockname(fd, &address->any, &len) == 0;
+    bool good =
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
+        (address->any.sa_family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
+        (!share_before || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) &&
+        bind(fd, &address->any, len) == 0 &&
+        (!share_after || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) && listen(fd, BACKLOG) == 0 &&
+        getsockname(fd, &address->any, &len) == 0;
     if (!good) {
         int error = errno;
         close(fd);

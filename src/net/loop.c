@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// loop: see loop.h. One turn: wait in epoll, read the clock, call the watches of the batch, fire the timers that are due,
-// deliver the letters, report a quiescent state.
+// loop: see loop.h. One turn: wait in epoll, read the clock, call the watches of the batch, fire the timers that are
+// due, deliver the letters, report a quiescent state.
 //
-// Slots. A watch is registered with the kernel under a slot number and the slot's generation; stopping it raises the generation. So
-// an event of the running batch whose watch was stopped, or whose slot has another watch by now, is recognised and dropped
-// without a look at memory that may be gone. Slots live in chunks that never move.
+// Slots. A watch is registered with the kernel under a slot number and the slot's generation; stopping it raises the
+// generation. So an event of the running batch whose watch was stopped, or whose slot has another watch by now, is
+// recognised and dropped without a look at memory that may be gone. Slots live in chunks that never move.
 //
-// Mailbox. A stack that senders push and the loop takes as a whole and reverses: per sender, order is kept. A sender writes the
-// eventfd only if the loop said that it goes to sleep (store asleep, look at the mailbox; push, look at asleep: sequentially
-// consistent, so one of the two sees the other). The eventfd is edge-triggered: it is never read.
+// Mailbox. A stack that senders push and the loop takes as a whole and reverses: per sender, order is kept. A sender
+// writes the eventfd only if the loop said that it goes to sleep (store asleep, look at the mailbox; push, look at
+// asleep: sequentially consistent, so one of the two sees the other). The eventfd is edge-triggered: it is never read.
 #include "net/loop.h"
 #include "base/clock.h"
 #include "net/wheel.h"
@@ -88,9 +88,13 @@ void sl_loop_free(struct sl_loop *loop) {
 }
 
 int sl_loop_index(const struct sl_loop *loop) { return loop->config.index; }
-struct sl_loop *sl_loop_current(void) { return current; }
+struct sl_loop *sl_loop_current(void) {
+    return current;
+}
 int64_t sl_loop_now_ms(const struct sl_loop *loop) { return loop->now_ms; }
-struct sl_loop_local *sl_loop_local(struct sl_loop *loop, unsigned key) { return &loop->locals[key]; }
+struct sl_loop_local *sl_loop_local(struct sl_loop *loop, unsigned key) {
+    return &loop->locals[key];
+}
 
 // Slots.
 
@@ -120,8 +124,7 @@ static void slot_give(struct sl_loop *loop, struct sl_loop_slot *slot) {
 
 static struct epoll_event event_of(const struct sl_watch *watch) {
     const struct sl_loop_slot *slot = watch->slot;
-    return (struct epoll_event){.events = watch->events,
-                                .data.u64 = (uint64_t)slot->generation << 32 | slot->index};
+    return (struct epoll_event){.events = watch->events, .data.u64 = (uint64_t)slot->generation << 32 | slot->index};
 }
 
 int sl_watch_start(struct sl_loop *loop, struct sl_watch *watch, int fd, uint32_t events,
@@ -188,16 +191,14 @@ static void wake(struct sl_loop *loop) {
     uint64_t one = 1;
     // Cannot fail short of 2^64 letters; a signal handler may be here, so errno is kept.
     int saved = errno;
-    while (write(loop->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {
-    }
+    while (write(loop->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {}
     errno = saved;
 }
 
 void sl_loop_post(struct sl_loop *loop, struct sl_mail *mail, void (*deliver)(struct sl_mail *)) {
     mail->deliver = deliver;
     mail->next = atomic_load_explicit(&loop->mail, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak(&loop->mail, &mail->next, mail)) {
-    }
+    while (!atomic_compare_exchange_weak(&loop->mail, &mail->next, mail)) {}
     if (atomic_load(&loop->asleep) && atomic_exchange(&loop->asleep, false)) wake(loop);
 }
 

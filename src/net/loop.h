@@ -4,11 +4,11 @@
 // talks to a loop only through sl_loop_post. Every callback runs on the loop's own thread. A turn of the loop ends with
 // sl_loop_config.quiescent (the daemon reports a QSBR quiescent state there).
 //
-// Lifetime: a watch, timer or mail belongs to its user and is embedded in the user's object. After sl_watch_stop no callback of that
-// watch is called any more, also none that the current epoll batch still holds, and the object may be freed at once: the
-// kernel is given a slot number and a generation, never the watch's address, and the loop compares generations before it calls.
-// A watch moves to another loop by being stopped on the old loop's thread and started on the new one's; readiness is
-// level-triggered, so nothing is lost between.
+// Lifetime: a watch, timer or mail belongs to its user and is embedded in the user's object. After sl_watch_stop no
+// callback of that watch is called any more, also none that the current epoll batch still holds, and the object may be
+// freed at once: the kernel is given a slot number and a generation, never the watch's address, and the loop compares
+// generations before it calls. A watch moves to another loop by being stopped on the old loop's thread and started on
+// the new one's; readiness is level-triggered, so nothing is lost between.
 #ifndef SL_NET_LOOP_H
 #define SL_NET_LOOP_H
 
@@ -21,15 +21,17 @@
 struct sl_loop;
 
 struct sl_loop_config {
-    int index;                         // 0..n-1, the loop's place among the loop threads
-    void (*quiescent)(void *user);     // may be NULL; called once per turn, and (offline/online) around blocking in epoll_wait
+    int index; // 0..n-1, the loop's place among the loop threads
+    void (*quiescent)(
+        void *user); // may be NULL; called once per turn, and (offline/online) around blocking in epoll_wait
     void (*offline)(void *user);
     void (*online)(void *user);
     void *user;
 };
 
 int sl_loop_new(struct sl_loop **ret, const struct sl_loop_config *config, struct sl_error *err);
-// The loop must not run. Watches and timers must be stopped before (their memory is not touched); undelivered letters are dropped.
+// The loop must not run. Watches and timers must be stopped before (their memory is not touched); undelivered letters
+// are dropped.
 void sl_loop_free(struct sl_loop *loop);
 // Runs until sl_loop_stop (any thread or signal handler may call stop; a stop before run makes run return at once).
 void sl_loop_run(struct sl_loop *loop);
@@ -52,14 +54,14 @@ struct sl_loop_local *sl_loop_local(struct sl_loop *loop, unsigned key);
 struct sl_watch {
     int fd;
     uint32_t events;
-    struct sl_loop *loop; // NULL when stopped
+    struct sl_loop *loop;      // NULL when stopped
     struct sl_loop_slot *slot; // internal
     void (*ready)(struct sl_watch *watch, uint32_t events);
 };
 int sl_watch_start(struct sl_loop *loop, struct sl_watch *watch, int fd, uint32_t events,
                    void (*ready)(struct sl_watch *, uint32_t), struct sl_error *err);
 int sl_watch_change(struct sl_watch *watch, uint32_t events); // no system call when unchanged
-void sl_watch_stop(struct sl_watch *watch);                   // does not close the fd (stop first, then close); accepts a stopped watch
+void sl_watch_stop(struct sl_watch *watch); // does not close the fd (stop first, then close); accepts a stopped watch
 
 // One-shot timers, millisecond resolution, O(1) start and stop.
 struct sl_timer {

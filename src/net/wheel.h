@@ -7,7 +7,8 @@
 //
 // The wheel spans 2^42 ms since boot (139 years); sl_timer_start keeps times below that.
 //
-// Invariant: every timer in slots[l][s] has digit s at level l, equals `now` in all higher digits, and s > digit l of `now`.
+// Invariant: every timer in slots[l][s] has digit s at level l, equals `now` in all higher digits, and s > digit l of
+// `now`.
 #ifndef SL_NET_WHEEL_H
 #define SL_NET_WHEEL_H
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// http_fixture: a server connection on a real loop in a thread of its own, and a client's end of the socket pair in the test's
-// thread. The handler answers by path; the test waits for conditions (counters under a mutex) and talks plain bytes.
+// http_fixture: a server connection on a real loop in a thread of its own, and a client's end of the socket pair in the
+// test's thread. The handler answers by path; the test waits for conditions (counters under a mutex) and talks plain
+// bytes.
 //
 //   /echo     the body               /inspect  what was parsed, as text        /park   kept until the test answers
 //   /stream   three parts and an end /direct   through sl_http_body_begin      /size/N N bytes of body
@@ -14,6 +15,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 #include <errno.h>
@@ -37,7 +39,7 @@ struct fixture {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     // Under the lock:
-    unsigned handled, aborted, closed, drained;
+    _Atomic unsigned handled, aborted, closed, drained; // also read without it
     size_t max_unsent;
     struct sl_http_request *parked;
     // Of the loop's thread:
@@ -70,7 +72,10 @@ struct fixture {
 
 static inline void fixture_aborted(struct sl_http_request *request) {
     struct fixture *fixture = request->user;
-    FIXTURE_CHANGE(fixture, (fixture->aborted++, fixture->parked = NULL));
+    FIXTURE_CHANGE(fixture, {
+        fixture->aborted++;
+        fixture->parked = NULL;
+    });
 }
 
 static inline void fixture_inspect(struct sl_http_request *request) {
@@ -103,7 +108,10 @@ static inline void fixture_handle(struct sl_http_request *request, void *user) {
     struct sl_str path = request->path;
     request->user = fixture;
     size_t unsent = sl_http_unsent(request);
-    FIXTURE_CHANGE(fixture, (fixture->handled++, fixture->max_unsent = unsent > fixture->max_unsent ? unsent : fixture->max_unsent));
+    FIXTURE_CHANGE(fixture, {
+        fixture->handled++;
+        fixture->max_unsent = unsent > fixture->max_unsent ? unsent : fixture->max_unsent;
+    });
     if (fixture->on_handle) {
         fixture->on_handle(fixture, request);
     } else if (sl_str_is(path, "/inspect")) {
@@ -166,7 +174,10 @@ static inline void fixture_part(struct sl_http_request *request, struct sl_str p
 
 static inline void fixture_closed(struct sl_http_conn *conn, void *user) {
     struct fixture *fixture = user;
-    FIXTURE_CHANGE(fixture, (fixture->closed++, fixture->conn = fixture->conn == conn ? NULL : fixture->conn));
+    FIXTURE_CHANGE(fixture, {
+        fixture->closed++;
+        fixture->conn = fixture->conn == conn ? NULL : fixture->conn;
+    });
 }
 
 static const struct sl_http_handler fixture_handler = {.head = fixture_head,
@@ -281,7 +292,9 @@ static inline void fixture_send_n(struct fixture *fixture, const char *bytes, si
     }
 }
 
-static inline void fixture_send(struct fixture *fixture, const char *text) { fixture_send_n(fixture, text, strlen(text)); }
+static inline void fixture_send(struct fixture *fixture, const char *text) {
+    fixture_send_n(fixture, text, strlen(text));
+}
 
 // Removes complete Date lines, which no test can foresee.
 static inline void fixture_strip(struct sl_buf *buf) {
@@ -323,15 +336,13 @@ static inline void fixture_expect(struct fixture *fixture, const char *expected)
 
 // Nothing more comes, and the server has closed.
 static inline void fixture_expect_end(struct fixture *fixture) {
-    while (fixture_receive(fixture)) {
-    }
+    while (fixture_receive(fixture)) {}
     if (fixture->received.len) fail_msg("unexpected: %.*s", (int)fixture->received.len, fixture->received.ptr);
 }
 
 // Reads to the end of the connection; the view lives until the next connect.
 static inline struct sl_str fixture_read_all(struct fixture *fixture) {
-    while (fixture_receive(fixture)) {
-    }
+    while (fixture_receive(fixture)) {}
     return sl_buf_view(&fixture->received);
 }
 

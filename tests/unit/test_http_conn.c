@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// conn: requests and answers over a socket pair and a real loop: framing both ways, pipelining, keep-alive, streams, parts,
-// parked requests, abort, moving between loops.
+// conn: requests and answers over a socket pair and a real loop: framing both ways, pipelining, keep-alive, streams,
+// parts, parked requests, abort, moving between loops.
 #include "http_fixture.h"
 
 static struct fixture *fx;
@@ -18,7 +18,7 @@ static int teardown(void **state) {
     return 0;
 }
 
-#define OK(length, body) "HTTP/1.1 200 OK\r\nContent-Length: " length "\r\n\r\n" body
+#define OK(length, body)       "HTTP/1.1 200 OK\r\nContent-Length: " length "\r\n\r\n" body
 #define OK_CLOSE(length, body) "HTTP/1.1 200 OK\r\nContent-Length: " length "\r\nConnection: close\r\n\r\n" body
 
 // ---- framing ------------------------------------------------------------------------------------------------------
@@ -27,11 +27,13 @@ static void a_request_may_arrive_byte_by_byte(void **state) {
     (void)state;
     fixture_connect(fx);
     const char *text = "\r\nPOST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
-                       "POST /inspect HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\nT: v\r\n\r\n";
+                       "POST /inspect HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+                       "chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\nT: v\r\n\r\n";
     for (const char *at = text; *at; at++) fixture_send_n(fx, at, 1);
     fixture_expect(fx, OK("5", "hello"));
-    const char *inspected = "POST(2) target=/inspect path=/inspect query=NULL host=h minor=1 [Host=h] [Transfer-Encoding=chunked] "
-                            "body=abcde {T=v}";
+    const char *inspected =
+        "POST(2) target=/inspect path=/inspect query=NULL host=h minor=1 [Host=h] [Transfer-Encoding=chunked] "
+        "body=abcde {T=v}";
     char expected[512];
     snprintf(expected, sizeof expected, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n%s",
              strlen(inspected), inspected);
@@ -58,7 +60,8 @@ static void pipelined_requests_are_answered_in_order(void **state) {
     struct sl_buf text;
     sl_buf_init(&text, 1 << 24);
     enum { COUNT = 2000 };
-    for (int i = 0; i < COUNT; i++) sl_buf_printf(&text, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n%04d", i);
+    for (int i = 0; i < COUNT; i++)
+        sl_buf_printf(&text, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n%04d", i);
     fixture_send_n(fx, text.ptr, text.len);
     for (int i = 0; i < COUNT; i++) {
         char expected[128];
@@ -83,10 +86,11 @@ static void bodies_of_any_size_arrive_whole(void **state) {
         fixture_expect(fx, OK("3", "xxx"));
     }
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        if (sizes[i] == 0 || sizes[i] > 1000000) continue; // the echo of a larger one would need a client that reads meanwhile
+        if (sizes[i] == 0 || sizes[i] > 1000000)
+            continue; // the echo of a larger one would need a client that reads meanwhile
         char head[160], expected[64];
         fixture_send(fx, "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
-        for (size_t at = 0, piece = 1; at < sizes[i]; at += piece, piece = piece * 3 > 50000 ? 50000 : piece * 3) {
+        for (size_t at = 0, piece = 1; at<sizes[i]; at += piece, piece = piece * 3> 50000 ? 50000 : piece * 3) {
             if (piece > sizes[i] - at) piece = sizes[i] - at;
             snprintf(head, sizeof head, "%zx\r\n", piece);
             fixture_send(fx, head);
@@ -118,7 +122,8 @@ static void head_answers_have_the_length_but_no_body(void **state) {
     (void)state;
     fixture_connect(fx);
     fixture_send(fx, "HEAD /size/1234 HTTP/1.1\r\nHost: h\r\n\r\nHEAD /direct HTTP/1.1\r\nHost: h\r\n\r\n"
-                     "HEAD /stream HTTP/1.1\r\nHost: h\r\n\r\nGET /none HTTP/1.1\r\nHost: h\r\n\r\nGET /direct HTTP/1.1\r\nHost: h\r\n\r\n");
+                     "HEAD /stream HTTP/1.1\r\nHost: h\r\n\r\nGET /none HTTP/1.1\r\nHost: h\r\n\r\nGET /direct "
+                     "HTTP/1.1\r\nHost: h\r\n\r\n");
     fixture_expect(fx, "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n");
     fixture_expect(fx, "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n");
     fixture_expect(fx, "HTTP/1.1 200 OK\r\nX-Kind: stream\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -139,7 +144,8 @@ static void streams_are_chunked_for_1_1_and_end_with_the_connection_for_1_0(void
 static void keep_alive_follows_the_client(void **state) {
     (void)state;
     fixture_connect(fx);
-    fixture_send(fx, "GET /echo HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /echo HTTP/1.0\r\n\r\nGET /echo HTTP/1.1\r\nHost: h\r\n\r\n");
+    fixture_send(fx, "GET /echo HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /echo HTTP/1.0\r\n\r\nGET /echo "
+                     "HTTP/1.1\r\nHost: h\r\n\r\n");
     fixture_expect(fx, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n");
     fixture_expect(fx, OK_CLOSE("0", ""));
     fixture_expect_end(fx);
@@ -267,7 +273,8 @@ static void answer_parked(struct fixture *fixture) {
 static void a_request_behind_one_that_waits_is_not_handled_before_its_answer(void **state) {
     (void)state;
     fixture_connect(fx);
-    fixture_send(fx, "GET /park HTTP/1.1\r\nHost: h\r\n\r\nGET /park HTTP/1.1\r\nHost: h\r\n\r\nGET /size/1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    fixture_send(fx, "GET /park HTTP/1.1\r\nHost: h\r\n\r\nGET /park HTTP/1.1\r\nHost: h\r\n\r\nGET /size/1 "
+                     "HTTP/1.1\r\nHost: h\r\n\r\n");
     FIXTURE_AWAIT(fx, fx->parked != NULL);
     assert_int_equal(fx->handled, 1);
     fixture_call(fx, fx->loop, answer_parked);

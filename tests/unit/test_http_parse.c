@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// parse: heads and chunked bodies as pure functions: what is accepted, what is refused and with which status, and that the way
-// the bytes are cut makes no difference.
+// parse: heads and chunked bodies as pure functions: what is accepted, what is refused and with which status, and that
+// the way the bytes are cut makes no difference.
 #include "http/parse.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 #include <stdio.h>
@@ -40,8 +41,9 @@ static void assert_str(struct sl_str actual, const char *expected) {
 static void a_whole_head_is_taken_apart(void **state) {
     (void)state;
     struct parsed p;
-    struct sl_str text = SL_STR("POST /a/b%20c?x=1&y HTTP/1.1\r\nHost: example.com:8080\r\nX-Empty:\r\nX-Pad: \t two words \t\r\n"
-                                "content-length: 12\r\nConnection: Keep-Alive, Close\r\nExpect: 100-CONTINUE\r\n\r\nrest");
+    struct sl_str text =
+        SL_STR("POST /a/b%20c?x=1&y HTTP/1.1\r\nHost: example.com:8080\r\nX-Empty:\r\nX-Pad: \t two words \t\r\n"
+               "content-length: 12\r\nConnection: Keep-Alive, Close\r\nExpect: 100-CONTINUE\r\n\r\nrest");
     parse(&p, text);
     assert_int_equal(p.step, SL_HTTP_DONE);
     assert_int_equal(p.length, text.len - 4);
@@ -84,7 +86,8 @@ static void targets_of_all_forms_are_understood(void **state) {
         struct parsed p;
         snprintf(text, sizeof text, "%s\r\nHost: h\r\n\r\n", rows[i].line);
         parse(&p, sl_str_of(text));
-        if (p.step != SL_HTTP_DONE) fail_msg("%s: refused with %d %s", rows[i].line, p.refusal.status, p.refusal.reason);
+        if (p.step != SL_HTTP_DONE)
+            fail_msg("%s: refused with %d %s", rows[i].line, p.refusal.status, p.refusal.reason);
         assert_str(p.request.path, rows[i].path);
         assert_str(p.request.host, rows[i].host);
         assert_int_equal(p.request.query.ptr != NULL, rows[i].query != NULL);
@@ -114,10 +117,11 @@ static void keep_alive_follows_version_and_connection(void **state) {
     }
 }
 
-#define H "Host: h\r\n"
-#define GET "GET / HTTP/1.1\r\n" H
+#define H    "Host: h\r\n"
+#define GET  "GET / HTTP/1.1\r\n" H
 #define POST "POST / HTTP/1.1\r\n" H
-#define ROW(status, text) {status, SL_STR_INIT(text)}
+#define ROW(status, text)                                                                                              \
+    { status, SL_STR_INIT(text) }
 
 static const struct {
     int status;
@@ -335,7 +339,8 @@ static int chunked_teardown(void **state) {
 
 static void chunks_are_joined_however_they_are_cut(void **state) {
     (void)state;
-    struct sl_str text = SL_STR("5\r\nhello\r\n001 ;a=\"b;c\"\r\n,\r\nA;x\r\n0123456789\r\n00\r\nTrailer: one\r\nB: two\r\n\r\nGET");
+    struct sl_str text =
+        SL_STR("5\r\nhello\r\n001 ;a=\"b;c\"\r\n,\r\nA;x\r\n0123456789\r\n00\r\nTrailer: one\r\nB: two\r\n\r\nGET");
     for (size_t cut = 1; cut <= text.len; cut++) {
         size_t used;
         assert_int_equal(decode(text, cut, &used), SL_HTTP_DONE);
@@ -353,12 +358,31 @@ static void chunks_are_joined_however_they_are_cut(void **state) {
 static void bad_chunks_are_refused(void **state) {
     (void)state;
     static const struct sl_str rows[] = {
-        SL_STR_INIT("\r\n"), SL_STR_INIT("x\r\n"), SL_STR_INIT("-1\r\n"), SL_STR_INIT("+1\r\n"), SL_STR_INIT("0x5\r\n"),
-        SL_STR_INIT(" 5\r\n"), SL_STR_INIT("5 \r\n"), SL_STR_INIT("5 5\r\n"), SL_STR_INIT("5\n"), SL_STR_INIT("5\rx"),
-        SL_STR_INIT("5\r\nhello0\r\n"), SL_STR_INIT("5\r\nhello\n"), SL_STR_INIT("5\r\nhello\rx"), SL_STR_INIT("5\r\nhello\r\n\r\n"),
-        SL_STR_INIT("10000000000000000\r\n"), SL_STR_INIT("00000000000000005\r\n"), SL_STR_INIT("fffffffffffffffff"),
-        SL_STR_INIT("5;a\n"), SL_STR_INIT("5;a\rb"), SL_STR_INIT("5;a\0\r\n"), SL_STR_INIT("5;\x01\r\n"),
-        SL_STR_INIT("0\r\nA: b\n\r\n"), SL_STR_INIT("0\r\nA: b\rc\r\n"), SL_STR_INIT("0\r\n\n"), SL_STR_INIT("0\r\n\rx"),
+        SL_STR_INIT("\r\n"),
+        SL_STR_INIT("x\r\n"),
+        SL_STR_INIT("-1\r\n"),
+        SL_STR_INIT("+1\r\n"),
+        SL_STR_INIT("0x5\r\n"),
+        SL_STR_INIT(" 5\r\n"),
+        SL_STR_INIT("5 \r\n"),
+        SL_STR_INIT("5 5\r\n"),
+        SL_STR_INIT("5\n"),
+        SL_STR_INIT("5\rx"),
+        SL_STR_INIT("5\r\nhello0\r\n"),
+        SL_STR_INIT("5\r\nhello\n"),
+        SL_STR_INIT("5\r\nhello\rx"),
+        SL_STR_INIT("5\r\nhello\r\n\r\n"),
+        SL_STR_INIT("10000000000000000\r\n"),
+        SL_STR_INIT("00000000000000005\r\n"),
+        SL_STR_INIT("fffffffffffffffff"),
+        SL_STR_INIT("5;a\n"),
+        SL_STR_INIT("5;a\rb"),
+        SL_STR_INIT("5;a\0\r\n"),
+        SL_STR_INIT("5;\x01\r\n"),
+        SL_STR_INIT("0\r\nA: b\n\r\n"),
+        SL_STR_INIT("0\r\nA: b\rc\r\n"),
+        SL_STR_INIT("0\r\n\n"),
+        SL_STR_INIT("0\r\n\rx"),
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         for (size_t cut = 1; cut <= rows[i].len; cut++) {

@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 #include <pthread.h>
@@ -29,8 +30,20 @@ static void a_port_is_chosen_and_told(void **state) {
 
 static void a_bad_address_is_refused_with_an_example(void **state) {
     (void)state;
-    const char *texts[] = {"", "x", "1.2.3:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "host.example:80",
-                           "[::1]", "[::1", "::1:80", "[127.0.0.1]:80", "127.0.0.1:80:", "127.0.0.1: 80"};
+    const char *texts[] = {"",
+                           "x",
+                           "1.2.3:80",
+                           "127.0.0.1",
+                           "127.0.0.1:",
+                           "127.0.0.1:65536",
+                           "127.0.0.1:-1",
+                           "host.example:80",
+                           "[::1]",
+                           "[::1",
+                           "::1:80",
+                           "[127.0.0.1]:80",
+                           "127.0.0.1:80:",
+                           "127.0.0.1: 80"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         int fd, port;
         struct sl_error err;
@@ -100,7 +113,8 @@ static void results_come_home(void **state) {
     atomic_store(&ran, 0);
     assert_int_equal(sl_loop_new(&loop, &config, &err), 0);
     assert_int_equal(sl_pool_new(&pool, 3, WORKS, &err), 0);
-    for (int i = 0; i < WORKS; i++) assert_int_equal(sl_pool_submit(pool, &works[i], loop, on_run, on_done_home, &err), 0);
+    for (int i = 0; i < WORKS; i++)
+        assert_int_equal(sl_pool_submit(pool, &works[i], loop, on_run, on_done_home, &err), 0);
     sl_loop_run(loop);
     assert_int_equal(atomic_load(&ran), WORKS);
     sl_pool_free(pool);

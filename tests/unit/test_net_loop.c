@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// loop: watches, timers and letters, on a real loop. The wheel is also driven with a made-up clock against a plain list.
+// loop: watches, timers and letters, on a real loop. The wheel is also driven with a made-up clock against a plain
+// list.
 #include "base/clock.h"
 #include "net/loop.h"
 #include "net/wheel.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
 
 #include <pthread.h>
@@ -52,7 +54,9 @@ struct pair {
     struct pair *victim;
 };
 
-static void pair_open(struct pair *pair) { assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair->fds), 0); }
+static void pair_open(struct pair *pair) {
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair->fds), 0);
+}
 
 static void pair_close(struct pair *pair) {
     sl_watch_stop(&pair->watch);
@@ -321,8 +325,10 @@ static int depth, deepest, rounds;
 
 static void on_again(struct sl_mail *mail) {
     if (++depth > deepest) deepest = depth;
-    if (++rounds == 1000) sl_loop_stop(loop);
-    else sl_loop_post(loop, mail, on_again);
+    if (++rounds == 1000)
+        sl_loop_stop(loop);
+    else
+        sl_loop_post(loop, mail, on_again);
     depth--;
 }
 
@@ -423,7 +429,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_readable_descriptor_is_reported, setup, teardown),
         cmocka_unit_test_setup_teardown(a_watch_that_was_stopped_in_the_running_batch_is_not_called, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_event_of_a_stopped_watch_does_not_reach_the_next_user_of_its_slot, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_event_of_a_stopped_watch_does_not_reach_the_next_user_of_its_slot, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(changed_events_are_watched, setup, teardown),
         cmocka_unit_test_setup_teardown(a_descriptor_that_cannot_be_watched_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(timers_fire_in_the_order_of_their_times_and_never_early, setup, teardown),
