@@ -52,8 +52,11 @@ int sl_store__fail(struct sl_store_tx *tx, const char *what, struct sl_error *er
     return sl_fail(err, kind, "%s: %s", what, text);
 }
 
-int sl_store__may_write(const struct sl_store_tx *tx, struct sl_error *err) {
-    return tx->read_only ? sl_fail(err, SL_E_USAGE, "a read-only job tried to write") : 0;
+int sl_store__may_write(struct sl_store_tx *tx, struct sl_error *err) {
+    if (tx->read_only) return sl_fail(err, SL_E_USAGE, "a read-only job tried to write");
+    if (tx->one_write && tx->writes) return sl_fail(err, SL_E_USAGE, "a job of one write tried a second");
+    tx->writes++;
+    return 0;
 }
 
 sqlite3_stmt *sl_store__prepare(struct sl_store_tx *tx, enum sl_store__sql which, struct sl_error *err) {

@@ -45,10 +45,11 @@ enum sl_store__sql {
 struct sl_store_tx {
     sqlite3 *db;
     sqlite3_stmt *statements[SL_SQL_COUNT];
-    struct sl_buf text; // a document being written
-    int64_t next_event; // never given twice while the store is open, also not after an undone job
-    bool read_only;     // of the job that runs now
-    int broken;         // kind of an error that a function without an error result met in this job
+    struct sl_buf text;        // a document being written
+    int64_t next_event;        // never given twice while the store is open, also not after an undone job
+    bool read_only, one_write; // of the job that runs now
+    unsigned writes;           // that it tried
+    int broken;                // kind of an error that a function without an error result met in this job
 };
 
 struct sl_store {
@@ -81,8 +82,8 @@ int sl_store__step(struct sl_store_tx *tx, enum sl_store__sql which, sqlite3_stm
 int sl_store__exec(struct sl_store_tx *tx, enum sl_store__sql which, struct sl_error *err);
 // The connection's last error as ours.
 int sl_store__fail(struct sl_store_tx *tx, const char *what, struct sl_error *err);
-// SL_E_USAGE when the running job promised to read only.
-int sl_store__may_write(const struct sl_store_tx *tx, struct sl_error *err);
+// Called before every write: SL_E_USAGE when the running job promised not to make it.
+int sl_store__may_write(struct sl_store_tx *tx, struct sl_error *err);
 void sl_store__bind(sqlite3_stmt *statement, int at, struct sl_str text);
 // A column's bytes; valid until the statement's next step.
 struct sl_str sl_store__column(sqlite3_stmt *statement, int at);

@@ -108,6 +108,8 @@ static int run_job(struct sl_store_tx *tx, struct sl_store_job *job, struct sl_e
     err->kind = 0;
     err->message[0] = '\0';
     tx->read_only = job->read_only;
+    tx->one_write = job->one_write;
+    tx->writes = 0;
     tx->broken = 0;
     int result = job->run(job, tx, err);
     if (!result && tx->broken) result = sl_fail(err, tx->broken, "the store could not be read");
@@ -115,17 +117,25 @@ static int run_job(struct sl_store_tx *tx, struct sl_store_job *job, struct sl_e
     return result;
 }
 
+// A job that failed without a savepoint of its own. With others in the batch it promised one write (whose failure
+// SQLite has undone itself); if the write is there all the same, only the whole transaction can be undone.
+static void undo_alone(struct batch *batch, sqlite3_int64 changes_before) {
+    struct sl_store_tx *tx = &batch->store->tx;
+    if (batch->savepoints && sqlite3_total_changes64(tx->db) == changes_before) return;
+    sl_store__exec(tx, SL_SQL_ROLLBACK, NULL);
+}
+
 // One job's part of the transaction: made or undone. Nonzero from the savepoint itself also fails the job.
 static int run_write(struct batch *batch, struct sl_store_job *job, struct sl_error *err) {
     struct sl_store_tx *tx = &batch->store->tx;
-    int result = batch->savepoints ? sl_store__exec(tx, SL_SQL_SAVEPOINT, err) : 0;
+    bool savepoint = batch->savepoints && !job->one_write;
+    sqlite3_int64 changes_before = sqlite3_total_changes64(tx->db);
+    int result = savepoint ? sl_store__exec(tx, SL_SQL_SAVEPOINT, err) : 0;
     if (result) return result;
     result = run_job(tx, job, err);
     if (sqlite3_get_autocommit(tx->db)) return result; // SQLite has undone everything
-    if (!batch->savepoints) {
-        if (!result) return 0;
-        sl_store__exec(tx, SL_SQL_ROLLBACK, NULL);
-        batch->begun = false;
+    if (!savepoint) {
+        if (result) undo_alone(batch, changes_before);
         return result;
     }
     if (result) sl_store__exec(tx, SL_SQL_UNDO, NULL);

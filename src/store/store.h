@@ -41,6 +41,9 @@ struct sl_store_job {
     bool read_only; // needs no transaction: answered as soon as it has run, unless a write of the same batch ran before
                     // it, whose effects it may have seen: then with that commit. A put, delete or append in it fails
                     // with SL_E_USAGE.
+    bool one_write; // promises at most one put, delete, append, reschedule or remove, and to succeed if that one did:
+                    // so it needs no savepoint, which costs more than a small write. A second write fails with
+                    // SL_E_USAGE; failing after the write is a bug that undoes the whole batch.
     // internal
     struct sl_mail mail;
     struct sl_store_job *next;
@@ -51,7 +54,7 @@ struct sl_store_job {
 };
 // Any thread. SL_E_UNAVAILABLE when the queue is full or the store is closing. The job belongs to the store until done.
 // `done` runs on the calling thread's loop (sl_loop_current), with err = NULL when result is 0; from a thread without a
-// loop it runs on the storage thread. The loop must live until it has delivered.
+// loop it runs on the storage thread. The loop must not be freed before the store is closed.
 int sl_store_submit(struct sl_store *store, struct sl_store_job *job, struct sl_error *err);
 // The same for start-up and tools: runs on the storage thread, the caller blocks; never from inside a job. home is not
 // used, `done` may be NULL, and is called on the caller's thread.

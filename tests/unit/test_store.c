@@ -163,7 +163,7 @@ static int put_family(struct fixture *f, struct sl_store_tx *tx, void *user, str
     (void)f, (void)user;
     int result = 0;
     for (int i = 0; i < 25 && !result; i++) {
-        char id[8];
+        char id[16];
         snprintf(id, sizeof id, "r%02d", (i * 7) % 25);
         struct sl_key mine = key_of("api", id), other = key_of("api2", id);
         result = put_text(tx, &mine, "{}", err);
@@ -184,7 +184,7 @@ static int list_in_pages(struct fixture *f, struct sl_store_tx *tx, void *user, 
         if (result) return result;
         if (page->count != (more ? 10u : 5u)) return sl_fail(err, SL_E_INTERNAL, "%u in a page", page->count);
         for (const struct sl_json *item = page->first; item; item = item->next) {
-            char id[8];
+            char id[16];
             snprintf(id, sizeof id, "r%02d", seen++);
             after = sl_json_string(item, "id");
             if (!sl_str_is(after, id)) return sl_fail(err, SL_E_INTERNAL, "%.*s for %s", SL_FMT(after), id);
@@ -295,6 +295,56 @@ static void a_failed_job_in_a_batch_undoes_only_itself(void **state) {
     assert_int_equal(run_read_only(f, is_there, "last"), 0);
 }
 
+static int put_twice(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    int result = put_by_id(f, tx, user, err);
+    return result ? result : put_by_id(f, tx, "second", err);
+}
+
+// Submits `fn` as a job of one write between two ordinary ones, and gives the three results.
+static void run_among_others(struct fixture *f, step_fn *fn, int results[3]) {
+    struct gate gate;
+    struct step steps[3];
+    close_gate(f, &gate);
+    prepare(&steps[0], f, put_by_id, "first");
+    prepare(&steps[1], f, fn, "mine");
+    prepare(&steps[2], f, put_by_id, "last");
+    steps[1].job.one_write = true;
+    for (int i = 0; i < 3; i++) submit(f, &steps[i]);
+    open_gate(&gate);
+    sem_wait(&steps[2].answered);
+    for (int i = 0; i < 3; i++) results[i] = steps[i].result;
+}
+
+static int fail_only(struct fixture *f, struct sl_store_tx *tx, void *user, struct sl_error *err) {
+    (void)f, (void)tx, (void)user;
+    return sl_fail(err, SL_E_CONFLICT, "on purpose");
+}
+
+static void a_job_of_one_write_needs_no_savepoint(void **state) {
+    struct fixture *f = *state;
+    int results[3];
+    run_among_others(f, put_by_id, results);
+    assert_int_equal(results[0] | results[1] | results[2], 0);
+    assert_int_equal(run_read_only(f, is_there, "mine"), 0);
+    run_among_others(f, fail_only, results); // having written nothing
+    assert_int_equal(results[0] | results[2], 0);
+    assert_int_equal(results[1], SL_E_CONFLICT);
+}
+
+static void a_broken_promise_of_one_write_leaves_nothing_half_done(void **state) {
+    struct fixture *f = *state;
+    int results[3];
+    run_among_others(f, put_twice, results);
+    assert_int_equal(results[1], SL_E_USAGE);
+    assert_int_equal(results[0], SL_E_IO); // shared its transaction
+    assert_int_equal(results[2], 0);       // runs in a new one
+    run_among_others(f, put_and_fail, results);
+    assert_int_equal(results[1], SL_E_RESOURCE_CONFLICT);
+    assert_int_equal(run_read_only(f, is_there, "mine"), SL_E_NOT_FOUND);
+    assert_int_equal(run_read_only(f, is_there, "second"), SL_E_NOT_FOUND);
+    assert_int_equal(run_read_only(f, is_there, "last"), 0);
+}
+
 static void an_answered_write_was_synced_and_published_before(void **state) {
     struct fixture *f = *state;
     struct step step;
@@ -393,6 +443,7 @@ static void the_answer_comes_to_the_loop_that_asked(void **state) {
     assert_int_equal(letter.step.result, 0);
     assert_true(letter.step.done > letter.step.committed);
     assert_true(pthread_equal(letter.step.done_on, pthread_self()));
+    close_store(f); // the storage thread may still be inside sl_loop_post
     sl_loop_free(letter.loop);
 }
 
@@ -573,6 +624,8 @@ int main(void) {
         TEST(each_visits_all_and_may_read_meanwhile),
         TEST(a_failed_job_leaves_nothing),
         TEST(a_failed_job_in_a_batch_undoes_only_itself),
+        TEST(a_job_of_one_write_needs_no_savepoint),
+        TEST(a_broken_promise_of_one_write_leaves_nothing_half_done),
         TEST(an_answered_write_was_synced_and_published_before),
         TEST(what_a_reader_saw_is_durable_when_it_is_answered),
         TEST(a_read_only_job_may_not_write),
