@@ -11,6 +11,7 @@
 #include "aws/policy.h"
 #include "base/clock.h"
 #include "base/encoding.h"
+#include "base/log.h"
 
 static const struct sl_str path_form = SL_STR_INIT("/_aws/execute-api/");
 
@@ -115,6 +116,12 @@ static bool permitted(struct sl_gw_call *call) {
     uint64_t known = atomic_load_explicit(cached, memory_order_relaxed);
     if (known != 0 && (known - 1) >> 1 == function->policy_generation) return (known - 1) & 1;
     bool allowed = ask_policy(call, function);
+    if (!allowed) // once per route and policy: the client only sees a 500
+        sl_log_warn("gateway",
+                    "API %.*s, route %.*s: the policy of %.*s does not let apigateway.amazonaws.com invoke it for "
+                    "%.*s; see AddPermission",
+                    SL_FMT(call->api->id), SL_FMT(call->route->key), SL_FMT(integration->invoked_arn),
+                    SL_FMT(source_arn(call)));
     // A method that is none of the seven has no slot of its own: its ARN differs from request to request.
     if (method < SL_GW_METHODS)
         atomic_store_explicit(cached, (function->policy_generation << 1 | (allowed ? 1 : 0)) + 1, memory_order_relaxed);
@@ -152,7 +159,8 @@ static bool fill_headers(struct sl_gw_call *call) {
     return true;
 }
 
-// The invocation gets the whole trace id; the event's header only its root, unless the client sent more (as in recorded events).
+// The invocation gets the whole trace id; the event's header only its root, unless the client sent more (as in recorded
+// events).
 static void fill_trace(struct sl_gw_call *call) {
     struct sl_str given = sl_http_header(call->request, SL_STR("x-amzn-trace-id"));
     bool made = sl_str_find(given, SL_STR("Root=")) < 0;
@@ -298,6 +306,8 @@ static void find_route(struct sl_gw_call *call) {
         sl_gateway__answer_error(call, 429, "Too Many Requests");
     } else if (!permitted(call) || !write_event(call)) {
         sl_gateway__answer_error(call, 500, "Internal Server Error");
+    } else if (call->buffer->buf.len > SL_PAYLOAD_SYNC_MAX) {
+        sl_gateway__answer_error(call, 413, "Request Entity Too Large");
     } else {
         invoke(call);
     }

@@ -6,6 +6,8 @@
 // {"message": ...}, as recorded from AWS.
 #include "gateway/internal.h"
 
+#include "base/log.h"
+
 // Fields that belong to the connection or are made by http itself (RFC 9110 section 7.6.1).
 static bool is_dropped(struct sl_str name) {
     static const char *const names[] = {
@@ -59,7 +61,7 @@ void sl_gateway__respond(struct sl_gw_call *call, const struct sl_invocation_res
                                                 .lenient = false};
     struct sl_arena *arena = call->request->arena;
     struct sl_proxy_response response;
-    struct sl_error err;
+    struct sl_error err = {.message = "the function failed"};
     if (result->outcome == SL_INVOCATION_REFUSED) {
         refused(call, result);
         return;
@@ -69,6 +71,8 @@ void sl_gateway__respond(struct sl_gw_call *call, const struct sl_invocation_res
                      ? sl_proxy_response_v2(arena, result->payload, &rules, &response, &err)
                      : sl_gateway__response_v1(arena, result->payload, &response, &err);
     if (failed || !sl_gateway__map_response(call, &response)) {
+        sl_log_debug("gateway", "API %.*s, route %.*s: %s", SL_FMT(call->api->id), SL_FMT(call->route->key),
+                     err.message);
         sl_gateway__answer_error(call, 500, "Internal Server Error");
         return;
     }

@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import socket
+import threading
 import urllib.parse
 
 import pytest
@@ -362,6 +363,32 @@ def test_requests_in_flight_survive_the_deletion_of_their_api(server, echo):
     assert api.call("GET", "/").status == 404
     assert connection.getresponse().status == 200
     connection.close()
+
+
+def test_requests_are_answered_while_routes_are_deployed(server, echo):
+    api = Api(server, "GET /a")
+    statuses, stop = [], threading.Event()
+
+    def ask():
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        while not stop.is_set():
+            connection.request("GET", "/a", headers={"Host": api.host})
+            answer = connection.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+        connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for i in range(40):
+        api.route(f"GET /r{i}")
+    assert wait_for(lambda: len(statuses) > 100)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) == {200}
+    assert api.call("GET", "/r39").status == 200
 
 
 # --- permission -------------------------------------------------------------------------------------------------------
