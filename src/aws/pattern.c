@@ -9,6 +9,7 @@
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/log.h"
@@ -47,9 +48,24 @@ struct scratch {
     pcre2_match_context *context;
 };
 
+static pthread_key_t scratch_key;
+static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
+
+static void free_scratch(void *ending) {
+    struct scratch *scratch = ending;
+    pcre2_match_data_free(scratch->data);
+    pcre2_match_context_free(scratch->context);
+}
+
+static void make_key(void) { pthread_key_create(&scratch_key, free_scratch); }
+
 static struct scratch *thread_scratch(void) {
     static _Thread_local struct scratch scratch;
-    if (!scratch.data) scratch.data = pcre2_match_data_create(1, NULL);
+    if (!scratch.data) {
+        scratch.data = pcre2_match_data_create(1, NULL);
+        pthread_once(&scratch_once, make_key);
+        pthread_setspecific(scratch_key, &scratch); // only so that free_scratch runs when the thread ends
+    }
     if (!scratch.context) {
         scratch.context = pcre2_match_context_create(NULL);
         if (scratch.context) pcre2_set_match_limit(scratch.context, MATCH_LIMIT);
