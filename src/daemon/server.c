@@ -42,6 +42,7 @@ enum {
     POOL_QUEUE_MAX = 1024,
     LOG_FLUSH_MS = 100,
     DRAIN_STEP_NS = 5 * 1000 * 1000,
+    INSTANCES_END_STEPS = 1000,
 };
 
 struct worker {
@@ -295,6 +296,8 @@ static void drain(struct server *server) {
     while (atomic_load(&server->draining)) nap();
     while (sl_event_queue_busy(front->events) || sl_invoker_busy(front->app.invoker) || sl_aws_busy(front->aws)) nap();
     sl_invoker_drain(front->app.invoker);
+    // A sandbox that does not die in time is left to the spawner, which ends with us.
+    for (int i = 0; i < INSTANCES_END_STEPS && sl_invoker_instances(front->app.invoker); i++) nap();
     tell(server, server->started, free_listener);
     for (unsigned i = 0; i < server->started; i++) pthread_join(server->workers[i].thread, NULL);
 }

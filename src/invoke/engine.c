@@ -44,7 +44,14 @@ int sl_invoker_attach(struct sl_invoker *invoker, unsigned index, struct sl_erro
     return index == 0 ? sl_invoke__watch_jail(invoker, err) : 0;
 }
 
-void sl_invoker_drain(struct sl_invoker *invoker) { atomic_store(&invoker->draining, true); }
+void sl_invoker_drain(struct sl_invoker *invoker) {
+    atomic_store(&invoker->draining, true);
+    for (unsigned i = 0; i < invoker->config.loop_count; i++) {
+        sl_loop_post(invoker->loops[i].loop, &invoker->loops[i].drain_mail, sl_invoke__stop_all_idle);
+    }
+}
+
+unsigned sl_invoker_instances(const struct sl_invoker *invoker) { return atomic_load(&invoker->instance_count); }
 
 unsigned sl_invoker_busy(struct sl_invoker *invoker) {
     int count = atomic_load(&invoker->in_flight);

@@ -28,9 +28,11 @@ struct sl_invoker_config {
 int sl_invoker_new(struct sl_invoker **ret, const struct sl_invoker_config *config, struct sl_error *err);
 // On loop `index`'s own thread, before it takes requests: arms its timers; loop 0 also watches the jail.
 int sl_invoker_attach(struct sl_invoker *invoker, unsigned index, struct sl_error *err);
-// Refuses new invocations, stops every idle instance, lets busy ones finish. `sl_invoker_busy` counts what still runs.
+// Once, from any thread: refuses new invocations, stops every idle instance, lets busy ones finish. `sl_invoker_busy` counts what still
+// runs, `sl_invoker_instances` the sandboxes that exist.
 void sl_invoker_drain(struct sl_invoker *invoker);
 unsigned sl_invoker_busy(struct sl_invoker *invoker);
+unsigned sl_invoker_instances(const struct sl_invoker *invoker);
 // After the loops have stopped: frees everything. The jail client is the caller's.
 void sl_invoker_free(struct sl_invoker *invoker);
 // Calling threads that publish or find and are not loop threads must be registered for RCU; loop threads are by the daemon.

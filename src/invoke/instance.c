@@ -58,35 +58,40 @@ static int64_t duration_us(const struct sl_instance *instance) {
     return (sl_clock_mono_ns() - instance->dispatched_ns) / 1000;
 }
 
+static void finish_log(struct sl_instance *instance, struct sl_invocation_result *result, const char *status) {
+    sl_invoke__log_end(instance, result->duration_us, status, result->error_type.len ? result->error_type.ptr : NULL);
+    size_t len = instance->log.len < SL_LOG_TAIL_MAX ? instance->log.len : SL_LOG_TAIL_MAX;
+    if (len) result->log_tail = sl_str_n(instance->log.ptr + instance->log.len - len, len);
+}
+
 // Ends the invocation in flight towards its caller and in the log; the instance itself may live on.
 static void conclude(struct sl_instance *instance, struct sl_invocation_result *result, const char *status) {
     struct sl_invoker *invoker = instance->invoker;
     struct sl_invocation *invocation = instance->invocation;
+    struct sl_invoke__entry *entry = instance->entry;
     struct sl_invoke__loop *here = sl_invoke__of(invoker, instance->loop);
     result->duration_us = duration_us(instance);
     result->init_us = instance->first ? instance->init_us : 0;
-    result->executed_version = instance->entry->function.version;
+    result->executed_version = entry->function.version;
     if (result->outcome == SL_INVOCATION_ERROR) result->function_error = SL_STR("Unhandled");
     sl_timer_stop(&instance->timer);
-    sl_invoke__log_end(instance, result->duration_us, status, result->error_type.len ? result->error_type.ptr : NULL);
     atomic_fetch_add_explicit(&here->duration_us, (uint64_t)result->duration_us, memory_order_relaxed);
     if (result->outcome == SL_INVOCATION_ERROR) atomic_fetch_add_explicit(&here->errors, 1, memory_order_relaxed);
-    if (invocation && invocation->tail_log) {
-        size_t len = instance->log.len < SL_LOG_TAIL_MAX ? instance->log.len : SL_LOG_TAIL_MAX;
-        if (len) result->log_tail = sl_str_n(instance->log.ptr + instance->log.len - len, len);
-    }
-    instance->serving = false;
-    instance->first = false;
-    instance->invocation = NULL;
-    struct sl_invoke__entry *entry = instance->entry;
-    instance->entry = NULL;
     atomic_fetch_sub_explicit(&entry->limit->in_flight, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&invoker->in_flight, 1, memory_order_relaxed);
+    instance->serving = false;
+    instance->invocation = NULL;
+    instance->entry = NULL;
+    // The caller is answered before the log is written, unless it wants the log's end.
+    bool tail = invocation && invocation->tail_log;
+    if (tail) finish_log(instance, result, status);
     if (invocation) {
         invocation->instance = NULL;
         invocation->entry = NULL;
         invocation->done(invocation, result);
     }
+    if (!tail) finish_log(instance, result, status);
+    instance->first = false;
     sl_invoke__entry_unref(entry);
     sl_invoke__log_flush(instance);
 }
@@ -505,7 +510,6 @@ void sl_invoke__instance_dispatch(struct sl_instance *instance, struct sl_invoca
     instance->invocation = invocation;
     instance->entry = invocation->entry;
     instance->serving = true;
-    instance->tail_log = invocation->tail_log;
     memcpy(instance->request_id, invocation->request_id, sizeof instance->request_id);
     invocation->instance = instance;
     instance->dispatched_ns = sl_clock_mono_ns();

@@ -76,7 +76,6 @@ struct sl_instance {
     bool first;                         // the next invocation is this instance's first (its REPORT shows the init)
     bool timed_out;
     char request_id[37];
-    bool tail_log;
     int64_t started_ns, ready_ns, dispatched_ns, idle_since_ns;
     int64_t init_us;
     struct sl_buf log;                  // lines of the invocation (or init) in flight
@@ -110,6 +109,7 @@ struct sl_invoke__loop {
     struct sl_loop *loop;
     struct sl_instance *lru_first, *lru_last;
     struct sl_timer sweep;
+    struct sl_mail drain_mail;
     struct sl_buf scratch;              // building of log lines and documents
     // counters of this loop, read by others without order
     _Atomic uint64_t invocations, errors, throttles, cold_starts, duration_us;
@@ -149,6 +149,7 @@ void sl_invoke__pool_leave_idle(struct sl_instance *instance);
 // An instance on its way will not come: start another, or fail the oldest waiting invocation with what `fill` describes.
 void sl_invoke__pool_start_failed(struct sl_invoke__pool *pool, unsigned loop, const struct sl_invocation_result *result);
 void sl_invoke__sweep(struct sl_timer *timer);
+void sl_invoke__stop_all_idle(struct sl_mail *mail); // the loop's drain_mail
 void sl_invoke__finish(struct sl_invoker *invoker, struct sl_invocation *invocation, const struct sl_invocation_result *result);
 void sl_invoke__refuse(struct sl_invoker *invoker, struct sl_invocation *invocation, const struct sl_error *error, const char *reason);
 

@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { POOL_MAX = 1024 * 1024, SWEEP_MS = 1000 };
+enum { POOL_MAX = 1024 * 1024, SWEEP_MS = 250 };
 
 // ---- pools ------------------------------------------------------------------------------------------------------
 
@@ -231,17 +231,23 @@ void sl_invoke__pool_retire(struct sl_invoke__pool *pool) {
     for (unsigned i = 0; i < pool->invoker->config.loop_count; i++) write_to(pool, i, i, stop_idle);
 }
 
-void sl_invoke__sweep(struct sl_timer *timer) {
-    struct sl_invoke__loop *here = SL_CONTAINER(timer, struct sl_invoke__loop, sweep);
-    int64_t limit_ns = here->invoker->config.idle_ms * 1000000;
-    int64_t now_ns = sl_loop_now_ms(here->loop) * 1000000;
-    bool draining = atomic_load(&here->invoker->draining);
-    while (here->lru_first && (draining || now_ns - here->lru_first->idle_since_ns >= limit_ns)) {
+static void stop_idle_since(struct sl_invoke__loop *here, int64_t before_ns) {
+    while (here->lru_first && here->lru_first->idle_since_ns <= before_ns) {
         struct sl_instance *instance = here->lru_first;
         sl_invoke__pool_leave_idle(instance);
         sl_invoke__instance_stop(instance);
     }
-    sl_timer_start(here->loop, timer, draining ? SWEEP_MS / 20 : SWEEP_MS, sl_invoke__sweep);
+}
+
+void sl_invoke__sweep(struct sl_timer *timer) {
+    struct sl_invoke__loop *here = SL_CONTAINER(timer, struct sl_invoke__loop, sweep);
+    int64_t now_ns = sl_loop_now_ms(here->loop) * 1000000;
+    stop_idle_since(here, now_ns - here->invoker->config.idle_ms * 1000000);
+    sl_timer_start(here->loop, timer, SWEEP_MS, sl_invoke__sweep);
+}
+
+void sl_invoke__stop_all_idle(struct sl_mail *mail) {
+    stop_idle_since(SL_CONTAINER(mail, struct sl_invoke__loop, drain_mail), INT64_MAX);
 }
 
 // ---- abandon ----------------------------------------------------------------------------------------------------

@@ -4,8 +4,6 @@
 // and simply appends record by record, keeping a few files open during a burst.
 #include "observe/logs.h"
 
-#include "base/clock.h"
-#include "base/encoding.h"
 #include "base/log.h"
 
 #include <dirent.h>
@@ -22,7 +20,7 @@ enum {
     BUFFER_MAX = 4 * 1024 * 1024,     // per loop; more than the writer can take in a moment is dropped
     QUEUE_MAX = 32 * 1024 * 1024,     // all buffers waiting for the writer
     ROTATE_AT = 32 * 1024 * 1024,     // one file; the previous one is kept as ".1"
-    PATH_CAP = 700,
+    PATH_CAP = 256,
     OPEN_FILES = 32,
 };
 
@@ -37,6 +35,7 @@ struct batch {
 
 struct shard {
     struct sl_buf bytes;
+    size_t last; // where the last record begins
     uint64_t dropped;
 };
 
@@ -151,36 +150,59 @@ static void *writer_main(void *user) {
 
 // ---- the loops' side --------------------------------------------------------------------------------------------
 
-static int log_path(struct sl_str account, struct sl_str region, struct sl_str group, char out[static PATH_CAP]) {
-    struct sl_buf buf;
-    sl_buf_init(&buf, PATH_CAP - 8);
-    sl_percent_encode(&buf, account, false);
-    sl_buf_char(&buf, '.');
-    sl_percent_encode(&buf, region, false);
-    sl_buf_char(&buf, '.');
-    sl_percent_encode(&buf, group, false);
-    sl_buf_cstr(&buf, ".log");
-    int len = buf.failed || buf.len > 250 ? -1 : (int)buf.len; // file systems allow 255 bytes
-    if (len > 0) memcpy(out, buf.ptr, buf.len);
-    if (len > 0) out[len] = '\0';
-    sl_buf_free(&buf);
-    return len;
+// Appends `text` percent-encoded (RFC 3986), so that a group's slashes become part of a file name. Built in place: this runs per invocation.
+static size_t put_encoded(char *out, size_t at, size_t cap, struct sl_str text) {
+    static const char hex[16] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.len && at + 3 < cap; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        if (!plain) out[at++] = '%';
+        if (!plain) out[at++] = hex[c >> 4];
+        out[at++] = plain ? (char)c : hex[c & 15];
+    }
+    return at;
+}
+
+// "account.region.group.log", NUL-terminated; its length.
+static size_t log_path(struct sl_str account, struct sl_str region, struct sl_str group, char out[static PATH_CAP]) {
+    enum { NAME_MAX_BYTES = 250 }; // file systems allow 255; ".1" is added by rotation
+    size_t at = put_encoded(out, 0, 40, account);
+    out[at++] = '.';
+    at = put_encoded(out, at, at + 40, region);
+    out[at++] = '.';
+    // A longer group name is cut: two groups that differ only after 200 characters share a file.
+    at = put_encoded(out, at, NAME_MAX_BYTES - 4, group);
+    memcpy(out + at, ".log", 5);
+    return at + 4;
+}
+
+// The buffer's last record, if it is of that path: then the text is simply added to it, and reaches the file in one write.
+static struct sl_str last_path(const struct shard *shard, struct record *ret) {
+    if (!shard->bytes.len) return (struct sl_str){NULL, 0};
+    memcpy(ret, shard->bytes.ptr + shard->last, sizeof *ret);
+    return sl_str_n(shard->bytes.ptr + shard->last + sizeof *ret, ret->path_len);
 }
 
 void sl_logs_append(struct sl_logs *logs, unsigned loop, struct sl_str account, struct sl_str region, struct sl_str group,
                     struct sl_str text) {
     struct shard *shard = &logs->shards[loop];
     char path[PATH_CAP];
-    int path_len = log_path(account, region, group, path);
-    if (path_len < 0 || !text.len) return;
-    struct record record = {(uint32_t)path_len, (uint32_t)text.len};
-    size_t total = sizeof record + (size_t)path_len + text.len;
-    if (text.len > BUFFER_MAX / 2 || shard->bytes.len + total > BUFFER_MAX) {
+    size_t path_len = log_path(account, region, group, path);
+    if (!text.len) return;
+    if (text.len > BUFFER_MAX / 2 || shard->bytes.len + sizeof(struct record) + path_len + text.len > BUFFER_MAX) {
         shard->dropped++;
         return;
     }
-    sl_buf_put(&shard->bytes, &record, sizeof record);
-    sl_buf_put(&shard->bytes, path, (size_t)path_len);
+    struct record record;
+    if (sl_str_eq(last_path(shard, &record), sl_str_n(path, path_len))) {
+        record.text_len += (uint32_t)text.len;
+        memcpy(shard->bytes.ptr + shard->last, &record, sizeof record);
+    } else {
+        record = (struct record){(uint32_t)path_len, (uint32_t)text.len};
+        shard->last = shard->bytes.len;
+        sl_buf_put(&shard->bytes, &record, sizeof record);
+        sl_buf_put(&shard->bytes, path, path_len);
+    }
     sl_buf_str(&shard->bytes, text);
     if (shard->bytes.len >= HAND_OVER) sl_logs_flush(logs, loop);
 }
@@ -214,7 +236,7 @@ void sl_logs_flush(struct sl_logs *logs, unsigned loop) {
 int sl_logs_read(struct sl_logs *logs, struct sl_str account, struct sl_str region, struct sl_str group, int64_t *offset, size_t max,
                  struct sl_buf *out, struct sl_error *err) {
     char path[PATH_CAP];
-    if (log_path(account, region, group, path) < 0) return sl_fail(err, SL_E_NOT_FOUND, "no such log group");
+    log_path(account, region, group, path);
     int fd = openat(logs->dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) return sl_fail(err, SL_E_NOT_FOUND, "no log yet for %.*s", SL_FMT(group));
     struct stat status;
