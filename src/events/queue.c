@@ -91,7 +91,7 @@ int sl_event_accept(struct sl_event_queue *queue, const struct sl_event *event,
     struct accept *accept = calloc(1, sizeof *accept);
     if (!accept) return sl_fail(err, SL_E_NO_MEMORY, "no memory for an event");
     *accept = (struct accept){
-        .job = {.run = accept_run, .done = accept_done}, .queue = queue, .event = *event, .accepted = accepted, .user = user};
+        .job = {.run = accept_run, .done = accept_done, .one_write = true}, .queue = queue, .event = *event, .accepted = accepted, .user = user};
     accept->event.accepted_ms = accept->event.due_ms = sl_clock_ms();
     if (sl_store_submit(queue->config.store, &accept->job, err) == 0) return 0;
     free(accept);
@@ -129,7 +129,7 @@ static void settle_done(struct sl_store_job *settle, int result, const struct sl
 
 static void settle(struct job *job) {
     struct sl_error err;
-    job->settle = (struct sl_store_job){.run = settle_run, .done = settle_done};
+    job->settle = (struct sl_store_job){.run = settle_run, .done = settle_done, .one_write = true};
     if (sl_store_submit(job->queue->config.store, &job->settle, &err)) settle_done(&job->settle, err.kind, &err);
 }
 

@@ -81,7 +81,7 @@ int sl_jail__shell_give(struct sl_jail__shells *shells, struct sl_jail__slot *sl
                         const char **ret_step);
 // Takes READY's descriptors.
 void sl_jail__shell_ready(struct sl_jail__slot *slot, int fds[SL_JAIL__FDS]);
-void sl_jail__shell_kill(struct sl_jail__slot *slot);
+void sl_jail__shell_kill(const struct sl_jail__shells *shells, struct sl_jail__slot *slot);
 // After init was reaped: closes what the sandbox had and removes its control groups: FREE, or CLEANING (then call
 // sl_jail__shell_clean from time to time).
 void sl_jail__shell_release(struct sl_jail__shells *shells, struct sl_jail__slot *slot, uint64_t now);

@@ -135,7 +135,7 @@ static void reply_started(struct spawner *s, struct sl_jail__slot *slot) {
         sl_jail__close_all(fds, 3);
         slot->failed = true;
         slot->failure = (struct sl_jail__note){.error = EMFILE, .step = "copy the listening socket"};
-        sl_jail__shell_kill(slot);
+        sl_jail__shell_kill(&s->shells, slot);
         return;
     }
     slot->state = SL_JAIL__RUNNING;
@@ -229,7 +229,7 @@ static void give_orders(struct spawner *s) {
         int rc = sl_jail__shell_give(&s->shells, slot, order, &step);
         if (rc != 0) {
             reply_failed(s, order->request.id, -rc, step);
-            sl_jail__shell_kill(slot);
+            sl_jail__shell_kill(&s->shells, slot);
             slot->state = SL_JAIL__BUILDING; // nobody's; released when reaped
             slot->failed = true;
         }
@@ -335,7 +335,7 @@ static void stop(struct spawner *s, uint64_t id) {
         reply_failed(s, id, ECANCELED, "stopped before it was started");
     } else if (slot != NULL) {
         slot->stopped = true;
-        sl_jail__shell_kill(slot);
+        sl_jail__shell_kill(&s->shells, slot);
     }
 }
 
@@ -571,7 +571,7 @@ static int prepare(struct spawner *s, const struct sl_jail_config *config, struc
 }
 
 static void end(struct spawner *s) {
-    for (unsigned i = 0; i < s->shells.count; i++) sl_jail__shell_kill(&s->shells.slots[i]);
+    for (unsigned i = 0; i < s->shells.count; i++) sl_jail__shell_kill(&s->shells, &s->shells.slots[i]);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {}
     for (unsigned i = 0; i < s->shells.count; i++) {
         struct sl_jail__slot *slot = &s->shells.slots[i];
