@@ -59,6 +59,8 @@ void sl_http__update_watch(struct sl_http_conn *conn) {
 static enum sl_http_timing timing_of(const struct sl_http_conn *conn) {
     switch (conn->phase) {
     case SL_HTTP_PHASE_HEAD:
+        // While the client still reads the last answer it is neither idle nor late: the write timer watches it.
+        if (sl_http__unsent(conn) > 0) return SL_HTTP_TIMING_NONE;
         return idle(conn) ? SL_HTTP_TIMING_IDLE : SL_HTTP_TIMING_HEAD;
     case SL_HTTP_PHASE_BODY:
         return conn->exchange->paused ? SL_HTTP_TIMING_NONE : SL_HTTP_TIMING_BODY;

@@ -160,11 +160,12 @@ static void a_slow_body_is_answered_408(void **state) {
 }
 
 static int64_t deadline, loop_now;
-static bool any_timer;
+static bool any_timer, write_timer_only;
 static void look_at_timers(struct fixture *fixture) {
     deadline = fixture->conn->timer.at_ms;
     loop_now = sl_loop_now_ms(fixture->loop);
     any_timer = sl_timer_armed(&fixture->conn->timer) || sl_timer_armed(&fixture->conn->write_timer);
+    write_timer_only = sl_timer_armed(&fixture->conn->write_timer) && !sl_timer_armed(&fixture->conn->timer);
 }
 
 static void every_progress_of_a_body_extends_its_time(void **state) {
@@ -202,6 +203,21 @@ static void a_waiting_request_is_never_timed_out(void **state) {
     FIXTURE_AWAIT(fx, fx->parked != NULL);
     fixture_call(fx, fx->loop, look_at_timers);
     assert_false(any_timer);
+}
+
+static void a_client_that_reads_a_long_answer_is_not_idle(void **state) {
+    (void)state;
+    fixture_connect(fx);
+    fixture_send(fx, "GET /size/3000000 HTTP/1.1\r\nHost: h\r\n\r\nGET /size/1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    FIXTURE_AWAIT(fx, fx->handled == 1);
+    fixture_call(fx, fx->loop, look_at_timers);
+    assert_true(write_timer_only);
+    fixture_expect(fx, "HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n");
+    fixture_read_until(fx, 3000000);
+    sl_buf_consume(&fx->received, 3000000);
+    fixture_expect(fx, OK("1", "x"));
+    fixture_call(fx, fx->loop, look_at_timers);
+    assert_true(any_timer && !write_timer_only);
 }
 
 static void a_client_that_does_not_read_is_dropped(void **state) {
@@ -442,6 +458,7 @@ int main(void) {
         TEST(every_progress_of_a_body_extends_its_time),
         TEST(an_idle_connection_is_closed_silently),
         TEST(a_waiting_request_is_never_timed_out),
+        TEST(a_client_that_reads_a_long_answer_is_not_idle),
         TEST(a_client_that_does_not_read_is_dropped),
         TEST(pipelined_requests_wait_while_their_answers_are_not_read),
         TEST(a_stream_is_told_when_its_bytes_have_gone),
