@@ -275,7 +275,8 @@ class TelegramFake:
 
     @staticmethod
     def _no_webhook():
-        return {"url": "", "secret_token": "", "max_connections": 40, "allowed_updates": None, "error": None}
+        return {"url": "", "secret_token": "", "max_connections": 40, "allowed_updates": None, "ip_address": None,
+                "error": None}
 
     def _do_getMe(self, params):
         return {"id": int(self.token.partition(":")[0]), "is_bot": True, "first_name": "Sluice",
@@ -305,8 +306,11 @@ class TelegramFake:
                 raise bad("can't parse allowed updates JSON object") from None
         same = self.webhook["url"] == url and self.webhook["secret_token"] == secret
         limit = min(100, max(1, int(params.get("max_connections", 40))))
+        address = str(params.get("ip_address", "")) or None
+        if address and not re.fullmatch(r"[0-9.]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*", address):
+            raise bad("bad webhook: invalid IP address specified")
         with self._changed:
-            self.webhook = {"url": url, "secret_token": secret, "max_connections": limit, "error": None,
+            self.webhook = {"url": url, "secret_token": secret, "max_connections": limit, "ip_address": address, "error": None,
                             "allowed_updates": allowed if allowed is not None else self.webhook["allowed_updates"]}
             if str(params.get("drop_pending_updates", "")).lower() == "true":
                 self._drop_pending()
@@ -331,6 +335,8 @@ class TelegramFake:
         info = {"url": self.webhook["url"], "has_custom_certificate": False, "pending_update_count": self._pending}
         if self.webhook["url"]:
             info["max_connections"] = self.webhook["max_connections"]
+            if self.webhook["ip_address"]:
+                info["ip_address"] = self.webhook["ip_address"]
         if self.webhook["allowed_updates"]:
             info["allowed_updates"] = self.webhook["allowed_updates"]
         if self.webhook["error"]:
@@ -476,8 +482,9 @@ class TelegramFake:
         if url.query:
             path += "?" + url.query
         try:
-            if connection is None or (connection.host, connection.port) != (url.hostname, url.port or 443):
-                connection = self._connect(url)
+            target = webhook["ip_address"] or url.hostname, url.port or (443 if url.scheme == "https" else 80)
+            if connection is None or (connection.host, connection.port) != target:
+                connection = self._connect(url.scheme, *target)
             connection.request("POST", path, body, headers)
             answer = connection.getresponse()
             data = answer.read()
@@ -489,12 +496,12 @@ class TelegramFake:
             return None, Delivery(update["update_id"], 0)
 
     @staticmethod
-    def _connect(url):
-        if url.scheme == "https":
+    def _connect(scheme, host, port):
+        if scheme == "https":
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # tests use self-made certificates
-            return http.client.HTTPSConnection(url.hostname, url.port or 443, timeout=WAIT, context=context)
-        return http.client.HTTPConnection(url.hostname, url.port or 80, timeout=WAIT)
+            return http.client.HTTPSConnection(host, port, timeout=WAIT, context=context)
+        return http.client.HTTPConnection(host, port, timeout=WAIT)
 
     def _execute_reply(self, delivery):
         """Executes the method call in a webhook's answer. Telegram tells nobody how that went."""

@@ -136,6 +136,16 @@ def test_updates_arrive_in_order_with_the_secret(telegram, webhook):
     assert webhook.requests[1][1]["callback_query"]["data"] == "tea"
 
 
+def test_the_host_of_the_url_is_asked_for_at_the_fixed_address(telegram, webhook):
+    port = webhook.url.rpartition(":")[2].partition("/")[0]
+    telegram.set_webhook("http://bot.invalid:%s/hook" % port, ip_address="127.0.0.1")
+    telegram.wait_delivered(telegram.send_text("a"))
+    assert webhook.requests[0][0]["host"] == "bot.invalid:%s" % port
+    assert telegram.call("getWebhookInfo")["result"]["ip_address"] == "127.0.0.1"
+    refused = telegram.call("setWebhook", url="http://bot.invalid/", ip_address="localhost")
+    assert refused["description"] == "Bad Request: bad webhook: invalid IP address specified"
+
+
 def test_an_update_is_repeated_until_it_is_taken_and_holds_back_its_followers(telegram, webhook):
     webhook.answers = [(500, "", b""), (302, "", b""), (200, "", b"")]
     telegram.set_webhook(webhook.url)

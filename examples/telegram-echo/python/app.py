@@ -148,7 +148,7 @@ def handler(event, context):
             print("update %d was answered before" % update_id)
             return reply(200)
         calls = answers(update)
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         print("not an update: %s" % type(e).__name__)
         return reply(400, {"message": "Bad Request"})
     try:
