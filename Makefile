@@ -8,7 +8,8 @@ MAKEFLAGS += --no-print-directory
 
 BUILD ?= build
 JOBS ?= $(shell nproc)
-# CI refuses warnings; elsewhere another compiler's new warning must not stop a build.
+# CI refuses warnings of the plain build (instrumented code makes gcc guess wrong); elsewhere another compiler's new warning must not
+# stop a build.
 OPTIONS := $(if $(CI),-Dwerror=true)
 ASAN := -Db_sanitize=address,undefined -Db_lundef=false -Db_ndebug=false -Doptimization=1
 TSAN := -Db_sanitize=thread -Db_lundef=false -Db_ndebug=false -Doptimization=1
@@ -45,10 +46,10 @@ asan: deps-test ## build with AddressSanitizer and UBSan, run unit and black-box
 	@tools/test/all --only asan
 
 build-asan:
-	$(call build,build-asan,$(OPTIONS) $(ASAN),)
+	$(call build,build-asan,$(ASAN),)
 
 tsan: ## build with ThreadSanitizer and run the unit tests
-	$(call build,build-tsan,$(OPTIONS) $(TSAN),)
+	$(call build,build-tsan,$(TSAN),)
 	@tools/test/unit build-tsan
 
 fuzz: ## run every fuzz target for SECONDS (default 60) each: make fuzz [T=json] [SECONDS=60]

@@ -148,7 +148,7 @@ static int save(struct sl_op *op, const struct sl_lambda__target *target, struct
 
 int sl_lambda__add_permission(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
-    struct sl_json *subject, *policy, *statement;
+    struct sl_json *subject, *policy, *statement = NULL;
     struct sl_str sid = sl_op_in(op, "StatementId");
     int result = sl_lambda__target(op, &target, err);
     if (result == 0)
