@@ -60,7 +60,7 @@ static int cors_check(const struct sl_json *cors, struct sl_error *err) {
     if (!cors) return 0;
     if (list_check(cors, "AllowOrigins", origin_valid, err) || list_check(cors, "AllowMethods", method_valid, err) ||
         list_check(cors, "AllowHeaders", token_valid, err) || list_check(cors, "ExposeHeaders", token_valid, err))
-        return err->kind;
+        return sl_gateway__failed(err);
     const struct sl_json *origins = sl_json_get(cors, "AllowOrigins");
     for (const struct sl_json *node = origins ? origins->first : NULL; node; node = node->next) {
         if (sl_str_is(node->text, "*") && sl_json_bool(cors, "AllowCredentials", false))
@@ -127,11 +127,11 @@ static int quick_create(struct sl_op *op, struct sl_str api_id, struct sl_error 
     sl_json_put_string(op->arena, integration, "IntegrationUri", target);
     sl_json_put_string(op->arena, integration, "PayloadFormatVersion", http ? SL_STR("1.0") : SL_STR("2.0"));
     if (credentials.ptr) sl_json_put_string(op->arena, integration, "CredentialsArn", credentials);
-    if (sl_gateway__integration_create(op, api_id, integration, true, &made, err)) return err->kind;
+    if (sl_gateway__integration_create(op, api_id, integration, true, &made, err)) return sl_gateway__failed(err);
     struct sl_str path = sl_arena_printf(op->arena, "integrations/%.*s", SL_FMT(sl_json_string(made, "IntegrationId")));
     sl_json_put_string(op->arena, route, "RouteKey", route_key.ptr ? route_key : SL_STR("$default"));
     sl_json_put_string(op->arena, route, "Target", path);
-    if (sl_gateway__route_create(op, api_id, route, true, &made, err)) return err->kind;
+    if (sl_gateway__route_create(op, api_id, route, true, &made, err)) return sl_gateway__failed(err);
     sl_json_put_string(op->arena, stage, "StageName", SL_STR("$default"));
     sl_json_put_bool(op->arena, stage, "AutoDeploy", true);
     return sl_gateway__stage_create(op, api_id, stage, true, &made, err);
@@ -141,12 +141,13 @@ int sl_gateway__create_api(struct sl_op *op, struct sl_error *err) {
     if (!sl_str_is(sl_op_in(op, "ProtocolType"), "HTTP"))
         return sl_fail(err, SL_E_BAD_REQUEST,
                        "WebSocket APIs are not supported by this version of Sluice: protocolType must be HTTP");
-    if (input_check(op, err) || sl_gateway__tags_check(sl_json_get(op->in, "Tags"), 0, err)) return err->kind;
+    if (input_check(op, err) || sl_gateway__tags_check(sl_json_get(op->in, "Tags"), 0, err))
+        return sl_gateway__failed(err);
     bool quick = sl_op_in(op, "Target").ptr != NULL;
     if (!quick && (sl_op_in(op, "RouteKey").ptr || sl_op_in(op, "CredentialsArn").ptr))
         return sl_fail(err, SL_E_BAD_REQUEST, "RouteKey and CredentialsArn are part of quick create and need a target");
     struct sl_str id;
-    if (choose_id(op, &id, err)) return err->kind;
+    if (choose_id(op, &id, err)) return sl_gateway__failed(err);
     struct sl_json *api = sl_json_new_object(op->arena);
     sl_json_put_string(op->arena, api, "ApiId", id);
     sl_json_put_string(op->arena, api, "ApiKeySelectionExpression", SL_STR("$request.header.x-api-key"));
@@ -159,9 +160,9 @@ int sl_gateway__create_api(struct sl_op *op, struct sl_error *err) {
     sl_json_put_string(op->arena, api, "RouteSelectionExpression", SL_STR("$request.method $request.path"));
     sl_json_set(api, SL_STR("Tags"), sl_json_new_object(op->arena));
     sl_gateway__copy(op, api, copied);
-    if (sl_gateway__put(op, SL_GW_API, SL_STR(""), id, api, err)) return err->kind;
-    if (quick && quick_create(op, id, err)) return err->kind;
-    if (sl_gateway__changed(op, id, quick, err)) return err->kind;
+    if (sl_gateway__put(op, SL_GW_API, SL_STR(""), id, api, err)) return sl_gateway__failed(err);
+    if (quick && quick_create(op, id, err)) return sl_gateway__failed(err);
+    if (sl_gateway__changed(op, id, quick, err)) return sl_gateway__failed(err);
     return answer(op, api, err);
 }
 
@@ -170,7 +171,7 @@ int sl_gateway__create_api(struct sl_op *op, struct sl_error *err) {
 
 int sl_gateway__get_api(struct sl_op *op, struct sl_error *err) {
     struct sl_json *api;
-    return sl_gateway__api(op, &api, err) ? err->kind : answer(op, api, err);
+    return sl_gateway__api(op, &api, err) ? sl_gateway__failed(err) : answer(op, api, err);
 }
 
 int sl_gateway__get_apis(struct sl_op *op, struct sl_error *err) {
@@ -182,7 +183,7 @@ static int find_managed(struct sl_op *op, const char *kind, struct sl_str api_id
                         struct sl_error *err) {
     struct sl_json *rows;
     *ret = NULL;
-    if (sl_gateway__all(op, op->arena, kind, api_id, &rows, err)) return err->kind;
+    if (sl_gateway__all(op, op->arena, kind, api_id, &rows, err)) return sl_gateway__failed(err);
     for (struct sl_json *row = rows->first; row && !*ret; row = row->next) {
         if (sl_json_bool(sl_json_get(row, "doc"), "ApiGatewayManaged", false)) *ret = sl_json_get(row, "doc");
     }
@@ -197,40 +198,41 @@ static int update_quick(struct sl_op *op, struct sl_str api_id, struct sl_error 
                   credentials = sl_op_in(op, "CredentialsArn");
     struct sl_json *integration, *route;
     if (target.ptr || credentials.ptr) {
-        if (find_managed(op, SL_GW_INTEGRATION, api_id, &integration, err)) return err->kind;
+        if (find_managed(op, SL_GW_INTEGRATION, api_id, &integration, err)) return sl_gateway__failed(err);
         if (target.ptr) sl_json_put_string(op->arena, integration, "IntegrationUri", target);
         if (credentials.ptr) sl_json_put_string(op->arena, integration, "CredentialsArn", credentials);
-        if (sl_gateway__integration_store(op, api_id, integration, err)) return err->kind;
+        if (sl_gateway__integration_store(op, api_id, integration, err)) return sl_gateway__failed(err);
     }
     if (!key.ptr) return 0;
-    if (find_managed(op, SL_GW_ROUTE, api_id, &route, err)) return err->kind;
+    if (find_managed(op, SL_GW_ROUTE, api_id, &route, err)) return sl_gateway__failed(err);
     return sl_gateway__route_rekey(op, api_id, route, key, err);
 }
 
 int sl_gateway__update_api(struct sl_op *op, struct sl_error *err) {
     struct sl_json *api;
-    if (sl_gateway__api(op, &api, err) || input_check(op, err)) return err->kind;
+    if (sl_gateway__api(op, &api, err) || input_check(op, err)) return sl_gateway__failed(err);
     struct sl_str id = sl_json_string(api, "ApiId");
     sl_gateway__copy(op, api, updated);
-    if (sl_gateway__put(op, SL_GW_API, SL_STR(""), id, api, err) || update_quick(op, id, err)) return err->kind;
+    if (sl_gateway__put(op, SL_GW_API, SL_STR(""), id, api, err) || update_quick(op, id, err))
+        return sl_gateway__failed(err);
     static const char *const deployed[] = {
         "CorsConfiguration", "DisableExecuteApiEndpoint", "Target", "RouteKey", "CredentialsArn", NULL};
-    if (sl_gateway__changed(op, id, sl_gateway__any(op, deployed) != NULL, err)) return err->kind;
+    if (sl_gateway__changed(op, id, sl_gateway__any(op, deployed) != NULL, err)) return sl_gateway__failed(err);
     return answer(op, api, err);
 }
 
 int sl_gateway__delete_api(struct sl_op *op, struct sl_error *err) {
     static const char *const kinds[] = {SL_GW_ROUTE, SL_GW_INTEGRATION, SL_GW_STAGE, SL_GW_DEPLOYMENT, SL_GW_SNAPSHOT};
     struct sl_json *api;
-    if (sl_gateway__api(op, &api, err)) return err->kind;
+    if (sl_gateway__api(op, &api, err)) return sl_gateway__failed(err);
     struct sl_str id = sl_json_string(api, "ApiId");
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         struct sl_key key = sl_gateway__key(op, kinds[i], id, SL_STR(""));
-        if (sl_store_delete_children(op->tx, &key, err)) return err->kind;
+        if (sl_store_delete_children(op->tx, &key, err)) return sl_gateway__failed(err);
     }
     struct sl_key owner = {
         .kind = SL_GW_ID, .account = SL_STR(""), .region = SL_STR(""), .parent = SL_STR(""), .id = id};
-    if (sl_store_delete(op->tx, &owner, NULL, err)) return err->kind;
+    if (sl_store_delete(op->tx, &owner, NULL, err)) return sl_gateway__failed(err);
     return sl_gateway__delete(op, SL_GW_API, SL_STR(""), id, err);
 }
 
@@ -241,9 +243,9 @@ void sl_gateway__delete_api_publish(struct sl_op *op) {
 
 int sl_gateway__delete_cors(struct sl_op *op, struct sl_error *err) {
     struct sl_json *api;
-    if (sl_gateway__api(op, &api, err)) return err->kind;
+    if (sl_gateway__api(op, &api, err)) return sl_gateway__failed(err);
     struct sl_str id = sl_json_string(api, "ApiId");
     sl_json_remove(api, "CorsConfiguration");
-    if (sl_gateway__put(op, SL_GW_API, SL_STR(""), id, api, err)) return err->kind;
+    if (sl_gateway__put(op, SL_GW_API, SL_STR(""), id, api, err)) return sl_gateway__failed(err);
     return sl_gateway__changed(op, id, true, err);
 }

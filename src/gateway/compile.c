@@ -76,7 +76,7 @@ static int integration(struct compiler *c, const struct sl_json *document, const
     }
     if (sl_gateway__mapping_request(c->arena, sl_json_get(document, "RequestParameters"), &ret->request, c->err) ||
         sl_gateway__mapping_response(c->arena, sl_json_get(document, "ResponseParameters"), &ret->responses, c->err))
-        return c->err->kind;
+        return sl_gateway__failed(c->err);
     return 0;
 }
 
@@ -121,7 +121,7 @@ static int routes(struct compiler *c, const struct sl_json *document, const stru
     unsigned count = 0;
     if (!integrations) return out_of_memory(c);
     for (const struct sl_json *node = used ? used->first : NULL; node; node = node->next) {
-        if (integration(c, node, stage, &integrations[count++])) return c->err->kind;
+        if (integration(c, node, stage, &integrations[count++])) return sl_gateway__failed(c->err);
     }
     for (const struct sl_json *node = list ? list->first : NULL; node; node = node->next) {
         struct sl_gw_route *route = sl_arena_zalloc(c->arena, sizeof(*route));
@@ -149,7 +149,7 @@ static int compile_stage(struct compiler *c, const struct sl_json *document) {
     c->api->stage_count++;
     if (!stage->counters) return out_of_memory(c);
     if (sl_str_is(stage->name, "$default")) c->api->default_stage = stage;
-    if (variables(c, sl_json_get(document, "StageVariables"), stage)) return c->err->kind;
+    if (variables(c, sl_json_get(document, "StageVariables"), stage)) return sl_gateway__failed(c->err);
     stage->deployed = snapshot != NULL;
     if (!snapshot) return 0;
     stage->disabled = sl_json_bool(snapshot, "DisableExecuteApiEndpoint", false);

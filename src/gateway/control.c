@@ -10,8 +10,6 @@
 
 enum { PAGE_MAX = 500 };
 
-static int kind_of(const struct sl_error *err) { return err->kind ? err->kind : SL_E_INTERNAL; }
-
 struct sl_key sl_gateway__key(const struct sl_op *op, const char *kind, struct sl_str parent, struct sl_str id) {
     return (struct sl_key){.kind = kind, .account = op->account, .region = op->region, .parent = parent, .id = id};
 }
@@ -20,7 +18,7 @@ int sl_gateway__api(struct sl_op *op, struct sl_json **ret, struct sl_error *err
     struct sl_str id = sl_op_in(op, "ApiId");
     struct sl_key key = sl_gateway__key(op, SL_GW_API, SL_STR(""), id);
     if (sl_store_get(op->tx, op->arena, &key, ret, err) == 0) return 0;
-    if (err->kind != SL_E_NOT_FOUND) return kind_of(err);
+    if (err->kind != SL_E_NOT_FOUND) return sl_gateway__failed(err);
     return sl_fail(err, SL_E_NOT_FOUND, "Invalid API identifier specified %.*s:%.*s", SL_FMT(op->account),
                    SL_FMT(sl_str_sub(id, 0, 256)));
 }
@@ -30,7 +28,7 @@ int sl_gateway__get(struct sl_op *op, const char *kind, struct sl_str api_id, st
     struct sl_key key = sl_gateway__key(op, kind, api_id, id);
     if (sl_store_get(op->tx, op->arena, &key, ret, err) == 0) return 0;
     return err->kind == SL_E_NOT_FOUND ? sl_fail(err, SL_E_NOT_FOUND, "Invalid %s identifier specified", what)
-                                       : kind_of(err);
+                                       : sl_gateway__failed(err);
 }
 
 int sl_gateway__put(struct sl_op *op, const char *kind, struct sl_str parent, struct sl_str id,
@@ -75,7 +73,8 @@ int sl_gateway__page(struct sl_op *op, const char *kind, struct sl_str parent,
     struct sl_key key = sl_gateway__key(op, kind, parent, SL_STR(""));
     struct sl_json *rows, *items = sl_json_new_array(op->arena);
     bool more;
-    if (sl_store_list(op->tx, op->arena, &key, after, (unsigned)most, &rows, &more, err)) return kind_of(err);
+    if (sl_store_list(op->tx, op->arena, &key, after, (unsigned)most, &rows, &more, err))
+        return sl_gateway__failed(err);
     struct sl_str last = SL_STR("");
     for (struct sl_json *row = rows->first; row; row = row->next) {
         struct sl_json *document = sl_json_copy(op->arena, sl_json_get(row, "doc"));
@@ -147,7 +146,7 @@ static int build_snapshot(struct sl_op *op, struct sl_arena *arena, const struct
     struct sl_json *routes, *integrations, *valid = sl_json_new_array(arena), *used = sl_json_new_array(arena);
     if (sl_gateway__all(op, arena, SL_GW_ROUTE, api_id, &routes, err) ||
         sl_gateway__all(op, arena, SL_GW_INTEGRATION, api_id, &integrations, err))
-        return kind_of(err);
+        return sl_gateway__failed(err);
     for (struct sl_json *row = routes->first; row; row = row->next) {
         const struct sl_json *route = sl_json_get(row, "doc");
         struct sl_str target = sl_json_string(route, "Target");
@@ -202,7 +201,7 @@ static bool stage_uses(const struct sl_json *stages, struct sl_str deployment_id
 static int prune(struct sl_op *op, struct sl_arena *arena, struct sl_str api_id, const struct sl_json *stages,
                  struct sl_error *err) {
     struct sl_json *rows;
-    if (sl_gateway__all(op, arena, SL_GW_DEPLOYMENT, api_id, &rows, err)) return kind_of(err);
+    if (sl_gateway__all(op, arena, SL_GW_DEPLOYMENT, api_id, &rows, err)) return sl_gateway__failed(err);
     for (;;) {
         const struct sl_json *oldest = NULL;
         unsigned idle = 0;
@@ -219,7 +218,7 @@ static int prune(struct sl_op *op, struct sl_arena *arena, struct sl_str api_id,
         struct sl_str id = sl_json_string(oldest, "id");
         if (sl_gateway__delete(op, SL_GW_DEPLOYMENT, api_id, id, err) ||
             sl_gateway__delete(op, SL_GW_SNAPSHOT, api_id, id, err))
-            return kind_of(err);
+            return sl_gateway__failed(err);
         for (struct sl_json *row = rows->first; row; row = row->next) {
             if (row == oldest) sl_json_put_bool(arena, row, "gone", true);
         }
@@ -230,7 +229,7 @@ static int prune(struct sl_op *op, struct sl_arena *arena, struct sl_str api_id,
 static int deploy_to_stages(struct sl_op *op, struct sl_arena *arena, const struct sl_json *api, struct sl_error *err) {
     struct sl_str api_id = sl_json_string(api, "ApiId"), message = {0};
     struct sl_json *stages, *deployment = NULL;
-    if (sl_gateway__all(op, arena, SL_GW_STAGE, api_id, &stages, err)) return kind_of(err);
+    if (sl_gateway__all(op, arena, SL_GW_STAGE, api_id, &stages, err)) return sl_gateway__failed(err);
     for (struct sl_json *row = stages->first; row; row = row->next) {
         struct sl_json *stage = sl_json_get(row, "doc");
         if (!sl_json_bool(stage, "AutoDeploy", false)) continue;
@@ -250,7 +249,8 @@ static int deploy_to_stages(struct sl_op *op, struct sl_arena *arena, const stru
             sl_json_put_string(arena, stage, "DeploymentId", sl_json_string(deployment, "DeploymentId"));
             sl_json_put_string(arena, stage, "LastUpdatedDate", sl_gateway__now(op));
         }
-        if (sl_gateway__put(op, SL_GW_STAGE, api_id, sl_json_string(row, "id"), stage, err)) return kind_of(err);
+        if (sl_gateway__put(op, SL_GW_STAGE, api_id, sl_json_string(row, "id"), stage, err))
+            return sl_gateway__failed(err);
     }
     return deployment ? prune(op, arena, api_id, stages, err) : 0;
 }

@@ -36,6 +36,9 @@ enum {
     SL_GW_LIST = 1000,    // above any count that quotas allow
 };
 
+// The kind of an error that was set: never 0, so that a caller (and a static analyser) may rely on it.
+static inline int sl_gateway__failed(const struct sl_error *err) { return err->kind ? err->kind : SL_E_INTERNAL; }
+
 struct sl_key sl_gateway__key(const struct sl_op *op, const char *kind, struct sl_str parent, struct sl_str id);
 
 // The API named by op->in's ApiId; 404 with AWS's text.

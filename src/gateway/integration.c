@@ -79,7 +79,7 @@ static int check(struct sl_op *op, const struct sl_json *integration, struct sl_
     struct sl_gw_mapping request;
     struct sl_gw_status_mapping *responses;
     struct sl_arn arn;
-    if (type_check(integration, err)) return err->kind;
+    if (type_check(integration, err)) return sl_gateway__failed(err);
     if (!version.ptr)
         return sl_fail(err, SL_E_BAD_REQUEST, "PayloadFormatVersion is a required parameter for integration");
     if (!sl_str_is(version, "1.0") && !sl_str_is(version, "2.0"))
@@ -89,15 +89,15 @@ static int check(struct sl_op *op, const struct sl_json *integration, struct sl_
         return sl_fail(err, SL_E_BAD_REQUEST, "Invalid ARN specified in the request");
     if (uri_check(sl_json_string(integration, "IntegrationUri"), err) ||
         method_check(sl_json_string(integration, "IntegrationMethod"), err))
-        return err->kind;
+        return sl_gateway__failed(err);
     if (sl_gateway__mapping_request(op->arena, sl_json_get(integration, "RequestParameters"), &request, err))
-        return err->kind;
+        return sl_gateway__failed(err);
     return sl_gateway__mapping_response(op->arena, sl_json_get(integration, "ResponseParameters"), &responses, err);
 }
 
 int sl_gateway__integration_store(struct sl_op *op, struct sl_str api_id, struct sl_json *integration,
                                   struct sl_error *err) {
-    if (check(op, integration, err)) return err->kind;
+    if (check(op, integration, err)) return sl_gateway__failed(err);
     return sl_gateway__put(op, SL_GW_INTEGRATION, api_id, sl_json_string(integration, "IntegrationId"), integration,
                            err);
 }
@@ -119,7 +119,7 @@ int sl_gateway__integration_create(struct sl_op *op, struct sl_str api_id, const
     static const char *const maps[] = {"RequestParameters", "ResponseParameters"};
     if (websocket_check(in, err) ||
         sl_gateway__quota(op, SL_GW_INTEGRATION, api_id, SL_GW_INTEGRATIONS_MAX, "Integrations", err))
-        return err->kind;
+        return sl_gateway__failed(err);
     struct sl_json *integration = sl_json_new_object(op->arena);
     if (managed) sl_json_put_bool(op->arena, integration, "ApiGatewayManaged", true);
     for (const char *const *member = plain; *member; member++) {
@@ -140,16 +140,16 @@ int sl_gateway__integration_create(struct sl_op *op, struct sl_str api_id, const
 
 int sl_gateway__create_integration(struct sl_op *op, struct sl_error *err) {
     struct sl_json *api, *integration;
-    if (sl_gateway__api(op, &api, err)) return err->kind;
+    if (sl_gateway__api(op, &api, err)) return sl_gateway__failed(err);
     struct sl_str api_id = sl_json_string(api, "ApiId");
-    if (sl_gateway__integration_create(op, api_id, op->in, false, &integration, err)) return err->kind;
+    if (sl_gateway__integration_create(op, api_id, op->in, false, &integration, err)) return sl_gateway__failed(err);
     op->out = integration;
     return sl_gateway__changed(op, api_id, false, err); // no route leads to it yet
 }
 
 static int load(struct sl_op *op, struct sl_str *ret_api_id, struct sl_json **ret, struct sl_error *err) {
     struct sl_json *api;
-    if (sl_gateway__api(op, &api, err)) return err->kind;
+    if (sl_gateway__api(op, &api, err)) return sl_gateway__failed(err);
     *ret_api_id = sl_json_string(api, "ApiId");
     return sl_gateway__get(op, SL_GW_INTEGRATION, *ret_api_id, sl_op_in(op, "IntegrationId"), "Integration", ret, err);
 }
@@ -161,7 +161,7 @@ int sl_gateway__get_integration(struct sl_op *op, struct sl_error *err) {
 
 int sl_gateway__get_integrations(struct sl_op *op, struct sl_error *err) {
     struct sl_json *api;
-    if (sl_gateway__api(op, &api, err)) return err->kind;
+    if (sl_gateway__api(op, &api, err)) return sl_gateway__failed(err);
     return sl_gateway__page(op, SL_GW_INTEGRATION, sl_json_string(api, "ApiId"), NULL, err);
 }
 
@@ -187,11 +187,11 @@ static void merge(struct sl_op *op, struct sl_json *document, const char *member
 int sl_gateway__update_integration(struct sl_op *op, struct sl_error *err) {
     struct sl_str api_id;
     struct sl_json *integration;
-    if (load(op, &api_id, &integration, err) || websocket_check(op->in, err)) return err->kind;
+    if (load(op, &api_id, &integration, err) || websocket_check(op->in, err)) return sl_gateway__failed(err);
     sl_gateway__copy(op, integration, plain);
     merge(op, integration, "RequestParameters");
     merge(op, integration, "ResponseParameters");
-    if (sl_gateway__integration_store(op, api_id, integration, err)) return err->kind;
+    if (sl_gateway__integration_store(op, api_id, integration, err)) return sl_gateway__failed(err);
     op->out = integration;
     return sl_gateway__changed(op, api_id, true, err);
 }
@@ -199,11 +199,11 @@ int sl_gateway__update_integration(struct sl_op *op, struct sl_error *err) {
 int sl_gateway__delete_integration(struct sl_op *op, struct sl_error *err) {
     struct sl_str api_id, users = SL_STR("");
     struct sl_json *integration, *rows;
-    if (load(op, &api_id, &integration, err)) return err->kind;
+    if (load(op, &api_id, &integration, err)) return sl_gateway__failed(err);
     struct sl_str id = sl_json_string(integration, "IntegrationId");
     if (sl_json_bool(integration, "ApiGatewayManaged", false))
         return sl_fail(err, SL_E_BAD_REQUEST, "You can't delete an integration that is managed by API Gateway");
-    if (sl_gateway__all(op, op->arena, SL_GW_ROUTE, api_id, &rows, err)) return err->kind;
+    if (sl_gateway__all(op, op->arena, SL_GW_ROUTE, api_id, &rows, err)) return sl_gateway__failed(err);
     struct sl_str target = sl_arena_printf(op->arena, "integrations/%.*s", SL_FMT(id));
     for (const struct sl_json *row = rows->first; row; row = row->next) {
         if (!sl_str_eq(sl_json_string(sl_json_get(row, "doc"), "Target"), target)) continue;
@@ -214,6 +214,6 @@ int sl_gateway__delete_integration(struct sl_op *op, struct sl_error *err) {
         return sl_fail(err, SL_E_CONFLICT,
                        "Cannot delete Integration because it is referenced by the following Routes with Ids: [%.*s]",
                        SL_FMT(users));
-    if (sl_gateway__delete(op, SL_GW_INTEGRATION, api_id, id, err)) return err->kind;
+    if (sl_gateway__delete(op, SL_GW_INTEGRATION, api_id, id, err)) return sl_gateway__failed(err);
     return sl_gateway__changed(op, api_id, false, err);
 }

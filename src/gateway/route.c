@@ -38,7 +38,7 @@ static int key_check(struct sl_op *op, struct sl_str api_id, struct sl_str own_i
     struct sl_json *rows;
     if (sl_gateway__route_key_parse(key, &parsed, err) ||
         sl_gateway__all(op, op->arena, SL_GW_ROUTE, api_id, &rows, err))
-        return err->kind;
+        return sl_gateway__failed(err);
     for (const struct sl_json *row = rows->first; row; row = row->next) {
         struct sl_str other = sl_json_string(sl_json_get(row, "doc"), "RouteKey");
         if (sl_str_eq(sl_json_string(row, "id"), own_id)) continue;
@@ -70,7 +70,7 @@ int sl_gateway__route_create(struct sl_op *op, struct sl_str api_id, const struc
     if (authorization_check(in, err) || key_check(op, api_id, SL_STR(""), key, err) ||
         target_check(op, api_id, target, err) ||
         sl_gateway__quota(op, SL_GW_ROUTE, api_id, SL_GW_ROUTES_MAX, "Routes", err))
-        return err->kind;
+        return sl_gateway__failed(err);
     struct sl_str id = sl_gateway__new_id(op, SL_GW_ROUTE, api_id, 7);
     struct sl_json *route = sl_json_new_object(op->arena);
     if (managed) sl_json_put_bool(op->arena, route, "ApiGatewayManaged", true);
@@ -88,14 +88,15 @@ int sl_gateway__route_create(struct sl_op *op, struct sl_str api_id, const struc
 static int settings_rekey(struct sl_op *op, struct sl_str api_id, struct sl_str from, struct sl_str to,
                           struct sl_error *err) {
     struct sl_json *rows;
-    if (sl_gateway__all(op, op->arena, SL_GW_STAGE, api_id, &rows, err)) return err->kind;
+    if (sl_gateway__all(op, op->arena, SL_GW_STAGE, api_id, &rows, err)) return sl_gateway__failed(err);
     for (struct sl_json *row = rows->first; row; row = row->next) {
         struct sl_json *stage = sl_json_get(row, "doc"), *settings = sl_json_get(stage, "RouteSettings");
         struct sl_json *own = sl_json_get_str(settings, from);
         if (!own) continue;
         if (to.ptr) sl_json_set(settings, to, sl_json_copy(op->arena, own));
         sl_json_remove(settings, sl_arena_cstr(op->arena, from));
-        if (sl_gateway__put(op, SL_GW_STAGE, api_id, sl_json_string(row, "id"), stage, err)) return err->kind;
+        if (sl_gateway__put(op, SL_GW_STAGE, api_id, sl_json_string(row, "id"), stage, err))
+            return sl_gateway__failed(err);
     }
     return 0;
 }
@@ -104,23 +105,24 @@ int sl_gateway__route_rekey(struct sl_op *op, struct sl_str api_id, struct sl_js
                             struct sl_error *err) {
     struct sl_str old = sl_json_string(route, "RouteKey"), id = sl_json_string(route, "RouteId");
     if (sl_str_eq(old, key)) return 0;
-    if (key_check(op, api_id, id, key, err) || settings_rekey(op, api_id, old, key, err)) return err->kind;
+    if (key_check(op, api_id, id, key, err) || settings_rekey(op, api_id, old, key, err))
+        return sl_gateway__failed(err);
     sl_json_put_string(op->arena, route, "RouteKey", key);
     return sl_gateway__put(op, SL_GW_ROUTE, api_id, id, route, err);
 }
 
 int sl_gateway__create_route(struct sl_op *op, struct sl_error *err) {
     struct sl_json *api, *route;
-    if (sl_gateway__api(op, &api, err)) return err->kind;
+    if (sl_gateway__api(op, &api, err)) return sl_gateway__failed(err);
     struct sl_str api_id = sl_json_string(api, "ApiId");
-    if (sl_gateway__route_create(op, api_id, op->in, false, &route, err)) return err->kind;
+    if (sl_gateway__route_create(op, api_id, op->in, false, &route, err)) return sl_gateway__failed(err);
     op->out = route;
     return sl_gateway__changed(op, api_id, true, err);
 }
 
 static int load(struct sl_op *op, struct sl_str *ret_api_id, struct sl_json **ret, struct sl_error *err) {
     struct sl_json *api;
-    if (sl_gateway__api(op, &api, err)) return err->kind;
+    if (sl_gateway__api(op, &api, err)) return sl_gateway__failed(err);
     *ret_api_id = sl_json_string(api, "ApiId");
     return sl_gateway__get(op, SL_GW_ROUTE, *ret_api_id, sl_op_in(op, "RouteId"), "Route", ret, err);
 }
@@ -132,7 +134,7 @@ int sl_gateway__get_route(struct sl_op *op, struct sl_error *err) {
 
 int sl_gateway__get_routes(struct sl_op *op, struct sl_error *err) {
     struct sl_json *api;
-    if (sl_gateway__api(op, &api, err)) return err->kind;
+    if (sl_gateway__api(op, &api, err)) return sl_gateway__failed(err);
     return sl_gateway__page(op, SL_GW_ROUTE, sl_json_string(api, "ApiId"), NULL, err);
 }
 
@@ -140,16 +142,17 @@ int sl_gateway__update_route(struct sl_op *op, struct sl_error *err) {
     struct sl_str api_id, key = sl_op_in(op, "RouteKey"), target = sl_op_in(op, "Target");
     struct sl_json *route;
     if (load(op, &api_id, &route, err) || authorization_check(op->in, err) || target_check(op, api_id, target, err))
-        return err->kind;
+        return sl_gateway__failed(err);
     if (key.ptr && !sl_str_eq(key, sl_json_string(route, "RouteKey"))) {
         if (sl_json_bool(route, "ApiGatewayManaged", false))
             return sl_fail(err, SL_E_BAD_REQUEST,
                            "You can't modify the route key of a route that is managed by API Gateway");
-        if (sl_gateway__route_rekey(op, api_id, route, key, err)) return err->kind;
+        if (sl_gateway__route_rekey(op, api_id, route, key, err)) return sl_gateway__failed(err);
     }
     if (target.ptr) sl_json_put_string(op->arena, route, "Target", target);
     sl_gateway__copy(op, route, plain);
-    if (sl_gateway__put(op, SL_GW_ROUTE, api_id, sl_json_string(route, "RouteId"), route, err)) return err->kind;
+    if (sl_gateway__put(op, SL_GW_ROUTE, api_id, sl_json_string(route, "RouteId"), route, err))
+        return sl_gateway__failed(err);
     op->out = route;
     return sl_gateway__changed(op, api_id, true, err);
 }
@@ -157,8 +160,10 @@ int sl_gateway__update_route(struct sl_op *op, struct sl_error *err) {
 int sl_gateway__delete_route(struct sl_op *op, struct sl_error *err) {
     struct sl_str api_id;
     struct sl_json *route;
-    if (load(op, &api_id, &route, err)) return err->kind;
-    if (settings_rekey(op, api_id, sl_json_string(route, "RouteKey"), (struct sl_str){0}, err)) return err->kind;
-    if (sl_gateway__delete(op, SL_GW_ROUTE, api_id, sl_json_string(route, "RouteId"), err)) return err->kind;
+    if (load(op, &api_id, &route, err)) return sl_gateway__failed(err);
+    if (settings_rekey(op, api_id, sl_json_string(route, "RouteKey"), (struct sl_str){0}, err))
+        return sl_gateway__failed(err);
+    if (sl_gateway__delete(op, SL_GW_ROUTE, api_id, sl_json_string(route, "RouteId"), err))
+        return sl_gateway__failed(err);
     return sl_gateway__changed(op, api_id, true, err);
 }

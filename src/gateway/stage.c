@@ -68,7 +68,7 @@ static int route_settings_check(struct sl_op *op, struct sl_str api_id, const st
                                 struct sl_error *err) {
     struct sl_json *routes;
     if (!map || map->count == 0) return 0;
-    if (sl_gateway__all(op, op->arena, SL_GW_ROUTE, api_id, &routes, err)) return err->kind;
+    if (sl_gateway__all(op, op->arena, SL_GW_ROUTE, api_id, &routes, err)) return sl_gateway__failed(err);
     for (const struct sl_json *node = map->first; node; node = node->next) {
         bool found = false;
         for (const struct sl_json *row = routes->first; row && !found; row = row->next)
@@ -76,7 +76,7 @@ static int route_settings_check(struct sl_op *op, struct sl_str api_id, const st
         if (!found)
             return sl_fail(err, SL_E_NOT_FOUND, "Unable to find Route by key %.*s within the provided RouteSettings",
                            SL_FMT(sl_str_sub(node->key, 0, 512)));
-        if (settings_check(node, err)) return err->kind;
+        if (settings_check(node, err)) return sl_gateway__failed(err);
     }
     return 0;
 }
@@ -91,7 +91,7 @@ static int input_check(struct sl_op *op, struct sl_str api_id, const struct sl_j
     if (settings_check(sl_json_get(in, "DefaultRouteSettings"), err) ||
         variables_check(sl_json_get(in, "StageVariables"), err) ||
         route_settings_check(op, api_id, sl_json_get(in, "RouteSettings"), err))
-        return err->kind;
+        return sl_gateway__failed(err);
     return deployment_id.ptr
                ? sl_gateway__get(op, SL_GW_DEPLOYMENT, api_id, deployment_id, "Deployment", &deployment, err)
                : 0;
@@ -122,7 +122,7 @@ int sl_gateway__stage_create(struct sl_op *op, struct sl_str api_id, const struc
         return sl_fail(err, SL_E_BAD_REQUEST, "Deployment ID cannot be set on stage because AutoDeploy is enabled");
     if (input_check(op, api_id, in, err) || sl_gateway__tags_check(sl_json_get(in, "Tags"), 0, err) ||
         sl_gateway__quota(op, SL_GW_STAGE, api_id, SL_GW_STAGES_MAX, "Stages", err))
-        return err->kind;
+        return sl_gateway__failed(err);
     struct sl_json *stage = sl_json_new_object(op->arena), *defaults = sl_json_new_object(op->arena);
     if (managed) sl_json_put_bool(op->arena, stage, "ApiGatewayManaged", true);
     sl_json_put_string(op->arena, stage, "CreatedDate", sl_gateway__now(op));
@@ -149,11 +149,11 @@ static int answer(struct sl_op *op, struct sl_str api_id, struct sl_str name, st
 }
 
 int sl_gateway__create_stage(struct sl_op *op, struct sl_error *err) {
-    struct sl_json *api, *stage;
-    if (sl_gateway__api(op, &api, err)) return err->kind;
+    struct sl_json *api, *stage = NULL;
+    if (sl_gateway__api(op, &api, err)) return sl_gateway__failed(err);
     struct sl_str api_id = sl_json_string(api, "ApiId");
-    if (sl_gateway__stage_create(op, api_id, op->in, false, &stage, err)) return err->kind;
-    if (sl_gateway__changed(op, api_id, sl_json_bool(stage, "AutoDeploy", false), err)) return err->kind;
+    if (sl_gateway__stage_create(op, api_id, op->in, false, &stage, err)) return sl_gateway__failed(err);
+    if (sl_gateway__changed(op, api_id, sl_json_bool(stage, "AutoDeploy", false), err)) return sl_gateway__failed(err);
     return answer(op, api_id, sl_json_string(stage, "StageName"), err);
 }
 
@@ -162,7 +162,7 @@ int sl_gateway__create_stage(struct sl_op *op, struct sl_error *err) {
 
 static int load(struct sl_op *op, struct sl_str *ret_api_id, struct sl_json **ret, struct sl_error *err) {
     struct sl_json *api;
-    if (sl_gateway__api(op, &api, err)) return err->kind;
+    if (sl_gateway__api(op, &api, err)) return sl_gateway__failed(err);
     *ret_api_id = sl_json_string(api, "ApiId");
     return sl_gateway__get(op, SL_GW_STAGE, *ret_api_id, sl_op_in(op, "StageName"), "stage", ret, err);
 }
@@ -174,26 +174,26 @@ int sl_gateway__get_stage(struct sl_op *op, struct sl_error *err) {
 
 int sl_gateway__get_stages(struct sl_op *op, struct sl_error *err) {
     struct sl_json *api;
-    if (sl_gateway__api(op, &api, err)) return err->kind;
+    if (sl_gateway__api(op, &api, err)) return sl_gateway__failed(err);
     return sl_gateway__page(op, SL_GW_STAGE, sl_json_string(api, "ApiId"), NULL, err);
 }
 
 int sl_gateway__update_stage(struct sl_op *op, struct sl_error *err) {
     struct sl_str api_id;
     struct sl_json *stage;
-    if (load(op, &api_id, &stage, err)) return err->kind;
+    if (load(op, &api_id, &stage, err)) return sl_gateway__failed(err);
     if (sl_json_bool(stage, "ApiGatewayManaged", false))
         return sl_fail(err, SL_E_BAD_REQUEST, "You can't modify a stage that is managed by API Gateway");
     bool was = sl_json_bool(stage, "AutoDeploy", false), automatic = sl_json_bool(op->in, "AutoDeploy", was);
     if (automatic && sl_json_get(op->in, "DeploymentId"))
         return sl_fail(err, SL_E_BAD_REQUEST, "Deployment ID cannot be set on stage because AutoDeploy is enabled");
-    if (input_check(op, api_id, op->in, err)) return err->kind;
+    if (input_check(op, api_id, op->in, err)) return sl_gateway__failed(err);
     sl_gateway__copy(op, stage, plain);
     put_settings(op, stage, op->in);
     sl_json_put_string(op->arena, stage, "LastUpdatedDate", sl_gateway__now(op));
     struct sl_str name = sl_json_string(stage, "StageName");
-    if (sl_gateway__put(op, SL_GW_STAGE, api_id, name, stage, err)) return err->kind;
-    if (sl_gateway__changed(op, api_id, automatic && !was, err)) return err->kind;
+    if (sl_gateway__put(op, SL_GW_STAGE, api_id, name, stage, err)) return sl_gateway__failed(err);
+    if (sl_gateway__changed(op, api_id, automatic && !was, err)) return sl_gateway__failed(err);
     return answer(op, api_id, name, err);
 }
 
@@ -202,19 +202,20 @@ int sl_gateway__delete_stage(struct sl_op *op, struct sl_error *err) {
     struct sl_json *stage;
     if (load(op, &api_id, &stage, err) ||
         sl_gateway__delete(op, SL_GW_STAGE, api_id, sl_json_string(stage, "StageName"), err))
-        return err->kind;
+        return sl_gateway__failed(err);
     return sl_gateway__changed(op, api_id, false, err);
 }
 
 int sl_gateway__delete_route_settings(struct sl_op *op, struct sl_error *err) {
     struct sl_str api_id, key = sl_op_in(op, "RouteKey");
     struct sl_json *stage;
-    if (load(op, &api_id, &stage, err)) return err->kind;
+    if (load(op, &api_id, &stage, err)) return sl_gateway__failed(err);
     char *name = sl_arena_cstr(op->arena, key);
     if (!name || !sl_json_remove(sl_json_get(stage, "RouteSettings"), name))
         return sl_fail(err, SL_E_NOT_FOUND, "Unable to find Route by key %.*s within the provided RouteSettings",
                        SL_FMT(sl_str_sub(key, 0, 512)));
-    if (sl_gateway__put(op, SL_GW_STAGE, api_id, sl_json_string(stage, "StageName"), stage, err)) return err->kind;
+    if (sl_gateway__put(op, SL_GW_STAGE, api_id, sl_json_string(stage, "StageName"), stage, err))
+        return sl_gateway__failed(err);
     return sl_gateway__changed(op, api_id, false, err);
 }
 

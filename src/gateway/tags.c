@@ -30,7 +30,7 @@ static int load(struct sl_op *op, struct tagged *ret, struct sl_error *err) {
     if (stage) return sl_gateway__get(op, ret->kind, ret->parent, ret->id, "stage", &ret->document, err);
     struct sl_key key = sl_gateway__key(op, ret->kind, ret->parent, ret->id);
     if (sl_store_get(op->tx, op->arena, &key, &ret->document, err) == 0) return 0;
-    return err->kind != SL_E_NOT_FOUND ? err->kind
+    return err->kind != SL_E_NOT_FOUND ? sl_gateway__failed(err)
                                        : sl_fail(err, SL_E_NOT_FOUND, "Invalid API identifier specified %.*s:%.*s",
                                                  SL_FMT(op->account), SL_FMT(ret->id));
 }
@@ -41,19 +41,19 @@ static struct sl_json *tags_of(struct sl_op *op, struct sl_json *document) {
 }
 
 int sl_gateway__tag(struct sl_op *op, struct sl_error *err) {
-    struct tagged at;
-    if (load(op, &at, err)) return err->kind;
+    struct tagged at = {0};
+    if (load(op, &at, err)) return sl_gateway__failed(err);
     struct sl_json *tags = tags_of(op, at.document), *given = sl_json_get(op->in, "Tags");
-    if (sl_gateway__tags_check(given, 0, err)) return err->kind;
+    if (sl_gateway__tags_check(given, 0, err)) return sl_gateway__failed(err);
     for (const struct sl_json *node = given ? given->first : NULL; node; node = node->next)
         sl_json_set(tags, node->key, sl_json_copy(op->arena, node));
-    if (sl_gateway__tags_check(tags, 0, err)) return err->kind;
+    if (sl_gateway__tags_check(tags, 0, err)) return sl_gateway__failed(err);
     return sl_gateway__put(op, at.kind, at.parent, at.id, at.document, err);
 }
 
 int sl_gateway__untag(struct sl_op *op, struct sl_error *err) {
-    struct tagged at;
-    if (load(op, &at, err)) return err->kind;
+    struct tagged at = {0};
+    if (load(op, &at, err)) return sl_gateway__failed(err);
     const struct sl_json *keys = sl_json_get(op->in, "TagKeys");
     for (const struct sl_json *node = keys ? keys->first : NULL; node; node = node->next) {
         char *key = sl_arena_cstr(op->arena, node->text);
@@ -63,8 +63,8 @@ int sl_gateway__untag(struct sl_op *op, struct sl_error *err) {
 }
 
 int sl_gateway__get_tags(struct sl_op *op, struct sl_error *err) {
-    struct tagged at;
-    if (load(op, &at, err)) return err->kind;
+    struct tagged at = {0};
+    if (load(op, &at, err)) return sl_gateway__failed(err);
     sl_json_set(op->out, SL_STR("Tags"), sl_json_copy(op->arena, tags_of(op, at.document)));
     return 0;
 }

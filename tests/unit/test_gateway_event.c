@@ -177,9 +177,10 @@ static void parameters_and_variables_are_maps(void **state) {
 static void an_answer_gives_status_headers_and_body(void **state) {
     struct fixture *f = *state;
     struct sl_proxy_response response;
-    static const char *const answer = "{\"statusCode\":201,\"headers\":{\"X-A\":\"1\",\"x-b\":true},\"multiValueHeaders\":{"
-                                 "\"Set-Cookie\":[\"a=1\",\"b=2\"],\"x-a\":[\"1\",\"2\"]},"
-                                 "\"body\":\"aGk=\",\"isBase64Encoded\":true}";
+    static const char *const answer =
+        "{\"statusCode\":201,\"headers\":{\"X-A\":\"1\",\"x-b\":true},\"multiValueHeaders\":{"
+        "\"Set-Cookie\":[\"a=1\",\"b=2\"],\"x-a\":[\"1\",\"2\"]},"
+        "\"body\":\"aGk=\",\"isBase64Encoded\":true}";
     assert_int_equal(sl_gateway__response_v1(&f->arena, sl_str_of(answer), &response, &f->err), 0);
     static const char *const expected[][2] = {{"Set-Cookie", "a=1"}, {"Set-Cookie", "b=2"},
                                               {"x-a", "1"},          {"x-a", "2"},
