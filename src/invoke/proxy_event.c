@@ -2,9 +2,9 @@
 //
 // proxy_event: payload format 2.0, both ways (see proxy_event.h).
 //
-// Fields of one name are joined, so they are sorted first by (name, position): a heap sort over the arena's array, because an
-// attacker chooses the names (a hash table would need a keyed hash) and because qsort may allocate. The order of keys in
-// the event is therefore alphabetical, as in AWS's own examples.
+// Fields of one name are joined, so they are sorted first by (name, position): a heap sort over the arena's array,
+// because an attacker chooses the names (a hash table would need a keyed hash) and because qsort may allocate. The
+// order of keys in the event is therefore alphabetical, as in AWS's own examples.
 #include "invoke/proxy_event.h"
 
 #include "base/clock.h"
@@ -18,17 +18,14 @@ struct pair {
 
 static int pair_cmp(const struct pair *a, const struct pair *b) {
     int by_name = sl_str_cmp(a->field.name, b->field.name);
-    if (by_name != 0)
-        return by_name;
+    if (by_name != 0) return by_name;
     return a->position < b->position ? -1 : a->position > b->position;
 }
 
 static void sift(struct pair *pairs, size_t root, size_t count) {
     for (size_t child; (child = 2 * root + 1) < count; root = child) {
-        if (child + 1 < count && pair_cmp(&pairs[child], &pairs[child + 1]) < 0)
-            child++;
-        if (pair_cmp(&pairs[root], &pairs[child]) >= 0)
-            return;
+        if (child + 1 < count && pair_cmp(&pairs[child], &pairs[child + 1]) < 0) child++;
+        if (pair_cmp(&pairs[root], &pairs[child]) >= 0) return;
         struct pair swap = pairs[root];
         pairs[root] = pairs[child];
         pairs[child] = swap;
@@ -36,8 +33,7 @@ static void sift(struct pair *pairs, size_t root, size_t count) {
 }
 
 static void sort_pairs(struct pair *pairs, size_t count) {
-    for (size_t root = count / 2; root-- > 0;)
-        sift(pairs, root, count);
+    for (size_t root = count / 2; root-- > 0;) sift(pairs, root, count);
     for (size_t end = count; end-- > 1;) {
         struct pair swap = pairs[0];
         pairs[0] = pairs[end];
@@ -48,20 +44,15 @@ static void sort_pairs(struct pair *pairs, size_t count) {
 
 // Value of a run of pairs with one name: joined with commas.
 static struct sl_str join_values(struct sl_arena *arena, const struct pair *pairs, size_t count) {
-    if (count == 1)
-        return pairs[0].field.value;
+    if (count == 1) return pairs[0].field.value;
     size_t len = count - 1;
-    for (size_t i = 0; i < count; i++)
-        len += pairs[i].field.value.len;
+    for (size_t i = 0; i < count; i++) len += pairs[i].field.value.len;
     char *text = sl_arena_alloc(arena, len);
-    if (!text)
-        return SL_STR("");
+    if (!text) return SL_STR("");
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
-        if (i > 0)
-            text[at++] = ',';
-        if (pairs[i].field.value.len > 0)
-            memcpy(text + at, pairs[i].field.value.ptr, pairs[i].field.value.len);
+        if (i > 0) text[at++] = ',';
+        if (pairs[i].field.value.len > 0) memcpy(text + at, pairs[i].field.value.ptr, pairs[i].field.value.len);
         at += pairs[i].field.value.len;
     }
     return sl_str_n(text, len);
@@ -72,10 +63,8 @@ static void write_joined(struct sl_buf *out, struct sl_arena *arena, struct pair
     sort_pairs(pairs, count);
     sl_buf_char(out, '{');
     for (size_t i = 0, end; i < count; i = end) {
-        for (end = i + 1; end < count && sl_str_eq(pairs[i].field.name, pairs[end].field.name);)
-            end++;
-        if (i > 0)
-            sl_buf_char(out, ',');
+        for (end = i + 1; end < count && sl_str_eq(pairs[i].field.name, pairs[end].field.name);) end++;
+        if (i > 0) sl_buf_char(out, ',');
         sl_json_write_string(out, pairs[i].field.name);
         sl_buf_char(out, ':');
         sl_json_write_string(out, join_values(arena, pairs + i, end - i));
@@ -85,13 +74,10 @@ static void write_joined(struct sl_buf *out, struct sl_arena *arena, struct pair
 
 static struct sl_str lower(struct sl_arena *arena, struct sl_str s) {
     size_t i = 0;
-    while (i < s.len && !(s.ptr[i] >= 'A' && s.ptr[i] <= 'Z'))
-        i++;
-    if (i == s.len)
-        return s; // already lower case: the common case with HTTP/2 minded clients
+    while (i < s.len && !(s.ptr[i] >= 'A' && s.ptr[i] <= 'Z')) i++;
+    if (i == s.len) return s; // already lower case: the common case with HTTP/2 minded clients
     char *copy = sl_arena_alloc(arena, s.len);
-    if (!copy)
-        return s;
+    if (!copy) return s;
     for (i = 0; i < s.len; i++)
         copy[i] = (char)(s.ptr[i] >= 'A' && s.ptr[i] <= 'Z' ? s.ptr[i] + ('a' - 'A') : s.ptr[i]);
     return sl_str_n(copy, s.len);
@@ -113,20 +99,17 @@ static void put_member(struct sl_buf *out, const char *key, struct sl_str value)
 static void write_cookies(struct sl_buf *out, const struct sl_proxy_request *request) {
     bool any = false;
     for (unsigned i = 0; i < request->header_count; i++) {
-        if (!sl_str_ieq(request->headers[i].name, SL_STR("cookie")))
-            continue;
+        if (!sl_str_ieq(request->headers[i].name, SL_STR("cookie"))) continue;
         struct sl_str rest = request->headers[i].value, part;
         while (sl_str_split(&rest, ';', &part)) {
             part = sl_str_trim(part);
-            if (part.len == 0)
-                continue;
+            if (part.len == 0) continue;
             sl_buf_cstr(out, any ? "," : "\"cookies\":[");
             sl_json_write_string(out, part);
             any = true;
         }
     }
-    if (any)
-        sl_buf_cstr(out, "],");
+    if (any) sl_buf_cstr(out, "],");
 }
 
 // Fields the front sets itself replace the client's, except X-Forwarded-For, which grows by one hop.
@@ -139,31 +122,27 @@ static bool write_headers(struct sl_buf *out, struct sl_arena *arena, const stru
     };
     enum { ADDED = sizeof(added) / sizeof(added[0]) };
     struct pair *pairs = sl_arena_alloc(arena, sizeof(*pairs) * ((size_t)request->header_count + ADDED));
-    if (!pairs)
-        return false;
+    if (!pairs) return false;
     struct sl_str forwarded = {NULL, 0};
     unsigned count = 0;
     for (unsigned i = 0; i < request->header_count; i++) {
         struct sl_str name = lower(arena, request->headers[i].name), value = request->headers[i].value;
-        if (!request->keep_cookie_header && sl_str_is(name, "cookie"))
-            continue;
+        if (!request->keep_cookie_header && sl_str_is(name, "cookie")) continue;
         bool replaced = false;
         for (unsigned j = 0; j < ADDED && !replaced; j++)
             replaced = added[j].value.len > 0 && sl_str_eq(name, added[j].name);
         if (replaced && sl_str_is(name, "x-forwarded-for"))
-            forwarded = forwarded.len == 0 ? value
-                                           : sl_arena_printf(arena, "%.*s, %.*s", SL_FMT(forwarded), SL_FMT(value));
+            forwarded =
+                forwarded.len == 0 ? value : sl_arena_printf(arena, "%.*s, %.*s", SL_FMT(forwarded), SL_FMT(value));
         if (!replaced) {
             pairs[count] = (struct pair){{name, value}, count};
             count++;
         }
     }
     for (unsigned j = 0; j < ADDED; j++) {
-        if (added[j].value.len == 0)
-            continue;
+        if (added[j].value.len == 0) continue;
         struct sl_str value = added[j].value;
-        if (j == 0 && forwarded.len > 0)
-            value = sl_arena_printf(arena, "%.*s, %.*s", SL_FMT(forwarded), SL_FMT(value));
+        if (j == 0 && forwarded.len > 0) value = sl_arena_printf(arena, "%.*s, %.*s", SL_FMT(forwarded), SL_FMT(value));
         pairs[count] = (struct pair){{added[j].name, value}, count};
         count++;
     }
@@ -176,15 +155,11 @@ static bool write_headers(struct sl_buf *out, struct sl_arena *arena, const stru
 static bool write_query(struct sl_buf *out, struct sl_arena *arena, struct sl_str raw_query) {
     struct sl_proxy_field *fields;
     unsigned count;
-    if (!sl_proxy_query(arena, raw_query, &fields, &count))
-        return false;
-    if (count == 0)
-        return true;
+    if (!sl_proxy_query(arena, raw_query, &fields, &count)) return false;
+    if (count == 0) return true;
     struct pair *pairs = sl_arena_alloc(arena, sizeof(*pairs) * count);
-    if (!pairs)
-        return false;
-    for (unsigned i = 0; i < count; i++)
-        pairs[i] = (struct pair){fields[i], i};
+    if (!pairs) return false;
+    for (unsigned i = 0; i < count; i++) pairs[i] = (struct pair){fields[i], i};
     put_key(out, "queryStringParameters");
     write_joined(out, arena, pairs, count);
     sl_buf_char(out, ',');
@@ -192,8 +167,7 @@ static bool write_query(struct sl_buf *out, struct sl_arena *arena, struct sl_st
 }
 
 static void write_fields(struct sl_buf *out, const char *key, const struct sl_proxy_field *fields, unsigned count) {
-    if (count == 0)
-        return;
+    if (count == 0) return;
     put_key(out, key);
     for (unsigned i = 0; i < count; i++) {
         sl_buf_char(out, i == 0 ? '{' : ',');
@@ -247,8 +221,7 @@ bool sl_proxy_event_v2(struct sl_buf *out, struct sl_arena *scratch, const struc
     put_member(out, "rawPath", request->raw_path);
     put_member(out, "rawQueryString", request->raw_query);
     write_cookies(out, request);
-    if (!write_headers(out, scratch, request) || !write_query(out, scratch, request->raw_query))
-        return false;
+    if (!write_headers(out, scratch, request) || !write_query(out, scratch, request->raw_query)) return false;
     write_context(out, request);
     write_fields(out, "pathParameters", request->path_parameters, request->path_parameter_count);
     write_fields(out, "stageVariables", request->stage_variables, request->stage_variable_count);
@@ -274,10 +247,8 @@ bool sl_proxy_is_text(struct sl_str content_type, struct sl_str body) {
     struct sl_str type = sl_str_trim(semicolon < 0 ? content_type : sl_str_sub(content_type, 0, (size_t)semicolon));
     bool text = sl_str_ieq(sl_str_sub(type, 0, 5), SL_STR("text/")) || sl_str_ieq(type, SL_STR("application/json")) ||
                 sl_str_ieq(type, SL_STR("application/xml")) || sl_str_ieq(type, SL_STR("application/javascript"));
-    if (!text && type.len > 5)
-        text = sl_str_ieq(sl_str_sub(type, type.len - 5, type.len), SL_STR("+json"));
-    if (!text && type.len > 4)
-        text = sl_str_ieq(sl_str_sub(type, type.len - 4, type.len), SL_STR("+xml"));
+    if (!text && type.len > 5) text = sl_str_ieq(sl_str_sub(type, type.len - 5, type.len), SL_STR("+json"));
+    if (!text && type.len > 4) text = sl_str_ieq(sl_str_sub(type, type.len - 4, type.len), SL_STR("+xml"));
     return text && sl_utf8_valid(body);
 }
 
@@ -289,19 +260,15 @@ static struct sl_str decode_or_keep(struct sl_arena *arena, struct sl_str text) 
 bool sl_proxy_query(struct sl_arena *arena, struct sl_str raw_query, struct sl_proxy_field **ret, unsigned *ret_count) {
     *ret = NULL;
     *ret_count = 0;
-    if (raw_query.len == 0)
-        return true;
+    if (raw_query.len == 0) return true;
     size_t most = 1;
-    for (size_t i = 0; i < raw_query.len; i++)
-        most += raw_query.ptr[i] == '&';
+    for (size_t i = 0; i < raw_query.len; i++) most += raw_query.ptr[i] == '&';
     struct sl_proxy_field *fields = sl_arena_alloc(arena, sizeof(*fields) * most);
-    if (!fields)
-        return false;
+    if (!fields) return false;
     unsigned count = 0;
     struct sl_str rest = raw_query, part;
     while (sl_str_split(&rest, '&', &part)) {
-        if (part.len == 0)
-            continue;
+        if (part.len == 0) continue;
         ptrdiff_t equals = sl_str_chr(part, '=', 0);
         struct sl_str name = equals < 0 ? part : sl_str_sub(part, 0, (size_t)equals);
         struct sl_str value = equals < 0 ? SL_STR("") : sl_str_sub(part, (size_t)equals + 1, part.len);
@@ -317,13 +284,13 @@ bool sl_proxy_is_token(struct sl_str name) {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
         bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-        if (!alnum && (c == '\0' || !strchr(others, c)))
-            return false;
+        if (!alnum && (c == '\0' || !strchr(others, c))) return false;
     }
     return name.len > 0;
 }
 
-// --- the answer ------------------------------------------------------------------------------------------------------------------
+// --- the answer
+// ------------------------------------------------------------------------------------------------------------------
 
 static struct sl_str json_text(struct sl_arena *arena, const struct sl_json *node, size_t most) {
     struct sl_buf text;
@@ -370,35 +337,30 @@ static int read_headers(struct sl_arena *arena, const struct sl_json *map, struc
         return sl_fail(err, SL_E_INVALID, "headers is not an object");
     size_t most = (map && map->type == SL_JSON_OBJECT ? map->count : 0) + 1;
     struct sl_proxy_field *fields = sl_arena_alloc(arena, sizeof(*fields) * most);
-    if (!fields)
-        return sl_fail(err, SL_E_NO_MEMORY, "out of memory for the answer's headers");
+    if (!fields) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for the answer's headers");
     unsigned count = 0;
     bool typed = false;
     for (const struct sl_json *node = map && map->type == SL_JSON_OBJECT ? map->first : NULL; node; node = node->next) {
-        if (node->type == SL_JSON_NULL)
-            continue;
+        if (node->type == SL_JSON_NULL) continue;
         if (!sl_proxy_is_token(node->key) || !scalar_text(node, &fields[count].value))
-            return sl_fail(err, SL_E_INVALID, "header %.*s is not a field of one value", SL_FMT(sl_str_sub(node->key, 0, 64)));
+            return sl_fail(err, SL_E_INVALID, "header %.*s is not a field of one value",
+                           SL_FMT(sl_str_sub(node->key, 0, 64)));
         fields[count++].name = node->key;
         typed = typed || sl_str_ieq(node->key, SL_STR("content-type"));
     }
-    if (!typed)
-        fields[count++] = (struct sl_proxy_field){SL_STR("content-type"), default_type};
+    if (!typed) fields[count++] = (struct sl_proxy_field){SL_STR("content-type"), default_type};
     ret->headers = fields;
     ret->header_count = count;
     return 0;
 }
 
-static int read_cookies(struct sl_arena *arena, const struct sl_json *list, struct sl_proxy_response *ret, struct sl_error *err) {
-    if (!list || list->type == SL_JSON_NULL)
-        return 0;
-    if (list->type != SL_JSON_ARRAY)
-        return sl_fail(err, SL_E_INVALID, "cookies is not a list");
-    if (list->count == 0)
-        return 0;
+static int read_cookies(struct sl_arena *arena, const struct sl_json *list, struct sl_proxy_response *ret,
+                        struct sl_error *err) {
+    if (!list || list->type == SL_JSON_NULL) return 0;
+    if (list->type != SL_JSON_ARRAY) return sl_fail(err, SL_E_INVALID, "cookies is not a list");
+    if (list->count == 0) return 0;
     struct sl_str *cookies = sl_arena_alloc(arena, sizeof(*cookies) * list->count);
-    if (!cookies)
-        return sl_fail(err, SL_E_NO_MEMORY, "out of memory for the answer's cookies");
+    if (!cookies) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for the answer's cookies");
     unsigned count = 0;
     for (const struct sl_json *node = list->first; node; node = node->next) {
         if (node->type != SL_JSON_STRING)
@@ -413,29 +375,25 @@ static int read_cookies(struct sl_arena *arena, const struct sl_json *list, stru
 static int read_body(struct sl_arena *arena, const struct sl_json *answer, size_t payload_len, bool lenient,
                      struct sl_proxy_response *ret, struct sl_error *err) {
     const struct sl_json *body = sl_json_get(answer, "body");
-    if (!body || body->type == SL_JSON_NULL)
-        return 0;
+    if (!body || body->type == SL_JSON_NULL) return 0;
     if (body->type != SL_JSON_STRING) {
-        if (!lenient)
-            return sl_fail(err, SL_E_INVALID, "body is not a string");
+        if (!lenient) return sl_fail(err, SL_E_INVALID, "body is not a string");
         // Compact text is never longer than six times what was read (a control character as \u00XX).
         ret->body = json_text(arena, body, payload_len * 6 + 16);
         return 0;
     }
     ret->body = body->text;
-    if (!sl_json_bool(answer, "isBase64Encoded", false))
-        return 0;
+    if (!sl_json_bool(answer, "isBase64Encoded", false)) return 0;
     if (!sl_base64_decode(arena, body->text, &ret->body))
         return sl_fail(err, SL_E_INVALID, "isBase64Encoded is true and body is not base64");
     return 0;
 }
 
 // The whole value is the body.
-static int whole_value(struct sl_arena *arena, const struct sl_json *value, size_t payload_len, struct sl_proxy_response *ret,
-                       struct sl_error *err) {
+static int whole_value(struct sl_arena *arena, const struct sl_json *value, size_t payload_len,
+                       struct sl_proxy_response *ret, struct sl_error *err) {
     int result = read_headers(arena, NULL, SL_STR("application/json"), ret, err);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     ret->status = 200;
     ret->body = value->type == SL_JSON_STRING ? value->text : json_text(arena, value, payload_len * 6 + 16);
     return 0;
@@ -446,11 +404,9 @@ int sl_proxy_response_v2(struct sl_arena *arena, struct sl_str payload, const st
     struct sl_proxy_response response = {0};
     struct sl_json *answer;
     int result = sl_json_parse(arena, payload, &answer, err);
-    if (result != 0 && result != SL_E_SERIALIZATION)
-        return result;
+    if (result != 0 && result != SL_E_SERIALIZATION) return result;
     if (result != 0) {
-        if (!rules->lenient)
-            return sl_fail(err, SL_E_INVALID, "the answer is not JSON");
+        if (!rules->lenient) return sl_fail(err, SL_E_INVALID, "the answer is not JSON");
         result = read_headers(arena, NULL, SL_STR("application/json"), &response, err);
         response.status = 200;
         response.body = payload;
@@ -463,15 +419,12 @@ int sl_proxy_response_v2(struct sl_arena *arena, struct sl_str payload, const st
             result = read_status(status, &response.status, err);
             if (result == 0)
                 result = read_headers(arena, sl_json_get(answer, "headers"), rules->default_type, &response, err);
-            if (result == 0)
-                result = read_cookies(arena, sl_json_get(answer, "cookies"), &response, err);
-            if (result == 0)
-                result = read_body(arena, answer, payload.len, rules->lenient, &response, err);
+            if (result == 0) result = read_cookies(arena, sl_json_get(answer, "cookies"), &response, err);
+            if (result == 0) result = read_body(arena, answer, payload.len, rules->lenient, &response, err);
         }
     }
     if (result == 0 && sl_arena_failed(arena))
         result = sl_fail(err, SL_E_NO_MEMORY, "out of memory for the function's answer");
-    if (result == 0)
-        *ret = response;
+    if (result == 0) *ret = response;
     return result;
 }

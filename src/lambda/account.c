@@ -32,22 +32,18 @@ int sl_lambda__totals(struct sl_op *op, struct sl_str except, struct sl_lambda__
             after = sl_json_string(item, "id");
             totals.functions++;
             totals.code_size += sl_json_int(document, "CodeSize", 0);
-            if (!sl_str_eq(after, except))
-                totals.reserved += sl_json_int(document, "_concurrency", 0);
-            if (sl_json_int(document, "_last_version", 0) > 0)
-                result = add_versions(op, after, &totals, err);
+            if (!sl_str_eq(after, except)) totals.reserved += sl_json_int(document, "_concurrency", 0);
+            if (sl_json_int(document, "_last_version", 0) > 0) result = add_versions(op, after, &totals, err);
         }
     }
-    if (result == 0)
-        *ret = totals;
+    if (result == 0) *ret = totals;
     return result;
 }
 
 int sl_lambda__get_account(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__totals totals;
     int result = sl_lambda__totals(op, SL_STR(""), &totals, err);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     struct sl_json *limit = sl_json_new_object(op->arena), *usage = sl_json_new_object(op->arena);
     sl_json_put_int(op->arena, limit, "TotalCodeSize", SL_LAMBDA_TOTAL_CODE_MAX);
     sl_json_put_int(op->arena, limit, "CodeSizeUnzipped", SL_LAMBDA_UNZIPPED_MAX);
@@ -61,14 +57,14 @@ int sl_lambda__get_account(struct sl_op *op, struct sl_error *err) {
     return 0;
 }
 
-// --- reserved concurrency ------------------------------------------------------------------------------------------------------------------
+// --- reserved concurrency
+// ------------------------------------------------------------------------------------------------------------------
 
 int sl_lambda__get_concurrency(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_json *latest;
     int result = sl_lambda__target_unqualified(op, &target, err);
-    if (result == 0)
-        result = sl_lambda__load(op, &target, &latest, err);
+    if (result == 0) result = sl_lambda__load(op, &target, &latest, err);
     if (result == 0 && sl_json_get(latest, "_concurrency"))
         sl_json_put_int(op->arena, op->out, "ReservedConcurrentExecutions", sl_json_int(latest, "_concurrency", 0));
     return result;
@@ -78,8 +74,7 @@ int sl_lambda__get_concurrency(struct sl_op *op, struct sl_error *err) {
 static int load_latest(struct sl_op *op, struct sl_json **ret, struct sl_error *err) {
     struct sl_lambda__target target;
     int result = sl_lambda__target_unqualified(op, &target, err);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     const struct sl_key key = sl_lambda__function_key(op, target.name);
     result = sl_store_get(op->tx, op->arena, &key, ret, err);
     return result == SL_E_NOT_FOUND ? sl_lambda__not_found(op, &target, SL_STR("$LATEST"), err) : result;
@@ -96,13 +91,12 @@ int sl_lambda__put_concurrency(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__totals totals;
     int64_t wanted = sl_json_int(op->in, "ReservedConcurrentExecutions", 0);
     int result = load_latest(op, &latest, err);
-    if (result == 0)
-        result = sl_lambda__totals(op, sl_json_string(latest, "FunctionName"), &totals, err);
-    if (result != 0)
-        return result;
+    if (result == 0) result = sl_lambda__totals(op, sl_json_string(latest, "FunctionName"), &totals, err);
+    if (result != 0) return result;
     if (wanted > 0 && totals.reserved + wanted > SL_LAMBDA_CONCURRENCY - SL_LAMBDA_UNRESERVED_MIN)
         return sl_fail(err, SL_E_INVALID_PARAMETER,
-                       "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "
+                       "Specified ReservedConcurrentExecutions for function decreases account's "
+                       "UnreservedConcurrentExecution below its "
                        "minimum value of [%d].",
                        SL_LAMBDA_UNRESERVED_MIN);
     sl_json_put_int(op->arena, latest, "_concurrency", wanted);
@@ -113,7 +107,6 @@ int sl_lambda__put_concurrency(struct sl_op *op, struct sl_error *err) {
 int sl_lambda__delete_concurrency(struct sl_op *op, struct sl_error *err) {
     struct sl_json *latest;
     int result = load_latest(op, &latest, err);
-    if (result != 0 || !sl_json_remove(latest, "_concurrency"))
-        return result;
+    if (result != 0 || !sl_json_remove(latest, "_concurrency")) return result;
     return save_latest(op, latest, err);
 }

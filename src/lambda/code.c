@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// code: deployment packages. A package is known by the SHA-256 of its bytes; the store keeps the bytes (for GetFunction) and the unpacked
-// directory (what instances mount) under that name, so equal packages are kept once.
+// code: deployment packages. A package is known by the SHA-256 of its bytes; the store keeps the bytes (for
+// GetFunction) and the unpacked directory (what instances mount) under that name, so equal packages are kept once.
 //
-// Life of a blob. `prepare` unpacks it before the operation's transaction, so for a moment it has no owner: a pin keeps it. publish.c then
-// names its owner (a version of a function). A blob that lost its last owner stays for the longest time an invocation can last plus a
-// little, because busy instances still read files of it; then the next operation that brings code deletes it (a worker thread's
-// work, never the storage thread's). At start everything without an owner goes.
+// Life of a blob. `prepare` unpacks it before the operation's transaction, so for a moment it has no owner: a pin keeps
+// it. publish.c then names its owner (a version of a function). A blob that lost its last owner stays for the longest
+// time an invocation can last plus a little, because busy instances still read files of it; then the next operation
+// that brings code deletes it (a worker thread's work, never the storage thread's). At start everything without an
+// owner goes.
 //
-// Threads: worker threads (take, sweep), the storage thread (use, unuse), loop threads (unpin, download). One mutex guards the
-// table; it is held for memory operations only. The table is small (one row per published version) and searched linearly by
-// control-plane operations alone. `unpacking` is held shared while blobs are written and exclusively by the sweep, which thus never meets a
-// blob between "already there" and its pin, nor a scratch directory in use.
+// Threads: worker threads (take, sweep), the storage thread (use, unuse), loop threads (unpin, download). One mutex
+// guards the table; it is held for memory operations only. The table is small (one row per published version) and
+// searched linearly by control-plane operations alone. `unpacking` is held shared while blobs are written and
+// exclusively by the sweep, which thus never meets a blob between "already there" and its pin, nor a scratch directory
+// in use.
 #include "lambda/internal.h"
 
 #include "base/clock.h"
@@ -30,8 +32,8 @@
 enum {
     GRACE_MS = 16 * 60 * 1000, // longest invocation (900 s) and a minute
     TOKEN_MS = 10 * 60 * 1000,
-    PART = 32 * 1024,            // of a download: one read
-    UNSENT_MAX = 256 * 1024,     // bytes of a download waiting in the connection
+    PART = 32 * 1024,        // of a download: one read
+    UNSENT_MAX = 256 * 1024, // bytes of a download waiting in the connection
 };
 
 // A row: an owner and its blob; or, without an owner, a pinned (pins > 0) or orphaned (since_ms) blob.
@@ -49,26 +51,24 @@ static size_t row_count, row_cap;
 static bool sweep_due; // an orphan was made since the last sweep
 static bool blind;     // a row could not be written
 
-// --- the table (with `lock` held) -------------------------------------------------------------------------------------------------
+// --- the table (with `lock` held)
+// -------------------------------------------------------------------------------------------------
 
 static struct row *find_owner(struct sl_str owner) {
     for (size_t i = 0; i < row_count; i++)
-        if (rows[i].owner && sl_str_is(owner, rows[i].owner))
-            return &rows[i];
+        if (rows[i].owner && sl_str_is(owner, rows[i].owner)) return &rows[i];
     return NULL;
 }
 
 static struct row *find_loose(struct sl_str sha256) {
     for (size_t i = 0; i < row_count; i++)
-        if (!rows[i].owner && sl_str_is(sha256, rows[i].sha256))
-            return &rows[i];
+        if (!rows[i].owner && sl_str_is(sha256, rows[i].sha256)) return &rows[i];
     return NULL;
 }
 
 static void set_sha(struct row *row, struct sl_str sha256) {
     size_t len = sha256.len < SL_LAMBDA_SHA_HEX ? sha256.len : SL_LAMBDA_SHA_HEX;
-    if (len > 0)
-        memcpy(row->sha256, sha256.ptr, len);
+    if (len > 0) memcpy(row->sha256, sha256.ptr, len);
     row->sha256[len] = '\0';
 }
 
@@ -76,8 +76,7 @@ static struct row *add_row(struct sl_str sha256) {
     if (row_count == row_cap) {
         size_t cap = row_cap ? row_cap * 2 : 64;
         struct row *grown = realloc(rows, cap * sizeof(*grown));
-        if (!grown)
-            return NULL;
+        if (!grown) return NULL;
         rows = grown;
         row_cap = cap;
     }
@@ -90,10 +89,8 @@ static struct row *add_row(struct sl_str sha256) {
 // The blob of a row that goes away: kept as an orphan until the grace is over.
 static void orphan(struct sl_str sha256) {
     struct row *row = find_loose(sha256);
-    if (!row)
-        row = add_row(sha256);
-    if (row)
-        row->since_ms = sl_clock_ms();
+    if (!row) row = add_row(sha256);
+    if (row) row->since_ms = sl_clock_ms();
     sweep_due = true;
 }
 
@@ -142,17 +139,14 @@ void sl_lambda__code_unuse(struct sl_str owner) {
 static bool pin(struct sl_str sha256) {
     pthread_mutex_lock(&lock);
     struct row *row = find_loose(sha256);
-    if (!row)
-        row = add_row(sha256);
-    if (row)
-        row->pins++;
+    if (!row) row = add_row(sha256);
+    if (row) row->pins++;
     pthread_mutex_unlock(&lock);
     return row != NULL;
 }
 
 void sl_lambda__code_unpin(struct sl_lambda__code *code) {
-    if (!code->pinned)
-        return;
+    if (!code->pinned) return;
     code->pinned = false;
     pthread_mutex_lock(&lock);
     struct row *row = find_loose(sl_str_of(code->sha256));
@@ -163,14 +157,16 @@ void sl_lambda__code_unpin(struct sl_lambda__code *code) {
     pthread_mutex_unlock(&lock);
 }
 
-// --- the sweep ---------------------------------------------------------------------------------------------------------------------
+// --- the sweep
+// ---------------------------------------------------------------------------------------------------------------------
 
 static bool keep_blob(void *user, struct sl_str sha256) {
     int64_t orphaned_before = *(const int64_t *)user;
     bool keep = false;
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < row_count && !keep; i++)
-        keep = sl_str_is(sha256, rows[i].sha256) && (rows[i].owner || rows[i].pins > 0 || rows[i].since_ms > orphaned_before);
+        keep = sl_str_is(sha256, rows[i].sha256) &&
+               (rows[i].owner || rows[i].pins > 0 || rows[i].since_ms > orphaned_before);
     pthread_mutex_unlock(&lock);
     return keep;
 }
@@ -183,14 +179,12 @@ void sl_lambda__code_sweep(struct sl_store *store, int64_t grace_ms) {
     for (size_t i = 0; sweep_due && !blind && i < row_count && !due; i++)
         due = !rows[i].owner && rows[i].pins == 0 && rows[i].since_ms <= orphaned_before;
     pthread_mutex_unlock(&lock);
-    if (!due || pthread_rwlock_trywrlock(&unpacking) != 0)
-        return; // somebody is unpacking: a later operation sweeps
+    if (!due || pthread_rwlock_trywrlock(&unpacking) != 0) return; // somebody is unpacking: a later operation sweeps
     sl_blob_sweep(store, keep_blob, &orphaned_before);
     pthread_mutex_lock(&lock);
     bool left = false;
     for (size_t i = row_count; i-- > 0;) {
-        if (rows[i].owner || rows[i].pins > 0)
-            continue;
+        if (rows[i].owner || rows[i].pins > 0) continue;
         if (rows[i].since_ms <= orphaned_before)
             drop_row(&rows[i]);
         else
@@ -201,19 +195,18 @@ void sl_lambda__code_sweep(struct sl_store *store, int64_t grace_ms) {
     pthread_rwlock_unlock(&unpacking);
 }
 
-// --- taking a package ----------------------------------------------------------------------------------------------------------------
+// --- taking a package
+// ----------------------------------------------------------------------------------------------------------------
 
 // Unpacks into a scratch directory and gives it its name.
 static int unpack(struct sl_store *store, struct sl_str zip, struct sl_str sha256, struct sl_error *err) {
     char scratch[64];
     int dir;
     int result = sl_blob_scratch(store, scratch, &dir, err);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     result = sl_unzip(zip, dir, &SL_UNZIP_LAMBDA, NULL, err);
     close(dir);
-    if (result == 0)
-        return sl_blob_adopt(store, scratch, sha256, err);
+    if (result == 0) return sl_blob_adopt(store, scratch, sha256, err);
     sl_blob_discard(store, scratch);
     return result;
 }
@@ -226,22 +219,19 @@ static int store_package(struct sl_op *op, struct sl_str zip, struct sl_lambda__
         result = sl_fail(err, SL_E_NO_MEMORY, "out of memory for a deployment package");
     else
         code->pinned = true;
-    if (result == 0 && !sl_blob_has(op->store, sha256))
-        result = unpack(op->store, zip, sha256, err);
-    if (result == 0)
-        result = sl_blob_put_bytes(op->store, sha256, zip, err);
+    if (result == 0 && !sl_blob_has(op->store, sha256)) result = unpack(op->store, zip, sha256, err);
+    if (result == 0) result = sl_blob_put_bytes(op->store, sha256, zip, err);
     pthread_rwlock_unlock(&unpacking);
-    if (result != 0)
-        sl_lambda__code_unpin(code);
+    if (result != 0) sl_lambda__code_unpin(code);
     return result;
 }
 
 int sl_lambda__code_take(struct sl_op *op, struct sl_str zip, struct sl_lambda__code *ret, struct sl_error *err) {
     sl_lambda__code_sweep(op->store, GRACE_MS);
-    if (zip.len == 0)
-        return sl_fail(err, SL_E_INVALID_PARAMETER, "Uploaded file must be a non-empty zip");
+    if (zip.len == 0) return sl_fail(err, SL_E_INVALID_PARAMETER, "Uploaded file must be a non-empty zip");
     if (zip.len > SL_LAMBDA_ZIP_MAX)
-        return sl_fail(err, SL_E_REQUEST_ENTITY_TOO_LARGE, "Zipped size must be smaller than %d bytes", SL_LAMBDA_ZIP_MAX);
+        return sl_fail(err, SL_E_REQUEST_ENTITY_TOO_LARGE, "Zipped size must be smaller than %d bytes",
+                       SL_LAMBDA_ZIP_MAX);
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
     if (!EVP_Digest(zip.ptr, zip.len, digest, &len, EVP_sha256(), NULL))
@@ -259,7 +249,8 @@ int sl_lambda__code_take(struct sl_op *op, struct sl_str zip, struct sl_lambda__
     return store_package(op, zip, ret, err);
 }
 
-// --- the download ------------------------------------------------------------------------------------------------------------------
+// --- the download
+// ------------------------------------------------------------------------------------------------------------------
 
 static unsigned char token_key[32];
 static pthread_once_t token_once = PTHREAD_ONCE_INIT;
@@ -331,15 +322,15 @@ static void download_more(struct sl_http_request *request) {
 
 bool sl_lambda_code_handle(struct sl_app *app, struct sl_http_request *request) {
     const struct sl_str prefix = SL_STR("/_sluice/code/");
-    if (!sl_str_starts(request->path, prefix))
-        return false;
+    if (!sl_str_starts(request->path, prefix)) return false;
     struct sl_str sha256 = sl_str_sub(request->path, prefix.len, request->path.len);
     struct sl_str token = sl_http_query(request, SL_STR("token"));
     struct download *download = sl_arena_alloc(request->arena, sizeof(*download));
     if (request->method != SL_HTTP_GET && request->method != SL_HTTP_HEAD) {
         sl_http_respond(request, 405, SL_STR("text/plain"), SL_STR("method not allowed\n"));
     } else if (sha256.len != SL_LAMBDA_SHA_HEX || !token_good(request->arena, sha256, token)) {
-        sl_http_respond(request, 403, SL_STR("text/plain"), SL_STR("this link is not valid or has expired; ask GetFunction for a new one\n"));
+        sl_http_respond(request, 403, SL_STR("text/plain"),
+                        SL_STR("this link is not valid or has expired; ask GetFunction for a new one\n"));
     } else if (!download || sl_blob_open_bytes(app->store, sha256, &download->fd, NULL) != 0) {
         sl_http_respond(request, 404, SL_STR("text/plain"), SL_STR("this code is gone\n"));
     } else {

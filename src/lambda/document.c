@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// document: keys and documents of functions and versions: reading them by qualifier, revisions, and the shapes in which they are shown.
-// Documents are FunctionConfiguration as the API shows it; members that begin with '_' never leave (the engine drops what
-// the output shape does not have).
+// document: keys and documents of functions and versions: reading them by qualifier, revisions, and the shapes in which
+// they are shown. Documents are FunctionConfiguration as the API shows it; members that begin with '_' never leave (the
+// engine drops what the output shape does not have).
 #include "lambda/internal.h"
 
 #include "base/clock.h"
@@ -17,7 +17,8 @@ struct sl_key sl_lambda__function_key(struct sl_op *op, struct sl_str name) {
     return key_of(op, "lambda.function", SL_STR(""), name);
 }
 
-// Ten digits, so that the store's bytewise order is the order of numbers. More digits cannot name a version: such an id finds nothing.
+// Ten digits, so that the store's bytewise order is the order of numbers. More digits cannot name a version: such an id
+// finds nothing.
 struct sl_key sl_lambda__version_key(struct sl_op *op, struct sl_str name, struct sl_str version) {
     struct sl_str id = version;
     if (version.len > 0 && version.len < 10)
@@ -33,15 +34,16 @@ struct sl_key sl_lambda__url_key(struct sl_op *op, struct sl_str name, struct sl
     return key_of(op, "lambda.url", name, qualifier.len > 0 ? qualifier : SL_STR("$LATEST"));
 }
 
-int sl_lambda__load(struct sl_op *op, const struct sl_lambda__target *target, struct sl_json **ret, struct sl_error *err) {
+int sl_lambda__load(struct sl_op *op, const struct sl_lambda__target *target, struct sl_json **ret,
+                    struct sl_error *err) {
     struct sl_key key = sl_lambda__function_key(op, target->name);
     int result = sl_store_get(op->tx, op->arena, &key, ret, err);
-    if (result == SL_E_NOT_FOUND)
-        return sl_lambda__not_found(op, target, SL_STR(""), err);
+    if (result == SL_E_NOT_FOUND) return sl_lambda__not_found(op, target, SL_STR(""), err);
     return result;
 }
 
-int sl_lambda__load_qualified(struct sl_op *op, const struct sl_lambda__target *target, struct sl_json **ret, struct sl_error *err) {
+int sl_lambda__load_qualified(struct sl_op *op, const struct sl_lambda__target *target, struct sl_json **ret,
+                              struct sl_error *err) {
     bool latest = sl_lambda__is_latest(target->qualifier);
     // There are no aliases yet, so a name that is neither $LATEST nor a number finds nothing.
     if (!latest && !sl_lambda__is_number(target->qualifier))
@@ -49,8 +51,7 @@ int sl_lambda__load_qualified(struct sl_op *op, const struct sl_lambda__target *
     struct sl_key key = latest ? sl_lambda__function_key(op, target->name)
                                : sl_lambda__version_key(op, target->name, target->qualifier);
     int result = sl_store_get(op->tx, op->arena, &key, ret, err);
-    if (result == SL_E_NOT_FOUND)
-        return sl_lambda__not_found(op, target, target->qualifier, err);
+    if (result == SL_E_NOT_FOUND) return sl_lambda__not_found(op, target, target->qualifier, err);
     if (result == 0 && target->qualifier.len > 0)
         sl_lambda__put(op, *ret, "FunctionArn", sl_lambda__qualified_arn(op, target, target->qualifier));
     return result;
@@ -81,11 +82,11 @@ void sl_lambda__touch(struct sl_op *op, struct sl_json *document) {
 
 int sl_lambda__check_revision(struct sl_op *op, const struct sl_json *document, struct sl_error *err) {
     struct sl_str revision = sl_op_in(op, "RevisionId");
-    if (!revision.ptr || sl_str_eq(revision, sl_json_string(document, "RevisionId")))
-        return 0;
-    return sl_fail(err, SL_E_PRECONDITION_FAILED,
-                   "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve "
-                   "the latest Revision Id");
+    if (!revision.ptr || sl_str_eq(revision, sl_json_string(document, "RevisionId"))) return 0;
+    return sl_fail(
+        err, SL_E_PRECONDITION_FAILED,
+        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve "
+        "the latest Revision Id");
 }
 
 struct sl_json *sl_lambda__pending(struct sl_op *op, const struct sl_json *document) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// foreign: settings of a function that name things this server does not have: VPCs, KMS keys, file systems, queues and topics for dead
-// letters, signing configurations, capacity providers. None of them is accepted and forgotten: a request that names one gets what AWS
-// answers when the thing does not exist or cannot be reached (docs/compatibility-notes.md lists them); empty values, which
-// templates write all the time, pass.
+// foreign: settings of a function that name things this server does not have: VPCs, KMS keys, file systems, queues and
+// topics for dead letters, signing configurations, capacity providers. None of them is accepted and forgotten: a
+// request that names one gets what AWS answers when the thing does not exist or cannot be reached
+// (docs/compatibility-notes.md lists them); empty values, which templates write all the time, pass.
 #include "lambda/internal.h"
 
 static int refuse_vpc(const struct sl_json *vpc, struct sl_error *err) {
@@ -11,12 +11,14 @@ static int refuse_vpc(const struct sl_json *vpc, struct sl_error *err) {
     // Subnets first, security groups second [AWS].
     if (subnets && subnets->count > 0)
         return sl_fail(err, SL_E_INVALID_PARAMETER,
-                       "Error occurred while DescribeSubnets. EC2 Error Code: InvalidSubnetID.NotFound. EC2 Error Message: The subnet "
+                       "Error occurred while DescribeSubnets. EC2 Error Code: InvalidSubnetID.NotFound. EC2 Error "
+                       "Message: The subnet "
                        "ID '%.*s' does not exist",
                        SL_FMT(subnets->first->text));
     if (groups && groups->count > 0)
         return sl_fail(err, SL_E_INVALID_PARAMETER,
-                       "Error occurred while DescribeSecurityGroups. EC2 Error Code: InvalidGroup.NotFound. EC2 Error Message: The "
+                       "Error occurred while DescribeSecurityGroups. EC2 Error Code: InvalidGroup.NotFound. EC2 Error "
+                       "Message: The "
                        "security group '%.*s' does not exist",
                        SL_FMT(groups->first->text));
     return 0;
@@ -26,12 +28,15 @@ static int refuse_dead_letter(struct sl_str target, struct sl_error *err) {
     struct sl_arn arn = {0};
     (void)sl_arn_parse(target, &arn);
     if (sl_str_is(arn.service, "sns"))
-        return sl_fail(err, SL_E_INVALID_PARAMETER, "The provided execution role does not have permissions to call Publish on SNS");
-    return sl_fail(err, SL_E_INVALID_PARAMETER, "The provided execution role does not have permissions to call SendMessage on SQS");
+        return sl_fail(err, SL_E_INVALID_PARAMETER,
+                       "The provided execution role does not have permissions to call Publish on SNS");
+    return sl_fail(err, SL_E_INVALID_PARAMETER,
+                   "The provided execution role does not have permissions to call SendMessage on SQS");
 }
 
 static int refuse_capacity(struct sl_op *op, struct sl_error *err) {
-    const struct sl_json *config = sl_json_get(sl_json_get(op->in, "CapacityProviderConfig"), "LambdaManagedInstancesCapacityProviderConfig");
+    const struct sl_json *config =
+        sl_json_get(sl_json_get(op->in, "CapacityProviderConfig"), "LambdaManagedInstancesCapacityProviderConfig");
     struct sl_str arn = sl_json_string(config, "CapacityProviderArn");
     return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Capacity provider not found: %.*s", SL_FMT(arn));
 }
@@ -42,28 +47,32 @@ int sl_lambda__foreign_check(struct sl_op *op, struct sl_error *err) {
     const struct sl_json *files = sl_json_get(op->in, "FileSystemConfigs"), *vpc = sl_json_get(op->in, "VpcConfig");
     struct sl_str tenancy = sl_json_string(sl_json_get(op->in, "TenancyConfig"), "TenantIsolationMode");
     int result = vpc ? refuse_vpc(vpc, err) : 0;
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     if (key.len > 0)
-        return sl_fail(err, SL_E_INVALID_PARAMETER,
-                       "Lambda was unable to configure access to your environment variables because the KMS key is invalid for "
-                       "CreateGrant. Please check your KMS key settings. KMS Exception: NotFoundException KMS Message: Key '%.*s' does "
-                       "not exist",
-                       SL_FMT(key));
+        return sl_fail(
+            err, SL_E_INVALID_PARAMETER,
+            "Lambda was unable to configure access to your environment variables because the KMS key is invalid for "
+            "CreateGrant. Please check your KMS key settings. KMS Exception: NotFoundException KMS Message: Key '%.*s' "
+            "does "
+            "not exist",
+            SL_FMT(key));
     if (files && files->count > 0)
-        return sl_fail(err, SL_E_INVALID_PARAMETER, "Function must be configured to execute in a VPC to reference access point %.*s.",
+        return sl_fail(err, SL_E_INVALID_PARAMETER,
+                       "Function must be configured to execute in a VPC to reference access point %.*s.",
                        SL_FMT(sl_json_string(files->first, "Arn")));
-    if (letters.len > 0)
-        return refuse_dead_letter(letters, err);
+    if (letters.len > 0) return refuse_dead_letter(letters, err);
     if (signing.len > 0)
-        return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "The Lambda code signing configuration %.*s can not be found.", SL_FMT(signing));
-    if (sl_json_get(op->in, "CapacityProviderConfig"))
-        return refuse_capacity(op, err);
+        return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "The Lambda code signing configuration %.*s can not be found.",
+                       SL_FMT(signing));
+    if (sl_json_get(op->in, "CapacityProviderConfig")) return refuse_capacity(op, err);
     if (sl_json_get(op->in, "DurableConfig"))
-        return sl_fail(err, SL_E_INVALID_PARAMETER, "Durable functions are not available on this server. Leave DurableConfig out.");
+        return sl_fail(err, SL_E_INVALID_PARAMETER,
+                       "Durable functions are not available on this server. Leave DurableConfig out.");
     if (tenancy.len > 0)
-        return sl_fail(err, SL_E_INVALID_PARAMETER, "Tenant isolation is not available on this server. Leave TenancyConfig out.");
+        return sl_fail(err, SL_E_INVALID_PARAMETER,
+                       "Tenant isolation is not available on this server. Leave TenancyConfig out.");
     if (sl_json_get(op->in, "ImageConfig"))
-        return sl_fail(err, SL_E_INVALID_PARAMETER, "ImageConfig is not supported for functions created with deployment packages.");
+        return sl_fail(err, SL_E_INVALID_PARAMETER,
+                       "ImageConfig is not supported for functions created with deployment packages.");
     return 0;
 }

@@ -6,26 +6,32 @@
 #include "aws/page.h"
 #include "lambda/function_internal.h"
 
-// --- create ------------------------------------------------------------------------------------------------------------------------------
+// --- create
+// ------------------------------------------------------------------------------------------------------------------------------
 
-// The model allows 140 characters because an ARN may stand here; the name inside may have 64, and AWS says so in another error.
+// The model allows 140 characters because an ARN may stand here; the name inside may have 64, and AWS says so in
+// another error.
 static int check_name(const struct sl_lambda__target *target, struct sl_error *err) {
-    if (target->name.len <= SL_LAMBDA_NAME_MAX)
-        return 0;
+    if (target->name.len <= SL_LAMBDA_NAME_MAX) return 0;
     return sl_fail(err, SL_E_INVALID_PARAMETER,
-                   "1 validation error detected: Value '%.*s' at 'functionName' failed to satisfy constraint: Member must have length "
+                   "1 validation error detected: Value '%.*s' at 'functionName' failed to satisfy constraint: Member "
+                   "must have length "
                    "less than or equal to %d",
                    SL_FMT(target->name), SL_LAMBDA_NAME_MAX);
 }
 
 static int check_package(struct sl_op *op, const struct sl_json *code, struct sl_error *err) {
-    struct sl_str image = sl_json_string(code, "ImageUri"), handler = sl_op_in(op, "Handler"), runtime = sl_op_in(op, "Runtime");
+    struct sl_str image = sl_json_string(code, "ImageUri"), handler = sl_op_in(op, "Handler"),
+                  runtime = sl_op_in(op, "Runtime");
     if (sl_str_is(sl_op_in(op, "PackageType"), "Image") || image.ptr) {
         if (!sl_str_is(sl_op_in(op, "PackageType"), "Image"))
-            return sl_fail(err, SL_E_INVALID_PARAMETER, "Please don't provide ImageUri when creating a function with packageType Zip.");
+            return sl_fail(err, SL_E_INVALID_PARAMETER,
+                           "Please don't provide ImageUri when creating a function with packageType Zip.");
         if (!image.ptr)
-            return sl_fail(err, SL_E_INVALID_PARAMETER, "Please provide ImageUri when creating a function with packageType Image.");
-        return sl_fail(err, SL_E_INVALID_PARAMETER, "Source image %.*s does not exist. Provide a valid source image.", SL_FMT(image));
+            return sl_fail(err, SL_E_INVALID_PARAMETER,
+                           "Please provide ImageUri when creating a function with packageType Image.");
+        return sl_fail(err, SL_E_INVALID_PARAMETER, "Source image %.*s does not exist. Provide a valid source image.",
+                       SL_FMT(image));
     }
     if (handler.len == 0 || runtime.len == 0)
         return sl_fail(err, SL_E_INVALID_PARAMETER,
@@ -45,21 +51,14 @@ int sl_lambda__create_prepare(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__work *work = sl_lambda__work(op);
     const struct sl_json *code = sl_json_get(op->in, "Code");
     struct sl_str zip;
-    if (!work)
-        return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a deployment package");
+    if (!work) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a deployment package");
     int result = sl_lambda__target(op, &target, err);
-    if (result == 0)
-        result = check_name(&target, err);
-    if (result == 0)
-        result = check_package(op, code, err);
-    if (result == 0)
-        result = sl_lambda__settings_check(op, err);
-    if (result == 0)
-        result = check_tags(op, err);
-    if (result == 0)
-        result = sl_lambda__publish_to_check(op, err);
-    if (result == 0)
-        result = sl_lambda__code_source(op, code, &zip, err);
+    if (result == 0) result = check_name(&target, err);
+    if (result == 0) result = check_package(op, code, err);
+    if (result == 0) result = sl_lambda__settings_check(op, err);
+    if (result == 0) result = check_tags(op, err);
+    if (result == 0) result = sl_lambda__publish_to_check(op, err);
+    if (result == 0) result = sl_lambda__code_source(op, code, &zip, err);
     return result == 0 ? sl_lambda__code_take(op, zip, &work->code, err) : result;
 }
 
@@ -67,7 +66,8 @@ int sl_lambda__create_prepare(struct sl_op *op, struct sl_error *err) {
 static struct sl_json *new_document(struct sl_op *op, const struct sl_lambda__target *target) {
     struct sl_json *document = sl_json_new_object(op->arena);
     struct sl_json *architectures = sl_json_new_array(op->arena), *storage = sl_json_new_object(op->arena);
-    struct sl_json *logging = sl_lambda__object1(op, "LogFormat", SL_STR("Text")), *snap = sl_lambda__object1(op, "ApplyOn", SL_STR("None"));
+    struct sl_json *logging = sl_lambda__object1(op, "LogFormat", SL_STR("Text")),
+                   *snap = sl_lambda__object1(op, "ApplyOn", SL_STR("None"));
     sl_lambda__put(op, document, "FunctionName", target->name);
     sl_lambda__put(op, document, "FunctionArn", target->arn);
     sl_lambda__put(op, document, "Description", SL_STR(""));
@@ -102,14 +102,11 @@ static int create_checked(struct sl_op *op, const struct sl_lambda__target *targ
     struct sl_json *document = new_document(op, target), *version;
     const struct sl_json *architectures = sl_json_get(op->in, "Architectures"), *tags = sl_json_get(op->in, "Tags");
     int result = sl_lambda__settings_apply(op, document, err);
-    if (result == 0)
-        result = check_room(op, work->code.size, err);
-    if (result != 0)
-        return result;
+    if (result == 0) result = check_room(op, work->code.size, err);
+    if (result != 0) return result;
     if (architectures && architectures->count > 0)
         sl_json_set(document, SL_STR("Architectures"), sl_json_copy(op->arena, architectures));
-    if (tags && tags->count > 0)
-        sl_json_set(document, SL_STR("_tags"), sl_json_copy(op->arena, tags));
+    if (tags && tags->count > 0) sl_json_set(document, SL_STR("_tags"), sl_json_copy(op->arena, tags));
     sl_lambda__code_put(op, document, &work->code);
     sl_lambda__touch(op, document);
     op->out = sl_lambda__pending(op, document);
@@ -117,7 +114,8 @@ static int create_checked(struct sl_op *op, const struct sl_lambda__target *targ
     result = sl_store_put(op->tx, &key, document, err);
     if (result == 0 && sl_json_bool(op->in, "Publish", false)) {
         result = sl_lambda__version_publish(op, document, (struct sl_str){NULL, 0}, &version, err);
-        sl_lambda__put(op, op->out, "Version", SL_STR("1")); // with the unqualified ARN [AWS, test_publish_version_on_create]
+        sl_lambda__put(op, op->out, "Version",
+                       SL_STR("1")); // with the unqualified ARN [AWS, test_publish_version_on_create]
     }
     return result == 0 ? sl_lambda__stage(op, document, err) : result;
 }
@@ -125,33 +123,29 @@ static int create_checked(struct sl_op *op, const struct sl_lambda__target *targ
 int sl_lambda__create(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     int result = sl_lambda__target(op, &target, err);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     const struct sl_key key = sl_lambda__function_key(op, target.name);
     if (sl_store_has(op->tx, &key))
         return sl_fail(err, SL_E_RESOURCE_CONFLICT, "Function already exist: %.*s", SL_FMT(target.name));
     return create_checked(op, &target, err);
 }
 
-// --- get, delete -------------------------------------------------------------------------------------------------------------------------
+// --- get, delete
+// -------------------------------------------------------------------------------------------------------------------------
 
 int sl_lambda__get(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_json *document, *latest;
     int result = sl_lambda__target(op, &target, err);
-    if (result == 0)
-        result = sl_lambda__load_qualified(op, &target, &document, err);
-    if (result == 0)
-        result = sl_lambda__load(op, &target, &latest, err);
-    if (result != 0)
-        return result;
+    if (result == 0) result = sl_lambda__load_qualified(op, &target, &document, err);
+    if (result == 0) result = sl_lambda__load(op, &target, &latest, err);
+    if (result != 0) return result;
     struct sl_json *code = sl_lambda__object1(op, "RepositoryType", SL_STR("S3"));
     sl_lambda__put(op, code, "Location", sl_lambda__code_location(op, sl_json_string(document, "_code")));
     sl_json_set(op->out, SL_STR("Configuration"), document);
     sl_json_set(op->out, SL_STR("Code"), code);
     const struct sl_json *tags = sl_json_get(latest, "_tags");
-    if (tags && tags->count > 0)
-        sl_json_set(op->out, SL_STR("Tags"), sl_json_copy(op->arena, tags));
+    if (tags && tags->count > 0) sl_json_set(op->out, SL_STR("Tags"), sl_json_copy(op->arena, tags));
     int64_t reserved = sl_json_int(latest, "_concurrency", -1);
     if (reserved >= 0) {
         struct sl_json *concurrency = sl_json_new_object(op->arena);
@@ -186,12 +180,9 @@ static int delete_whole(struct sl_op *op, const struct sl_lambda__target *target
     const struct sl_key key = sl_lambda__function_key(op, target->name);
     bool existed = false;
     int result = sl_store_delete(op->tx, &key, &existed, err);
-    if (result == 0 && !existed)
-        return sl_lambda__not_found(op, target, SL_STR(""), err);
-    if (result == 0)
-        result = delete_children(op, target->name, err);
-    if (result == 0)
-        sl_lambda__stage_removal(op, target->name, SL_STR("$LATEST"));
+    if (result == 0 && !existed) return sl_lambda__not_found(op, target, SL_STR(""), err);
+    if (result == 0) result = delete_children(op, target->name, err);
+    if (result == 0) sl_lambda__stage_removal(op, target->name, SL_STR("$LATEST"));
     return result;
 }
 
@@ -201,36 +192,32 @@ static int delete_version(struct sl_op *op, const struct sl_lambda__target *targ
     const struct sl_key key = sl_lambda__version_key(op, target->name, target->qualifier);
     const struct sl_key policy = sl_lambda__policy_key(op, target->name, target->qualifier);
     int result = sl_lambda__load(op, target, &latest, err);
-    if (result == 0)
-        result = sl_store_delete(op->tx, &key, NULL, err);
-    if (result == 0)
-        result = sl_store_delete(op->tx, &policy, NULL, err);
-    if (result == 0)
-        sl_lambda__stage_removal(op, target->name, target->qualifier);
+    if (result == 0) result = sl_store_delete(op->tx, &key, NULL, err);
+    if (result == 0) result = sl_store_delete(op->tx, &policy, NULL, err);
+    if (result == 0) sl_lambda__stage_removal(op, target->name, target->qualifier);
     return result;
 }
 
 int sl_lambda__delete(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     int result = sl_lambda__target(op, &target, err);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     op->status = 204; // the newest model says 200, AWS answers 204 [AWS]
     sl_json_put_int(op->arena, op->out, "StatusCode", 204);
-    if (target.qualifier.len == 0)
-        return delete_whole(op, &target, err);
+    if (target.qualifier.len == 0) return delete_whole(op, &target, err);
     if (sl_str_is(target.qualifier, "$LATEST"))
         return sl_fail(err, SL_E_INVALID_PARAMETER, "$LATEST version cannot be deleted without deleting the function.");
     if (sl_lambda__is_alias(target.qualifier))
         return sl_fail(err, SL_E_INVALID_PARAMETER, "Deletion of aliases is not currently supported.");
-    if (!sl_lambda__is_number(target.qualifier))
-        return sl_lambda__not_found(op, &target, SL_STR(""), err);
+    if (!sl_lambda__is_number(target.qualifier)) return sl_lambda__not_found(op, &target, SL_STR(""), err);
     return delete_version(op, &target, err);
 }
 
-// --- list ----------------------------------------------------------------------------------------------------------------------------------
+// --- list
+// ----------------------------------------------------------------------------------------------------------------------------------
 
-// A page under construction. `last` is what its token holds: "name" after $LATEST, "name:0000000007" after a version; ':' cannot be in a name.
+// A page under construction. `last` is what its token holds: "name" after $LATEST, "name:0000000007" after a version;
+// ':' cannot be in a name.
 struct listing {
     struct sl_json *functions;
     unsigned left;
@@ -238,13 +225,13 @@ struct listing {
     bool more;
 };
 
-static int list_versions_of(struct sl_op *op, struct listing *listing, struct sl_str name, struct sl_str after, struct sl_error *err) {
+static int list_versions_of(struct sl_op *op, struct listing *listing, struct sl_str name, struct sl_str after,
+                            struct sl_error *err) {
     struct sl_json *page;
-    int result = sl_lambda__version_list(op, name, after, listing->left > 0 ? listing->left : 1, &page, &listing->more, err);
-    if (result != 0)
-        return result;
-    if (listing->left == 0)
-        listing->more = page->count > 0;
+    int result =
+        sl_lambda__version_list(op, name, after, listing->left > 0 ? listing->left : 1, &page, &listing->more, err);
+    if (result != 0) return result;
+    if (listing->left == 0) listing->more = page->count > 0;
     for (const struct sl_json *item = page->first; item && listing->left > 0; item = item->next, listing->left--) {
         sl_json_push(listing->functions, sl_lambda__listed(op, sl_json_get(item, "doc")));
         listing->last = sl_arena_printf(op->arena, "%.*s:%.*s", SL_FMT(name), SL_FMT(sl_json_string(item, "id")));
@@ -252,13 +239,14 @@ static int list_versions_of(struct sl_op *op, struct listing *listing, struct sl
     return 0;
 }
 
-static int list_functions(struct sl_op *op, struct listing *listing, bool all, struct sl_str after, struct sl_error *err) {
+static int list_functions(struct sl_op *op, struct listing *listing, bool all, struct sl_str after,
+                          struct sl_error *err) {
     struct sl_json *page;
     bool more = false;
     const struct sl_key key = sl_lambda__function_key(op, SL_STR(""));
-    int result = sl_store_list(op->tx, op->arena, &key, after, listing->left > 0 ? listing->left : 1, &page, &more, err);
-    if (result != 0)
-        return result;
+    int result =
+        sl_store_list(op->tx, op->arena, &key, after, listing->left > 0 ? listing->left : 1, &page, &more, err);
+    if (result != 0) return result;
     for (const struct sl_json *item = page->first; item && result == 0; item = item->next) {
         if (listing->left == 0) {
             listing->more = true;
@@ -272,17 +260,16 @@ static int list_functions(struct sl_op *op, struct listing *listing, bool all, s
         sl_json_push(listing->functions, shown);
         listing->last = name;
         listing->left--;
-        if (all)
-            result = list_versions_of(op, listing, name, SL_STR(""), err);
-        if (listing->more)
-            return result;
+        if (all) result = list_versions_of(op, listing, name, SL_STR(""), err);
+        if (listing->more) return result;
     }
     listing->more = more;
     return result;
 }
 
 int sl_lambda__list(struct sl_op *op, struct sl_error *err) {
-    struct sl_str marker = sl_op_in(op, "Marker"), last = SL_STR(""), scope = sl_page_scope(op, sl_op_in(op, "FunctionVersion"));
+    struct sl_str marker = sl_op_in(op, "Marker"), last = SL_STR(""),
+                  scope = sl_page_scope(op, sl_op_in(op, "FunctionVersion"));
     bool all = sl_str_is(sl_op_in(op, "FunctionVersion"), "ALL");
     int64_t limit = sl_json_int(op->in, "MaxItems", SL_LAMBDA_LIST_MAX);
     struct listing listing = {.functions = sl_json_new_array(op->arena),
@@ -293,25 +280,22 @@ int sl_lambda__list(struct sl_op *op, struct sl_error *err) {
     struct sl_str name = colon < 0 ? last : sl_str_sub(last, 0, (size_t)colon);
     int result = 0;
     if (all && last.len > 0)
-        result = list_versions_of(op, &listing, name, colon < 0 ? SL_STR("") : sl_str_sub(last, (size_t)colon + 1, last.len), err);
-    if (result == 0 && !listing.more)
-        result = list_functions(op, &listing, all, name, err);
-    if (result != 0)
-        return result;
+        result = list_versions_of(op, &listing, name,
+                                  colon < 0 ? SL_STR("") : sl_str_sub(last, (size_t)colon + 1, last.len), err);
+    if (result == 0 && !listing.more) result = list_functions(op, &listing, all, name, err);
+    if (result != 0) return result;
     sl_json_set(op->out, SL_STR("Functions"), listing.functions);
-    if (listing.more)
-        sl_op_out(op, "NextMarker", sl_page_token(op->arena, scope, listing.last));
+    if (listing.more) sl_op_out(op, "NextMarker", sl_page_token(op->arena, scope, listing.last));
     return 0;
 }
 
-// Terraform reads this for every function. Nothing is signed here: the function's name without a configuration is AWS's answer for that.
+// Terraform reads this for every function. Nothing is signed here: the function's name without a configuration is AWS's
+// answer for that.
 int sl_lambda__get_code_signing(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_json *latest;
     int result = sl_lambda__target(op, &target, err);
-    if (result == 0)
-        result = sl_lambda__load(op, &target, &latest, err);
-    if (result == 0)
-        sl_op_out(op, "FunctionName", target.name);
+    if (result == 0) result = sl_lambda__load(op, &target, &latest, err);
+    if (result == 0) sl_op_out(op, "FunctionName", target.name);
     return result;
 }

@@ -2,23 +2,25 @@
 //
 // function_code: where a function's code comes from (shared with CreateFunction), and UpdateFunctionCode.
 //
-// Only packages in the request are served. S3 is not here yet: every bucket is one that does not exist, and the answer is AWS's for that.
-// Container images likewise.
+// Only packages in the request are served. S3 is not here yet: every bucket is one that does not exist, and the answer
+// is AWS's for that. Container images likewise.
 #include "lambda/internal.h"
 
 #include "lambda/function_internal.h"
 
 int sl_lambda__code_source(struct sl_op *op, const struct sl_json *code, struct sl_str *ret_zip, struct sl_error *err) {
-    struct sl_str zip = sl_json_string(code, "ZipFile"), bucket = sl_json_string(code, "S3Bucket"), key = sl_json_string(code, "S3Key");
+    struct sl_str zip = sl_json_string(code, "ZipFile"), bucket = sl_json_string(code, "S3Bucket"),
+                  key = sl_json_string(code, "S3Key");
     (void)op;
     if (zip.ptr && (bucket.ptr || key.ptr))
-        return sl_fail(err, SL_E_INVALID_PARAMETER, "Please do not provide other FunctionCode parameters when providing a ZipFile.");
+        return sl_fail(err, SL_E_INVALID_PARAMETER,
+                       "Please do not provide other FunctionCode parameters when providing a ZipFile.");
     if (bucket.ptr)
         return sl_fail(err, SL_E_INVALID_PARAMETER,
-                       "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does not "
+                       "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified "
+                       "bucket does not "
                        "exist");
-    if (!zip.ptr)
-        return sl_fail(err, SL_E_INVALID_PARAMETER, "Please provide a source for function code.");
+    if (!zip.ptr) return sl_fail(err, SL_E_INVALID_PARAMETER, "Please provide a source for function code.");
     *ret_zip = zip;
     return 0;
 }
@@ -33,17 +35,16 @@ int sl_lambda__update_code_prepare(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_lambda__work *work = sl_lambda__work(op);
     struct sl_str zip;
-    if (!work)
-        return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a deployment package");
+    if (!work) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a deployment package");
     int result = sl_lambda__target_unqualified(op, &target, err);
     if (result == 0 && sl_op_in(op, "ImageUri").ptr)
-        result = sl_fail(err, SL_E_INVALID_PARAMETER, "Please don't provide ImageUri when updating a function with packageType Zip.");
+        result = sl_fail(err, SL_E_INVALID_PARAMETER,
+                         "Please don't provide ImageUri when updating a function with packageType Zip.");
     if (result == 0 && sl_op_in(op, "SourceKMSKeyArn").len > 0)
-        result = sl_fail(err, SL_E_INVALID_PARAMETER, "The KMS key '%.*s' does not exist", SL_FMT(sl_op_in(op, "SourceKMSKeyArn")));
-    if (result == 0)
-        result = sl_lambda__publish_to_check(op, err);
-    if (result == 0)
-        result = sl_lambda__code_source(op, op->in, &zip, err);
+        result = sl_fail(err, SL_E_INVALID_PARAMETER, "The KMS key '%.*s' does not exist",
+                         SL_FMT(sl_op_in(op, "SourceKMSKeyArn")));
+    if (result == 0) result = sl_lambda__publish_to_check(op, err);
+    if (result == 0) result = sl_lambda__code_source(op, op->in, &zip, err);
     return result == 0 ? sl_lambda__code_take(op, zip, &work->code, err) : result;
 }
 
@@ -52,12 +53,9 @@ int sl_lambda__update_code(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_json *latest, *version;
     int result = sl_lambda__target_unqualified(op, &target, err);
-    if (result == 0)
-        result = sl_lambda__load(op, &target, &latest, err);
-    if (result == 0)
-        result = sl_lambda__check_revision(op, latest, err);
-    if (result != 0)
-        return result;
+    if (result == 0) result = sl_lambda__load(op, &target, &latest, err);
+    if (result == 0) result = sl_lambda__check_revision(op, latest, err);
+    if (result != 0) return result;
     const struct sl_json *architectures = sl_json_get(op->in, "Architectures");
     sl_lambda__code_put(op, latest, &work->code);
     if (architectures && architectures->count > 0)
@@ -72,8 +70,7 @@ int sl_lambda__update_code(struct sl_op *op, struct sl_error *err) {
     result = sl_store_put(op->tx, &key, latest, err);
     if (result == 0 && sl_json_bool(op->in, "Publish", false)) {
         result = sl_lambda__version_publish(op, latest, (struct sl_str){NULL, 0}, &version, err);
-        if (result == 0)
-            op->out = sl_lambda__pending(op, version); // the version is what is being created [AWS]
+        if (result == 0) op->out = sl_lambda__pending(op, version); // the version is what is being created [AWS]
     }
     return result == 0 ? sl_lambda__stage(op, latest, err) : result;
 }

@@ -7,10 +7,8 @@ int sl_lambda__get_configuration(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_json *document;
     int result = sl_lambda__target(op, &target, err);
-    if (result == 0)
-        result = sl_lambda__load_qualified(op, &target, &document, err);
-    if (result == 0)
-        op->out = document;
+    if (result == 0) result = sl_lambda__load_qualified(op, &target, &document, err);
+    if (result == 0) op->out = document;
     return result;
 }
 
@@ -18,16 +16,11 @@ int sl_lambda__update_configuration(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_json *latest;
     int result = sl_lambda__target_unqualified(op, &target, err);
-    if (result == 0)
-        result = sl_lambda__settings_check(op, err);
-    if (result == 0)
-        result = sl_lambda__load(op, &target, &latest, err);
-    if (result == 0)
-        result = sl_lambda__check_revision(op, latest, err);
-    if (result == 0)
-        result = sl_lambda__settings_apply(op, latest, err);
-    if (result != 0)
-        return result;
+    if (result == 0) result = sl_lambda__settings_check(op, err);
+    if (result == 0) result = sl_lambda__load(op, &target, &latest, err);
+    if (result == 0) result = sl_lambda__check_revision(op, latest, err);
+    if (result == 0) result = sl_lambda__settings_apply(op, latest, err);
+    if (result != 0) return result;
     sl_lambda__touch(op, latest);
     op->out = sl_lambda__in_progress(op, latest);
     const struct sl_key key = sl_lambda__function_key(op, target.name);

@@ -6,7 +6,8 @@
 
 #include "lambda/internal.h"
 
-// `code`: the Code member of CreateFunction, or UpdateFunctionCode's input. Finds the package, or fails with AWS's error.
+// `code`: the Code member of CreateFunction, or UpdateFunctionCode's input. Finds the package, or fails with AWS's
+// error.
 int sl_lambda__code_source(struct sl_op *op, const struct sl_json *code, struct sl_str *ret_zip, struct sl_error *err);
 // Writes CodeSha256, CodeSize and "_code".
 void sl_lambda__code_put(struct sl_op *op, struct sl_json *document, const struct sl_lambda__code *code);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// function_url: Create-, Get-, Update-, Delete- and ListFunctionUrlConfig(s). What a URL does with a request is in url.c.
+// function_url: Create-, Get-, Update-, Delete- and ListFunctionUrlConfig(s). What a URL does with a request is in
+// url.c.
 //
-// There are no aliases yet, so a URL belongs to a whole function; a qualifier (the model allows aliases only) names nothing.
+// There are no aliases yet, so a URL belongs to a whole function; a qualifier (the model allows aliases only) names
+// nothing.
 #include "lambda/internal.h"
 
 #include "aws/page.h"
@@ -16,8 +18,7 @@ static int no_such(struct sl_error *err) {
 
 static int load_url(struct sl_op *op, struct sl_lambda__target *target, struct sl_json **ret, struct sl_error *err) {
     int result = sl_lambda__target(op, target, err);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     const struct sl_key key = sl_lambda__url_key(op, target->name, target->qualifier);
     result = sl_store_get(op->tx, op->arena, &key, ret, err);
     return result == SL_E_NOT_FOUND ? no_such(err) : result;
@@ -38,8 +39,7 @@ static struct sl_json *without(struct sl_op *op, const struct sl_json *url, cons
 
 // A preflight that allows credentials for every origin would be refused by browsers; AWS refuses it when it is set.
 static int check_cors(const struct sl_json *cors, struct sl_error *err) {
-    if (!sl_json_bool(cors, "AllowCredentials", false))
-        return 0;
+    if (!sl_json_bool(cors, "AllowCredentials", false)) return 0;
     const struct sl_json *origins = sl_json_get(cors, "AllowOrigins");
     for (const struct sl_json *origin = origins ? origins->first : NULL; origin; origin = origin->next)
         if (sl_str_is(origin->text, "*"))
@@ -50,23 +50,21 @@ static int check_cors(const struct sl_json *cors, struct sl_error *err) {
 static void apply(struct sl_op *op, struct sl_json *url) {
     const struct sl_json *cors = sl_json_get(op->in, "Cors");
     struct sl_str auth = sl_op_in(op, "AuthType"), mode = sl_op_in(op, "InvokeMode");
-    if (auth.len > 0)
-        sl_lambda__put(op, url, "AuthType", auth);
-    if (mode.len > 0)
-        sl_lambda__put(op, url, "InvokeMode", mode);
+    if (auth.len > 0) sl_lambda__put(op, url, "AuthType", auth);
+    if (mode.len > 0) sl_lambda__put(op, url, "InvokeMode", mode);
     if (cors && cors->count > 0)
         sl_json_set(url, SL_STR("Cors"), sl_json_copy(op->arena, cors));
     else if (cors)
         sl_json_remove(url, "Cors"); // an empty object takes the configuration away
 }
 
-static int save(struct sl_op *op, const struct sl_lambda__target *target, const struct sl_json *url, struct sl_error *err) {
+static int save(struct sl_op *op, const struct sl_lambda__target *target, const struct sl_json *url,
+                struct sl_error *err) {
     const struct sl_key key = sl_lambda__url_key(op, target->name, target->qualifier);
     const struct sl_key function_key = sl_lambda__function_key(op, target->name);
     struct sl_json *latest;
     int result = url ? sl_store_put(op->tx, &key, url, err) : sl_store_delete(op->tx, &key, NULL, err);
-    if (result == 0)
-        result = sl_store_get(op->tx, op->arena, &function_key, &latest, err);
+    if (result == 0) result = sl_store_get(op->tx, op->arena, &function_key, &latest, err);
     return result == 0 ? sl_lambda__stage(op, latest, err) : result;
 }
 
@@ -74,17 +72,16 @@ int sl_lambda__create_url(struct sl_op *op, struct sl_error *err) {
     const struct sl_app *app = op->app;
     struct sl_lambda__target target;
     int result = sl_lambda__target(op, &target, err);
-    if (result == 0)
-        result = check_cors(sl_json_get(op->in, "Cors"), err);
-    if (result != 0)
-        return result;
+    if (result == 0) result = check_cors(sl_json_get(op->in, "Cors"), err);
+    if (result != 0) return result;
     const struct sl_key function = sl_lambda__function_key(op, target.name);
     const struct sl_key key = sl_lambda__url_key(op, target.name, target.qualifier);
     if (target.qualifier.len > 0 || !sl_store_has(op->tx, &function))
         return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Function does not exist");
     if (sl_store_has(op->tx, &key))
         return sl_fail(err, SL_E_RESOURCE_CONFLICT,
-                       "Failed to create function url config for [functionArn = %.*s]. Error message:  FunctionUrlConfig exists for "
+                       "Failed to create function url config for [functionArn = %.*s]. Error message:  "
+                       "FunctionUrlConfig exists for "
                        "this Lambda function", // both spaces are AWS's
                        SL_FMT(target.arn));
     char id[URL_ID + 1];
@@ -92,7 +89,8 @@ int sl_lambda__create_url(struct sl_op *op, struct sl_error *err) {
     struct sl_json *url = sl_json_new_object(op->arena);
     sl_lambda__put(op, url, "_id", sl_arena_dup(op->arena, sl_str_of(id)));
     sl_lambda__put(op, url, "FunctionUrl",
-                   sl_arena_printf(op->arena, "http://%s.lambda-url.%.*s.%.*s/", id, SL_FMT(op->region), SL_FMT(app->public_host)));
+                   sl_arena_printf(op->arena, "http://%s.lambda-url.%.*s.%.*s/", id, SL_FMT(op->region),
+                                   SL_FMT(app->public_host)));
     sl_lambda__put(op, url, "FunctionArn", target.arn);
     sl_lambda__put(op, url, "CreationTime", now_text(op));
     sl_lambda__put(op, url, "LastModifiedTime", now_text(op));
@@ -107,8 +105,7 @@ int sl_lambda__get_url(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_json *url;
     int result = load_url(op, &target, &url, err);
-    if (result == 0)
-        op->out = url;
+    if (result == 0) op->out = url;
     return result;
 }
 
@@ -116,10 +113,8 @@ int sl_lambda__update_url(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_json *url;
     int result = check_cors(sl_json_get(op->in, "Cors"), err);
-    if (result == 0)
-        result = load_url(op, &target, &url, err);
-    if (result != 0)
-        return result;
+    if (result == 0) result = load_url(op, &target, &url, err);
+    if (result != 0) return result;
     apply(op, url);
     sl_lambda__put(op, url, "LastModifiedTime", now_text(op));
     op->out = without(op, url, "_id", sl_op_in(op, "InvokeMode").ptr ? "_id" : "InvokeMode");
@@ -139,22 +134,20 @@ int sl_lambda__list_urls(struct sl_op *op, struct sl_error *err) {
     struct sl_str marker = sl_op_in(op, "Marker"), after = SL_STR("");
     bool more = false;
     int result = sl_lambda__target(op, &target, err);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     const struct sl_key function = sl_lambda__function_key(op, target.name);
-    if (!sl_store_has(op->tx, &function))
-        return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Function does not exist");
+    if (!sl_store_has(op->tx, &function)) return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Function does not exist");
     struct sl_str scope = sl_page_scope(op, target.name);
     if (marker.len > 0 && !sl_page_open(op->arena, scope, marker, &after))
         return sl_fail(err, SL_E_INVALID_PARAMETER, "Invalid marker");
     const struct sl_key key = sl_lambda__url_key(op, target.name, SL_STR(""));
-    result = sl_store_list(op->tx, op->arena, &key, after, (unsigned)sl_json_int(op->in, "MaxItems", 50), &page, &more, err);
+    result =
+        sl_store_list(op->tx, op->arena, &key, after, (unsigned)sl_json_int(op->in, "MaxItems", 50), &page, &more, err);
     for (const struct sl_json *item = result == 0 ? page->first : NULL; item; item = item->next) {
         sl_json_push(urls, sl_json_copy(op->arena, sl_json_get(item, "doc")));
         after = sl_json_string(item, "id");
     }
     sl_json_set(op->out, SL_STR("FunctionUrlConfigs"), urls);
-    if (result == 0 && more)
-        sl_op_out(op, "NextMarker", sl_page_token(op->arena, scope, after));
+    if (result == 0 && more) sl_op_out(op, "NextMarker", sl_page_token(op->arena, scope, after));
     return result;
 }

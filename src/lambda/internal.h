@@ -3,15 +3,17 @@
 // internal: what the files of lambda/ share. Documents (sl_store_put) of this folder:
 //
 //   kind               parent      id                what
-//   lambda.function    ""          name              FunctionConfiguration of $LATEST + "_code" (SHA-256 in hex), "_tags",
-//                                                    "_concurrency", "_last_version", "_published" (fingerprint, see version.c)
+//   lambda.function    ""          name              FunctionConfiguration of $LATEST + "_code" (SHA-256 in hex),
+//   "_tags",
+//                                                    "_concurrency", "_last_version", "_published" (fingerprint, see
+//                                                    version.c)
 //   lambda.version     name        %010d of number   FunctionConfiguration of that version + "_code"
-//   lambda.policy      name        qualifier         {"Policy": {...}, "RevisionId": ...}; "$LATEST" for the unqualified function
-//   lambda.url         name        qualifier         FunctionUrlConfig + "_id"
+//   lambda.policy      name        qualifier         {"Policy": {...}, "RevisionId": ...}; "$LATEST" for the
+//   unqualified function lambda.url         name        qualifier         FunctionUrlConfig + "_id"
 //
-// State. Code is unpacked before the transaction and published right after it, before the answer goes out; so a function is stored
-// as Active, and "Pending" exists only in the answer of the operation that made it. As on AWS the answer carries a RevisionId
-// that the activation replaces: an update that names it fails with 412.
+// State. Code is unpacked before the transaction and published right after it, before the answer goes out; so a
+// function is stored as Active, and "Pending" exists only in the answer of the operation that made it. As on AWS the
+// answer carries a RevisionId that the activation replaces: an update that names it fails with 412.
 //
 // All `run` helpers need op->tx. Texts in comments marked [AWS] are recorded answers.
 #ifndef SL_LAMBDA_INTERNAL_H
@@ -25,45 +27,54 @@
 
 enum {
     SL_LAMBDA_NAME_MAX = 64,
-    SL_LAMBDA_ZIP_MAX = 52428800,        // "Zipped size must be smaller than 52428800 bytes" [AWS]
-    SL_LAMBDA_UNZIPPED_MAX = 262144000,  // GetAccountSettings; sl_unzip enforces it
-    SL_LAMBDA_ENVIRONMENT_MAX = 4096,    // Lambda quotas page: 4 KB, aggregate
-    SL_LAMBDA_POLICY_MAX = 20480,        // Lambda quotas page: 20 KB
+    SL_LAMBDA_ZIP_MAX = 52428800,       // "Zipped size must be smaller than 52428800 bytes" [AWS]
+    SL_LAMBDA_UNZIPPED_MAX = 262144000, // GetAccountSettings; sl_unzip enforces it
+    SL_LAMBDA_ENVIRONMENT_MAX = 4096,   // Lambda quotas page: 4 KB, aggregate
+    SL_LAMBDA_POLICY_MAX = 20480,       // Lambda quotas page: 20 KB
     SL_LAMBDA_TAGS_MAX = 50,
     SL_LAMBDA_LAYERS_MAX = 5,
-    SL_LAMBDA_LIST_MAX = 50,             // ListFunctions returns at most 50 whatever MaxItems says (API reference)
-    SL_LAMBDA_CONCURRENCY = 1000,        // account's limit per region
-    SL_LAMBDA_UNRESERVED_MIN = 100,      // must stay unreserved
+    SL_LAMBDA_LIST_MAX = 50,        // ListFunctions returns at most 50 whatever MaxItems says (API reference)
+    SL_LAMBDA_CONCURRENCY = 1000,   // account's limit per region
+    SL_LAMBDA_UNRESERVED_MIN = 100, // must stay unreserved
     SL_LAMBDA_SHA_HEX = 64,
 };
-#define SL_LAMBDA_TOTAL_CODE_MAX 80530636800LL // 75 GiB per region (Lambda quotas page; GetAccountSettings answers this number)
+#define SL_LAMBDA_TOTAL_CODE_MAX                                                                                       \
+    80530636800LL // 75 GiB per region (Lambda quotas page; GetAccountSettings answers this number)
 
-// --- target.c: which function an operation is about -------------------------------------------------------------------------------
+// --- target.c: which function an operation is about
+// -------------------------------------------------------------------------------
 struct sl_lambda__target {
     struct sl_str name;
     struct sl_str qualifier; // from the name or the Qualifier member; ptr NULL when neither has one
     struct sl_str arn;       // unqualified
 };
-// Reads FunctionName and, if the operation has it, Qualifier. Refuses other regions and accounts, and contradicting qualifiers.
+// Reads FunctionName and, if the operation has it, Qualifier. Refuses other regions and accounts, and contradicting
+// qualifiers.
 int sl_lambda__target(struct sl_op *op, struct sl_lambda__target *ret, struct sl_error *err);
 // The same for operations that AWS allows on whole functions only.
 int sl_lambda__target_unqualified(struct sl_op *op, struct sl_lambda__target *ret, struct sl_error *err);
-struct sl_str sl_lambda__qualified_arn(struct sl_op *op, const struct sl_lambda__target *target, struct sl_str qualifier);
+struct sl_str sl_lambda__qualified_arn(struct sl_op *op, const struct sl_lambda__target *target,
+                                       struct sl_str qualifier);
 // 404 "Function not found: <arn>[:<qualifier>]"; an empty qualifier is left out.
-int sl_lambda__not_found(struct sl_op *op, const struct sl_lambda__target *target, struct sl_str qualifier, struct sl_error *err);
+int sl_lambda__not_found(struct sl_op *op, const struct sl_lambda__target *target, struct sl_str qualifier,
+                         struct sl_error *err);
 bool sl_lambda__is_number(struct sl_str qualifier);
 bool sl_lambda__is_latest(struct sl_str qualifier); // absent or "$LATEST"
 bool sl_lambda__is_alias(struct sl_str qualifier);  // has the form of an alias's name
 
-// --- keys and documents (document.c) ----------------------------------------------------------------------------------------------
+// --- keys and documents (document.c)
+// ----------------------------------------------------------------------------------------------
 struct sl_key sl_lambda__function_key(struct sl_op *op, struct sl_str name);
 struct sl_key sl_lambda__version_key(struct sl_op *op, struct sl_str name, struct sl_str version); // "" for listings
 struct sl_key sl_lambda__policy_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
 struct sl_key sl_lambda__url_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
 // $LATEST's document, 404 without a qualifier in the text when there is none.
-int sl_lambda__load(struct sl_op *op, const struct sl_lambda__target *target, struct sl_json **ret, struct sl_error *err);
-// The document the qualifier names; 404 with the qualifier in the text. FunctionArn is qualified iff the target is, as AWS does.
-int sl_lambda__load_qualified(struct sl_op *op, const struct sl_lambda__target *target, struct sl_json **ret, struct sl_error *err);
+int sl_lambda__load(struct sl_op *op, const struct sl_lambda__target *target, struct sl_json **ret,
+                    struct sl_error *err);
+// The document the qualifier names; 404 with the qualifier in the text. FunctionArn is qualified iff the target is, as
+// AWS does.
+int sl_lambda__load_qualified(struct sl_op *op, const struct sl_lambda__target *target, struct sl_json **ret,
+                              struct sl_error *err);
 void sl_lambda__new_revision(struct sl_op *op, struct sl_json *document);
 // Sets LastModified and a new RevisionId.
 void sl_lambda__touch(struct sl_op *op, struct sl_json *document);
@@ -80,7 +91,8 @@ struct sl_json *sl_lambda__object1(struct sl_op *op, const char *key, struct sl_
 // Lower-case hexadecimal SHA-256.
 void sl_lambda__sha256_hex(struct sl_str bytes, char ret[static SL_LAMBDA_SHA_HEX + 1]);
 
-// --- code.c: blobs, their life, their download ----------------------------------------------------------------------------------
+// --- code.c: blobs, their life, their download
+// ----------------------------------------------------------------------------------
 struct sl_lambda__code {
     char sha256[SL_LAMBDA_SHA_HEX + 1]; // hex; empty: the operation brought no code
     struct sl_str sha256_base64;        // as CodeSha256 shows it
@@ -93,13 +105,14 @@ void sl_lambda__code_unpin(struct sl_lambda__code *code);
 // Which published function uses which blob. `owner` is "account/region/name/version". Any thread.
 void sl_lambda__code_use(struct sl_str owner, struct sl_str sha256);
 void sl_lambda__code_unuse(struct sl_str owner);
-// Deletes blobs without an owner: at start all (`grace_ms` 0), later those that lost theirs longer ago than any invocation can last.
+// Deletes blobs without an owner: at start all (`grace_ms` 0), later those that lost theirs longer ago than any
+// invocation can last.
 void sl_lambda__code_sweep(struct sl_store *store, int64_t grace_ms);
 // http://host/_sluice/code/<sha>?token=..., valid for ten minutes.
 struct sl_str sl_lambda__code_location(struct sl_op *op, struct sl_str sha256);
 
-// --- settings.c: the part of a configuration that CreateFunction and UpdateFunctionConfiguration share ----------------------------
-// Checks that need no document and no transaction; any thread.
+// --- settings.c: the part of a configuration that CreateFunction and UpdateFunctionConfiguration share
+// ---------------------------- Checks that need no document and no transaction; any thread.
 int sl_lambda__settings_check(struct sl_op *op, struct sl_error *err);
 // Writes the members that the request has into the document; op->tx is needed (the role's trust policy).
 int sl_lambda__settings_apply(struct sl_op *op, struct sl_json *document, struct sl_error *err);
@@ -107,10 +120,12 @@ int sl_lambda__environment_check(struct sl_op *op, const struct sl_json *variabl
 int sl_lambda__layers_check(struct sl_op *op, const struct sl_json *layers, struct sl_error *err);
 int sl_lambda__runtime_check(struct sl_op *op, struct sl_str runtime, struct sl_error *err);
 int sl_lambda__role_check(struct sl_op *op, struct sl_str role, struct sl_error *err);
-// Features that name resources this server has not: AWS's error for a resource that does not exist (docs/compatibility-notes.md).
+// Features that name resources this server has not: AWS's error for a resource that does not exist
+// (docs/compatibility-notes.md).
 int sl_lambda__foreign_check(struct sl_op *op, struct sl_error *err);
 
-// --- publish.c -------------------------------------------------------------------------------------------------------------------
+// --- publish.c
+// -------------------------------------------------------------------------------------------------------------------
 // What an operation carries from prepare through run to publish, in op->state.
 struct sl_lambda__change;
 struct sl_lambda__work {
@@ -127,24 +142,27 @@ int sl_lambda__stage_all(struct sl_op *op, const struct sl_json *latest, struct 
 void sl_lambda__publish(struct sl_op *op);
 void sl_lambda__discard(struct sl_op *op);
 
-// --- version.c -------------------------------------------------------------------------------------------------------------------
+// --- version.c
+// -------------------------------------------------------------------------------------------------------------------
 // Makes a version of `latest` (and stores both), or finds the one that is the same; *ret is the version's document.
-int sl_lambda__version_publish(struct sl_op *op, struct sl_json *latest, struct sl_str description, struct sl_json **ret,
-                               struct sl_error *err);
+int sl_lambda__version_publish(struct sl_op *op, struct sl_json *latest, struct sl_str description,
+                               struct sl_json **ret, struct sl_error *err);
 // Versions of a function with id > after, at most limit, as an array of {"id","doc"}.
-int sl_lambda__version_list(struct sl_op *op, struct sl_str name, struct sl_str after, unsigned limit, struct sl_json **ret, bool *ret_more,
-                            struct sl_error *err);
+int sl_lambda__version_list(struct sl_op *op, struct sl_str name, struct sl_str after, unsigned limit,
+                            struct sl_json **ret, bool *ret_more, struct sl_error *err);
 // PublishTo names Lambda Managed Instances, which are not here.
 int sl_lambda__publish_to_check(struct sl_op *op, struct sl_error *err);
 
-// --- account.c -------------------------------------------------------------------------------------------------------------------
+// --- account.c
+// -------------------------------------------------------------------------------------------------------------------
 struct sl_lambda__totals {
     int64_t functions, code_size, reserved;
 };
 // Sums over the account's functions in the region; `except` is left out of `reserved` (empty: none).
 int sl_lambda__totals(struct sl_op *op, struct sl_str except, struct sl_lambda__totals *ret, struct sl_error *err);
 
-// --- handlers, listed in table.c ---------------------------------------------------------------------------------------------------
+// --- handlers, listed in table.c
+// ---------------------------------------------------------------------------------------------------
 int sl_lambda__create_prepare(struct sl_op *op, struct sl_error *err);
 int sl_lambda__create(struct sl_op *op, struct sl_error *err);
 int sl_lambda__get(struct sl_op *op, struct sl_error *err);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// invoke_op: Invoke and InvokeAsync. Both run on the request's loop thread (SL_OP_DATA): no store, no lock; the function is looked up in
-// invoke/'s registry, the payload is a view of the request's body. RequestResponse waits for the function; Event waits until the event
-// is durable and answers 202; DryRun answers 204. The engine has refused payloads over AWS's limits before their body was read.
+// invoke_op: Invoke and InvokeAsync. Both run on the request's loop thread (SL_OP_DATA): no store, no lock; the
+// function is looked up in invoke/'s registry, the payload is a view of the request's body. RequestResponse waits for
+// the function; Event waits until the event is durable and answers 202; DryRun answers 204. The engine has refused
+// payloads over AWS's limits before their body was read.
 //
-// If the client goes away a synchronous invocation runs on without anybody waiting, as on AWS; an event already handed to the store
-// stays accepted.
+// If the client goes away a synchronous invocation runs on without anybody waiting, as on AWS; an event already handed
+// to the store stays accepted.
 #include "lambda/internal.h"
 
 #include "base/encoding.h"
@@ -20,14 +21,14 @@ struct call {
     struct sl_str trace_id;
 };
 
-// --- answers ---------------------------------------------------------------------------------------------------------------------------
+// --- answers
+// ---------------------------------------------------------------------------------------------------------------------------
 
 // sl_op_begin writes the members that travel in headers; these two AWS adds to every answer of Invoke.
 static void begin(struct sl_op *op, int status, struct sl_str trace_id) {
     sl_op_begin(op, status);
     sl_http_add(op->http, SL_STR("X-Amzn-Remapped-Content-Length"), SL_STR("0"));
-    if (trace_id.len > 0)
-        sl_http_add(op->http, SL_STR("X-Amzn-Trace-Id"), trace_id);
+    if (trace_id.len > 0) sl_http_add(op->http, SL_STR("X-Amzn-Trace-Id"), trace_id);
 }
 
 static void refuse(struct sl_op *op, const struct sl_invocation_result *result) {
@@ -55,8 +56,7 @@ static void invoked(struct sl_invocation *invocation, const struct sl_invocation
     sl_op_out(op, "ExecutedVersion", result->executed_version);
     if (result->outcome == SL_INVOCATION_ERROR)
         sl_op_out(op, "FunctionError", result->function_error.len > 0 ? result->function_error : SL_STR("Unhandled"));
-    if (invocation->tail_log)
-        put_log(op, result->log_tail);
+    if (invocation->tail_log) put_log(op, result->log_tail);
     begin(op, 200, call->trace_id);
     // Always this type, whatever the runtime posted, unless it streams [AWS].
     sl_http_add(op->http, SL_STR("Content-Type"), SL_STR("application/json"));
@@ -69,7 +69,8 @@ static void client_gone(struct sl_http_request *request) {
     sl_invoke_abandon(app->invoker, &call->invocation);
 }
 
-// --- what the request asks for ---------------------------------------------------------------------------------------------------------
+// --- what the request asks for
+// ---------------------------------------------------------------------------------------------------------
 
 // Base64 of a JSON object, at most 3583 bytes of it (API reference, X-Amz-Client-Context).
 static int decode_context(struct sl_op *op, struct sl_str *ret, struct sl_error *err) {
@@ -77,10 +78,10 @@ static int decode_context(struct sl_op *op, struct sl_str *ret, struct sl_error 
     struct sl_str encoded = sl_op_in(op, "ClientContext"), text;
     struct sl_json *value;
     *ret = (struct sl_str){NULL, 0};
-    if (encoded.len == 0)
-        return 0;
+    if (encoded.len == 0) return 0;
     if (encoded.len > CONTEXT_MAX)
-        return sl_fail(err, SL_E_INVALID_REQUEST_CONTENT, "Client context must be at most %d bytes of base64-encoded data.", CONTEXT_MAX);
+        return sl_fail(err, SL_E_INVALID_REQUEST_CONTENT,
+                       "Client context must be at most %d bytes of base64-encoded data.", CONTEXT_MAX);
     if (!sl_base64_decode(op->arena, encoded, &text) || sl_json_parse(op->arena, text, &value, NULL) != 0 ||
         value->type != SL_JSON_OBJECT)
         return sl_fail(err, SL_E_INVALID_REQUEST_CONTENT, "Client context must be a valid Base64-encoded JSON object.");
@@ -89,13 +90,15 @@ static int decode_context(struct sl_op *op, struct sl_str *ret, struct sl_error 
 }
 
 // The version to run. There are no aliases yet: any other qualifier names nothing.
-static int find_version(struct sl_op *op, const struct sl_lambda__target *target, struct sl_str *ret_version, struct sl_error *err) {
+static int find_version(struct sl_op *op, const struct sl_lambda__target *target, struct sl_str *ret_version,
+                        struct sl_error *err) {
     const struct sl_app *app = op->app;
     bool latest = sl_lambda__is_latest(target->qualifier);
     struct sl_str version = latest ? SL_STR("$LATEST") : target->qualifier;
     bool can_be = latest || sl_lambda__is_number(version);
     if (!can_be || !sl_function_find(app->invoker, op->account, op->region, target->name, version))
-        return sl_lambda__not_found(op, target, version, err); // Invoke names the qualifier even when none was given [AWS]
+        return sl_lambda__not_found(op, target, version,
+                                    err); // Invoke names the qualifier even when none was given [AWS]
     *ret_version = version;
     return 0;
 }
@@ -106,21 +109,19 @@ static int understand(struct sl_op *op, struct sl_str payload, struct call *call
     struct sl_invocation *invocation = &call->invocation;
     struct sl_str version, context;
     int result = sl_lambda__target(op, &target, err);
-    if (result == 0)
-        result = find_version(op, &target, &version, err);
+    if (result == 0) result = find_version(op, &target, &version, err);
     if (result == 0 && sl_op_in(op, "TenantId").len > 0)
         result = sl_fail(err, SL_E_INVALID_PARAMETER,
-                         "The invoked function is not enabled with tenancy configuration. Remove the tenant ID from your request and try "
+                         "The invoked function is not enabled with tenancy configuration. Remove the tenant ID from "
+                         "your request and try "
                          "again.");
     if (result == 0 && sl_op_in(op, "DurableExecutionName").len > 0)
-        result = sl_fail(err, SL_E_INVALID_PARAMETER,
-                         "You cannot specify a durable execution name for a function that is not configured for durable execution.");
-    if (result == 0)
-        result = decode_context(op, &context, err);
-    if (result == 0 && payload.len > 0)
-        result = sl_lambda__payload_check(payload, err);
-    if (result != 0)
-        return result;
+        result = sl_fail(
+            err, SL_E_INVALID_PARAMETER,
+            "You cannot specify a durable execution name for a function that is not configured for durable execution.");
+    if (result == 0) result = decode_context(op, &context, err);
+    if (result == 0 && payload.len > 0) result = sl_lambda__payload_check(payload, err);
+    if (result != 0) return result;
     struct sl_str trace_id = sl_http_header(op->http, SL_STR("X-Amzn-Trace-Id"));
     call->op = op;
     call->trace_id = trace_id.len > 0 ? trace_id : sl_trace_id_new(op->arena);
@@ -140,7 +141,8 @@ static int understand(struct sl_op *op, struct sl_str payload, struct call *call
     return 0;
 }
 
-// --- events ------------------------------------------------------------------------------------------------------------------------------
+// --- events
+// ------------------------------------------------------------------------------------------------------------------------------
 
 // Owns a copy of what the store needs, because the client may go away before the event is durable.
 struct accepting {
@@ -193,8 +195,7 @@ static struct accepting *copy_event(const struct call *call, int status) {
     struct sl_arena arena;
     sl_arena_init(&arena, SL_PAYLOAD_ASYNC_MAX + 128 * 1024);
     struct accepting *accepting = sl_arena_zalloc(&arena, sizeof(*accepting));
-    if (!accepting)
-        return NULL;
+    if (!accepting) return NULL;
     accepting->op = call->op;
     accepting->trace_id = call->trace_id;
     accepting->status = status;
@@ -216,8 +217,7 @@ static int accept_event(const struct call *call, int status, struct sl_error *er
     struct sl_op *op = call->op;
     const struct sl_app *app = op->app;
     struct accepting *accepting = copy_event(call, status);
-    if (!accepting)
-        return sl_fail(err, SL_E_NO_MEMORY, "out of memory for an event");
+    if (!accepting) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for an event");
     op->http->user = accepting;
     op->http->aborted = event_client_gone;
     int result = sl_event_accept(app->events, &accepting->event, accepted, accepting, err);
@@ -229,19 +229,17 @@ static int accept_event(const struct call *call, int status, struct sl_error *er
     return result;
 }
 
-// --- operations --------------------------------------------------------------------------------------------------------------------------
+// --- operations
+// --------------------------------------------------------------------------------------------------------------------------
 
 int sl_lambda__invoke(struct sl_op *op, struct sl_error *err) {
     const struct sl_app *app = op->app;
     struct call *call = sl_arena_zalloc(op->arena, sizeof(*call));
-    if (!call)
-        return sl_fail(err, SL_E_NO_MEMORY, "out of memory for an invocation");
+    if (!call) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for an invocation");
     int result = understand(op, sl_op_in(op, "Payload"), call, err);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     struct sl_str type = sl_op_in(op, "InvocationType");
-    if (sl_str_is(type, "Event"))
-        return accept_event(call, 202, err);
+    if (sl_str_is(type, "Event")) return accept_event(call, 202, err);
     if (sl_str_is(type, "DryRun")) {
         begin(op, 204, (struct sl_str){NULL, 0});
         sl_http_body(op->http, SL_STR(""));
@@ -256,8 +254,7 @@ int sl_lambda__invoke(struct sl_op *op, struct sl_error *err) {
 
 int sl_lambda__invoke_async(struct sl_op *op, struct sl_error *err) {
     struct call *call = sl_arena_zalloc(op->arena, sizeof(*call));
-    if (!call)
-        return sl_fail(err, SL_E_NO_MEMORY, "out of memory for an invocation");
+    if (!call) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for an invocation");
     int result = understand(op, sl_op_in(op, "InvokeArgs"), call, err);
     return result == 0 ? accept_event(call, 202, err) : result;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// publish: from stored documents to what the data plane runs. A description of a version (struct sl_function) is made of four documents: the
-// version's, the function's ($LATEST: concurrency), and its policy and URL. It is built inside the operation's transaction, where
-// the documents are at hand and consistent, into the operation's arena, and given to invoke/ after the commit.
+// publish: from stored documents to what the data plane runs. A description of a version (struct sl_function) is made
+// of four documents: the version's, the function's ($LATEST: concurrency), and its policy and URL. It is built inside
+// the operation's transaction, where the documents are at hand and consistent, into the operation's arena, and given to
+// invoke/ after the commit.
 //
 // Threads: stage in `run` (storage thread), publish on the storage thread after the commit, discard on a loop thread,
 // sl_lambda_load at start, before any of them.
@@ -20,14 +21,14 @@ struct sl_lambda__change {
 struct sl_lambda__work *sl_lambda__work(struct sl_op *op) {
     if (!op->state) {
         struct sl_lambda__work *work = sl_arena_zalloc(op->arena, sizeof(*work));
-        if (work)
-            work->tail = &work->changes;
+        if (work) work->tail = &work->changes;
         op->state = work;
     }
     return op->state;
 }
 
-// --- building ------------------------------------------------------------------------------------------------------------------------
+// --- building
+// ------------------------------------------------------------------------------------------------------------------------
 
 // What building needs, in an operation and at start alike.
 struct source {
@@ -37,8 +38,7 @@ struct source {
 };
 
 static struct sl_str text_of(struct sl_arena *arena, const struct sl_json *node) {
-    if (!node)
-        return SL_STR("");
+    if (!node) return SL_STR("");
     struct sl_buf text;
     sl_buf_init(&text, 1u << 20);
     sl_json_write(&text, node);
@@ -48,8 +48,8 @@ static struct sl_str text_of(struct sl_arena *arena, const struct sl_json *node)
 }
 
 // A child document of the function, or NULL when there is none.
-static int child(const struct source *source, const char *kind, struct sl_str name, struct sl_str qualifier, struct sl_json **ret,
-                 struct sl_error *err) {
+static int child(const struct source *source, const char *kind, struct sl_str name, struct sl_str qualifier,
+                 struct sl_json **ret, struct sl_error *err) {
     const struct sl_key key = {
         .kind = kind, .account = source->account, .region = source->region, .parent = name, .id = qualifier};
     *ret = NULL;
@@ -57,13 +57,12 @@ static int child(const struct source *source, const char *kind, struct sl_str na
     return result == SL_E_NOT_FOUND ? 0 : result;
 }
 
-static int put_environment(struct sl_arena *arena, const struct sl_json *document, struct sl_function *function, struct sl_error *err) {
+static int put_environment(struct sl_arena *arena, const struct sl_json *document, struct sl_function *function,
+                           struct sl_error *err) {
     const struct sl_json *variables = sl_json_get(sl_json_get(document, "Environment"), "Variables");
-    if (!variables || variables->count == 0)
-        return 0;
+    if (!variables || variables->count == 0) return 0;
     function->environment = sl_arena_alloc(arena, sizeof(*function->environment) * variables->count);
-    if (!function->environment)
-        return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a function's environment");
+    if (!function->environment) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a function's environment");
     for (const struct sl_json *node = variables->first; node; node = node->next)
         function->environment[function->environment_count++] =
             sl_arena_printf(arena, "%.*s=%.*s", SL_FMT(node->key), SL_FMT(node->text));
@@ -79,20 +78,17 @@ static struct sl_str string_or(const struct sl_json *object, const char *key, st
 static struct sl_str unqualified(struct sl_str arn) {
     unsigned colons = 0;
     for (size_t i = 0; i < arn.len; i++)
-        if (arn.ptr[i] == ':' && ++colons == 7)
-            return sl_str_sub(arn, 0, i);
+        if (arn.ptr[i] == ':' && ++colons == 7) return sl_str_sub(arn, 0, i);
     return arn;
 }
 
-static int build(const struct source *source, const struct sl_json *latest, const struct sl_json *document, struct sl_function *ret,
-                 struct sl_error *err) {
+static int build(const struct source *source, const struct sl_json *latest, const struct sl_json *document,
+                 struct sl_function *ret, struct sl_error *err) {
     struct sl_str name = sl_json_string(document, "FunctionName"), version = sl_json_string(document, "Version");
     struct sl_json *policy, *url;
     int result = child(source, "lambda.policy", name, version, &policy, err);
-    if (result == 0)
-        result = child(source, "lambda.url", name, version, &url, err);
-    if (result != 0)
-        return result;
+    if (result == 0) result = child(source, "lambda.url", name, version, &url, err);
+    if (result != 0) return result;
     const struct sl_json *logging = sl_json_get(document, "LoggingConfig");
     struct sl_function function = {
         .account = source->account,
@@ -119,12 +115,12 @@ static int build(const struct source *source, const struct sl_json *latest, cons
     result = put_environment(source->arena, document, &function, err);
     if (result == 0 && sl_arena_failed(source->arena))
         result = sl_fail(err, SL_E_NO_MEMORY, "out of memory for a function's description");
-    if (result == 0)
-        *ret = function;
+    if (result == 0) *ret = function;
     return result;
 }
 
-// --- staging and publishing ------------------------------------------------------------------------------------------------------------
+// --- staging and publishing
+// ------------------------------------------------------------------------------------------------------------
 
 static struct sl_lambda__change *add_change(struct sl_op *op) {
     struct sl_lambda__work *work = sl_lambda__work(op);
@@ -136,15 +132,14 @@ static struct sl_lambda__change *add_change(struct sl_op *op) {
     return change;
 }
 
-static int stage_with(struct sl_op *op, const struct sl_json *latest, const struct sl_json *document, struct sl_error *err) {
+static int stage_with(struct sl_op *op, const struct sl_json *latest, const struct sl_json *document,
+                      struct sl_error *err) {
     struct source source = {.tx = op->tx, .arena = op->arena, .account = op->account, .region = op->region};
     struct sl_function function;
     int result = build(&source, latest, document, &function, err);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     struct sl_lambda__change *change = add_change(op);
-    if (!change)
-        return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a change of a function");
+    if (!change) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a change of a function");
     change->function = function;
     return 0;
 }
@@ -172,15 +167,15 @@ int sl_lambda__stage_all(struct sl_op *op, const struct sl_json *latest, struct 
 
 void sl_lambda__stage_removal(struct sl_op *op, struct sl_str name, struct sl_str version) {
     struct sl_lambda__change *change = add_change(op);
-    if (!change)
-        return; // the arena is full: the operation fails when its answer is made
+    if (!change) return; // the arena is full: the operation fails when its answer is made
     change->remove = true;
-    change->function = (struct sl_function){.account = op->account, .region = op->region, .name = name, .version = version};
+    change->function =
+        (struct sl_function){.account = op->account, .region = op->region, .name = name, .version = version};
 }
 
 static struct sl_str owner_of(struct sl_arena *arena, const struct sl_function *function) {
-    return sl_arena_printf(arena, "%.*s/%.*s/%.*s/%.*s", SL_FMT(function->account), SL_FMT(function->region), SL_FMT(function->name),
-                           SL_FMT(function->version));
+    return sl_arena_printf(arena, "%.*s/%.*s/%.*s/%.*s", SL_FMT(function->account), SL_FMT(function->region),
+                           SL_FMT(function->name), SL_FMT(function->version));
 }
 
 static void publish_one(struct sl_invoker *invoker, struct sl_arena *arena, const struct sl_function *function) {
@@ -188,15 +183,14 @@ static void publish_one(struct sl_invoker *invoker, struct sl_arena *arena, cons
     sl_lambda__code_use(owner_of(arena, function), function->code_sha256);
     // The document is committed: a restart publishes it. Until then calls get the version that was there before.
     if (sl_function_publish(invoker, function, &err) != 0)
-        sl_log_error("lambda", "%.*s:%.*s is stored but could not be published: %s", SL_FMT(function->arn), SL_FMT(function->version),
-                     err.message);
+        sl_log_error("lambda", "%.*s:%.*s is stored but could not be published: %s", SL_FMT(function->arn),
+                     SL_FMT(function->version), err.message);
 }
 
 void sl_lambda__publish(struct sl_op *op) {
     struct sl_lambda__work *work = op->state;
     struct sl_app *app = op->app;
-    if (!work)
-        return;
+    if (!work) return;
     for (const struct sl_lambda__change *change = work->changes; change; change = change->next) {
         const struct sl_function *function = &change->function;
         if (!change->remove) {
@@ -211,13 +205,14 @@ void sl_lambda__publish(struct sl_op *op) {
 
 void sl_lambda__discard(struct sl_op *op) {
     struct sl_lambda__work *work = op->state;
-    if (work)
-        sl_lambda__code_unpin(&work->code);
+    if (work) sl_lambda__code_unpin(&work->code);
 }
 
-// --- at start ----------------------------------------------------------------------------------------------------------------------------
+// --- at start
+// ----------------------------------------------------------------------------------------------------------------------------
 
-// Keys first, documents one by one: a listing holds a statement open, and all documents at once would be a lot of memory.
+// Keys first, documents one by one: a listing holds a statement open, and all documents at once would be a lot of
+// memory.
 struct load {
     struct sl_store_job job;
     struct sl_app *app;
@@ -225,7 +220,7 @@ struct load {
     struct loaded {
         struct loaded *next;
         struct sl_key key;
-    } *first, **tail;
+    } * first, **tail;
     unsigned published;
 };
 
@@ -233,8 +228,7 @@ static int note_key(void *user, const struct sl_key *key, struct sl_str document
     (void)document;
     struct load *load = user;
     struct loaded *loaded = sl_arena_zalloc(&load->keys, sizeof(*loaded));
-    if (!loaded)
-        return sl_fail(err, SL_E_NO_MEMORY, "out of memory for the list of functions");
+    if (!loaded) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for the list of functions");
     loaded->key = (struct sl_key){
         .kind = key->kind,
         .account = sl_arena_dup(&load->keys, key->account),
@@ -247,8 +241,8 @@ static int note_key(void *user, const struct sl_key *key, struct sl_str document
     return 0;
 }
 
-static int load_one(struct load *load, struct sl_store_tx *tx, const char *kind, const struct sl_key *noted, struct sl_arena *arena,
-                    struct sl_error *err) {
+static int load_one(struct load *load, struct sl_store_tx *tx, const char *kind, const struct sl_key *noted,
+                    struct sl_arena *arena, struct sl_error *err) {
     struct sl_key key = *noted, latest_key = *noted;
     struct sl_json *document, *latest;
     key.kind = kind;
@@ -258,10 +252,8 @@ static int load_one(struct load *load, struct sl_store_tx *tx, const char *kind,
     struct source source = {.tx = tx, .arena = arena, .account = key.account, .region = key.region};
     struct sl_function function;
     int result = sl_store_get(tx, arena, &key, &document, err);
-    if (result == 0)
-        result = sl_store_get(tx, arena, &latest_key, &latest, err);
-    if (result == 0)
-        result = build(&source, latest, document, &function, err);
+    if (result == 0) result = sl_store_get(tx, arena, &latest_key, &latest, err);
+    if (result == 0) result = build(&source, latest, document, &function, err);
     if (result == 0) {
         publish_one(load->app->invoker, arena, &function);
         load->published++;
@@ -278,7 +270,8 @@ static int load_kind(struct load *load, struct sl_store_tx *tx, const char *kind
     for (const struct loaded *loaded = load->first; loaded && result == 0; loaded = loaded->next) {
         struct sl_error one = {0};
         if (load_one(load, tx, kind, &loaded->key, &arena, &one) != 0)
-            sl_log_error("lambda", "cannot load %s %.*s/%.*s: %s", kind, SL_FMT(loaded->key.parent), SL_FMT(loaded->key.id), one.message);
+            sl_log_error("lambda", "cannot load %s %.*s/%.*s: %s", kind, SL_FMT(loaded->key.parent),
+                         SL_FMT(loaded->key.id), one.message);
         sl_arena_reset(&arena);
     }
     sl_arena_free(&arena);
@@ -296,10 +289,8 @@ int sl_lambda_load(struct sl_app *app, struct sl_error *err) {
     sl_arena_init(&load.keys, 256u << 20);
     int result = sl_store_run(app->store, &load.job, err);
     sl_arena_free(&load.keys);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     sl_lambda__code_sweep(app->store, 0);
-    if (load.published > 0)
-        sl_log_info("lambda", "%u function versions are ready", load.published);
+    if (load.published > 0) sl_log_info("lambda", "%u function versions are ready", load.published);
     return 0;
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// table: which handler means which operation. Operations of the model that are not here answer that they are not implemented, and
-// show so in docs/compatibility.md.
+// table: which handler means which operation. Operations of the model that are not here answer that they are not
+// implemented, and show so in docs/compatibility.md.
 #include "lambda/internal.h"
 #include "lambda/lambda.h"
 
 // Nothing to publish: reads, and tags, which the data plane does not see.
-#define QUIET(name, handler) {"lambda", name, SL_OP_STORE, NULL, handler, NULL, NULL}
-#define WRITE(name, prepare, handler) {"lambda", name, SL_OP_STORE, prepare, handler, sl_lambda__publish, sl_lambda__discard}
-#define DATA(name, handler) {"lambda", name, SL_OP_DATA, NULL, handler, NULL, NULL}
+#define QUIET(name, handler)                                                                                           \
+    { "lambda", name, SL_OP_STORE, NULL, handler, NULL, NULL }
+#define WRITE(name, prepare, handler)                                                                                  \
+    { "lambda", name, SL_OP_STORE, prepare, handler, sl_lambda__publish, sl_lambda__discard }
+#define DATA(name, handler)                                                                                            \
+    { "lambda", name, SL_OP_DATA, NULL, handler, NULL, NULL }
 
 const struct sl_op_entry sl_lambda_operations[] = {
     WRITE("CreateFunction", sl_lambda__create_prepare, sl_lambda__create),

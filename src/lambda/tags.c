@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// tags: TagResource, UntagResource, ListTags. Tags live in the function's document ("_tags"). The resources that can be tagged are, besides
-// functions, things this server does not keep yet: they do not exist.
+// tags: TagResource, UntagResource, ListTags. Tags live in the function's document ("_tags"). The resources that can be
+// tagged are, besides functions, things this server does not keep yet: they do not exist.
 #include "lambda/internal.h"
 
 // "function:name", "function:name:qualifier", or another kind of resource.
@@ -11,13 +11,15 @@ static int tagged_function(struct sl_op *op, struct sl_json **ret, struct sl_err
     struct sl_function_ref ref;
     if (!sl_arn_parse(resource, &arn))
         return sl_fail(err, SL_E_INVALID_PARAMETER, "An error occurred and the request cannot be processed.");
-    struct sl_str kind = sl_str_sub(arn.resource, 0, (size_t)(sl_str_chr(arn.resource, ':', 0) < 0 ? 0 : sl_str_chr(arn.resource, ':', 0)));
+    struct sl_str kind = sl_str_sub(
+        arn.resource, 0, (size_t)(sl_str_chr(arn.resource, ':', 0) < 0 ? 0 : sl_str_chr(arn.resource, ':', 0)));
     if (sl_str_is(kind, "event-source-mapping"))
         return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Event source mapping not found: %.*s", SL_FMT(resource));
     if (sl_str_is(kind, "capacity-provider"))
         return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Capacity provider not found: %.*s", SL_FMT(resource));
     if (sl_str_is(kind, "code-signing-config"))
-        return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "The Lambda code signing configuration %.*s can not be found.", SL_FMT(resource));
+        return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "The Lambda code signing configuration %.*s can not be found.",
+                       SL_FMT(resource));
     if (sl_str_is(kind, "layer"))
         return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "The resource you requested does not exist.");
     if (!sl_function_ref_parse(resource, &ref))
@@ -42,11 +44,9 @@ static int save(struct sl_op *op, const struct sl_json *document, struct sl_erro
 int sl_lambda__tag(struct sl_op *op, struct sl_error *err) {
     struct sl_json *document;
     int result = tagged_function(op, &document, err);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     struct sl_json *tags = sl_json_get(document, "_tags");
-    if (!tags)
-        tags = sl_json_set(document, SL_STR("_tags"), sl_json_new_object(op->arena));
+    if (!tags) tags = sl_json_set(document, SL_STR("_tags"), sl_json_new_object(op->arena));
     const struct sl_json *given = sl_json_get(op->in, "Tags");
     for (const struct sl_json *tag = given ? given->first : NULL; tag; tag = tag->next)
         sl_json_set(tags, tag->key, sl_json_new_string(op->arena, tag->text));
@@ -58,13 +58,11 @@ int sl_lambda__tag(struct sl_op *op, struct sl_error *err) {
 int sl_lambda__untag(struct sl_op *op, struct sl_error *err) {
     struct sl_json *document;
     int result = tagged_function(op, &document, err);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     const struct sl_json *keys = sl_json_get(op->in, "TagKeys");
     for (const struct sl_json *key = keys ? keys->first : NULL; key; key = key->next) {
         char *name = sl_arena_cstr(op->arena, key->text);
-        if (name)
-            sl_json_remove(sl_json_get(document, "_tags"), name);
+        if (name) sl_json_remove(sl_json_get(document, "_tags"), name);
     }
     return save(op, document, err);
 }
@@ -72,8 +70,7 @@ int sl_lambda__untag(struct sl_op *op, struct sl_error *err) {
 int sl_lambda__list_tags(struct sl_op *op, struct sl_error *err) {
     struct sl_json *document;
     int result = tagged_function(op, &document, err);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     const struct sl_json *tags = sl_json_get(document, "_tags");
     sl_json_set(op->out, SL_STR("Tags"), tags ? sl_json_copy(op->arena, tags) : sl_json_new_object(op->arena));
     return 0;

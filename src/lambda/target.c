@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// target: which function an operation names. FunctionName may be a name, name:qualifier, account:function:name[:qualifier] or an ARN
-// (Lambda API reference); the engine has checked it against the model's pattern. Order of refusals as recorded from AWS:
-// contradicting qualifiers, another region (404), another account (403), then whatever the operation finds.
+// target: which function an operation names. FunctionName may be a name, name:qualifier,
+// account:function:name[:qualifier] or an ARN (Lambda API reference); the engine has checked it against the model's
+// pattern. Order of refusals as recorded from AWS: contradicting qualifiers, another region (404), another account
+// (403), then whatever the operation finds.
 #include "lambda/internal.h"
 
 bool sl_lambda__is_number(struct sl_str qualifier) {
     for (size_t i = 0; i < qualifier.len; i++)
-        if (qualifier.ptr[i] < '0' || qualifier.ptr[i] > '9')
-            return false;
+        if (qualifier.ptr[i] < '0' || qualifier.ptr[i] > '9') return false;
     return qualifier.len > 0;
 }
 
@@ -38,10 +38,11 @@ int sl_lambda__target(struct sl_op *op, struct sl_lambda__target *ret, struct sl
         .arn = sl_arn_function(op->arena, op->partition, op->region, account, ref.name, SL_STR("")),
     };
     if (!sl_str_eq(account, op->account))
-        return sl_fail(err, SL_E_ACCESS_DENIED,
-                       "User: %.*s is not authorized to perform: lambda:%.*s on resource: %.*s because no resource-based policy "
-                       "allows the lambda:%.*s action",
-                       SL_FMT(op->caller), SL_FMT(op->model->name), SL_FMT(target.arn), SL_FMT(op->model->name));
+        return sl_fail(
+            err, SL_E_ACCESS_DENIED,
+            "User: %.*s is not authorized to perform: lambda:%.*s on resource: %.*s because no resource-based policy "
+            "allows the lambda:%.*s action",
+            SL_FMT(op->caller), SL_FMT(op->model->name), SL_FMT(target.arn), SL_FMT(op->model->name));
     *ret = target;
     return 0;
 }
@@ -49,18 +50,21 @@ int sl_lambda__target(struct sl_op *op, struct sl_lambda__target *ret, struct sl
 int sl_lambda__target_unqualified(struct sl_op *op, struct sl_lambda__target *ret, struct sl_error *err) {
     int result = sl_lambda__target(op, ret, err);
     if (result == 0 && ret->qualifier.len > 0 && !sl_str_is(ret->qualifier, "$LATEST"))
-        return sl_fail(err, SL_E_INVALID_PARAMETER,
-                       "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "
-                       "Please specify either a function name or an unqualified function ARN.");
+        return sl_fail(
+            err, SL_E_INVALID_PARAMETER,
+            "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. "
+            "Please specify either a function name or an unqualified function ARN.");
     return result;
 }
 
-struct sl_str sl_lambda__qualified_arn(struct sl_op *op, const struct sl_lambda__target *target, struct sl_str qualifier) {
+struct sl_str sl_lambda__qualified_arn(struct sl_op *op, const struct sl_lambda__target *target,
+                                       struct sl_str qualifier) {
     return qualifier.len == 0 ? target->arn
                               : sl_arena_printf(op->arena, "%.*s:%.*s", SL_FMT(target->arn), SL_FMT(qualifier));
 }
 
-int sl_lambda__not_found(struct sl_op *op, const struct sl_lambda__target *target, struct sl_str qualifier, struct sl_error *err) {
+int sl_lambda__not_found(struct sl_op *op, const struct sl_lambda__target *target, struct sl_str qualifier,
+                         struct sl_error *err) {
     struct sl_str arn = sl_lambda__qualified_arn(op, target, qualifier);
     return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Function not found: %.*s", SL_FMT(arn));
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// url: function URLs, the data plane: a request to {id}.lambda-url.{region}.{anything} becomes an invocation with payload format 2.0
-// and its answer the response ("Invoking Lambda function URLs", Lambda developer guide).
+// url: function URLs, the data plane: a request to {id}.lambda-url.{region}.{anything} becomes an invocation with
+// payload format 2.0 and its answer the response ("Invoking Lambda function URLs", Lambda developer guide).
 //
-// The way of a request: host ─ function ─ preflight? ─ url_auth.c ─ event (invoke/proxy_event.h) ─ sl_invoke ─ answer. All on the request's
-// loop. The event is built into a buffer that lives until the invocation is done; everything else is in the request's arena. If the
-// client goes away the function runs on.
+// The way of a request: host ─ function ─ preflight? ─ url_auth.c ─ event (invoke/proxy_event.h) ─ sl_invoke ─ answer.
+// All on the request's loop. The event is built into a buffer that lives until the invocation is done; everything else
+// is in the request's arena. If the client goes away the function runs on.
 //
-// InvokeMode RESPONSE_STREAM is accepted and answered buffered: the same bytes, later. Clients notice only the time of the first byte.
+// InvokeMode RESPONSE_STREAM is accepted and answered buffered: the same bytes, later. Clients notice only the time of
+// the first byte.
 #include "lambda/lambda.h"
 
 #include "base/clock.h"
@@ -30,8 +31,7 @@ struct call {
 static struct sl_str url_id(const struct sl_http_request *request) {
     ptrdiff_t dot = sl_str_chr(request->host, '.', 0);
     const struct sl_str label = SL_STR("lambda-url.");
-    if (dot <= 0)
-        return SL_STR("");
+    if (dot <= 0) return SL_STR("");
     struct sl_str rest = sl_str_sub(request->host, (size_t)dot + 1, request->host.len);
     bool form = rest.len > label.len && sl_str_ieq(sl_str_sub(rest, 0, label.len), label);
     return form ? sl_str_sub(request->host, 0, (size_t)dot) : SL_STR("");
@@ -49,7 +49,8 @@ static struct sl_str lower(struct sl_arena *arena, struct sl_str s) {
     return sl_str_n(copy, copy ? s.len : 0);
 }
 
-// --- answers -----------------------------------------------------------------------------------------------------------------------------
+// --- answers
+// -----------------------------------------------------------------------------------------------------------------------------
 
 // {"Message": text}, or null when there is none.
 static void refuse(struct sl_http_request *request, int status, const char *type, struct sl_str message) {
@@ -63,8 +64,7 @@ static void refuse(struct sl_http_request *request, int status, const char *type
     sl_buf_char(&body, '}');
     sl_http_begin(request, status);
     sl_http_add(request, SL_STR("Content-Type"), SL_STR("application/json"));
-    if (type)
-        sl_http_add(request, SL_STR("x-amzn-ErrorType"), sl_str_of(type));
+    if (type) sl_http_add(request, SL_STR("x-amzn-ErrorType"), sl_str_of(type));
     sl_http_body(request, sl_buf_view(&body));
     sl_buf_free(&body);
 }
@@ -130,7 +130,8 @@ static void invoked(struct sl_invocation *invocation, const struct sl_invocation
     request->aborted = NULL;
     if (result->outcome == SL_INVOCATION_REFUSED)
         refused_by_engine(call, result->error);
-    else if (result->outcome == SL_INVOCATION_ERROR || sl_proxy_response_v2(request->arena, result->payload, &rules, &response, NULL) != 0)
+    else if (result->outcome == SL_INVOCATION_ERROR ||
+             sl_proxy_response_v2(request->arena, result->payload, &rules, &response, NULL) != 0)
         bad_gateway(call);
     else
         respond(call, &response);
@@ -142,14 +143,14 @@ static void client_gone(struct sl_http_request *request) {
     sl_buf_free(&call->event);
 }
 
-// --- the event -----------------------------------------------------------------------------------------------------------------------------
+// --- the event
+// -----------------------------------------------------------------------------------------------------------------------------
 
 static bool build_event(struct call *call, struct sl_str id, struct sl_str account, struct sl_str authorizer) {
     struct sl_http_request *http = call->request;
     struct sl_proxy_field *fields = sl_arena_alloc(http->arena, sizeof(*fields) * ((size_t)http->header_count + 1));
     ptrdiff_t colon = sl_str_chr(http->host, ':', 0);
-    if (!fields)
-        return false;
+    if (!fields) return false;
     for (unsigned i = 0; i < http->header_count; i++)
         fields[i] = (struct sl_proxy_field){http->headers[i].name, http->headers[i].value};
     struct sl_str port = colon < 0 ? SL_STR("80") : sl_str_sub(http->host, (size_t)colon + 1, http->host.len);
@@ -233,7 +234,8 @@ void sl_lambda_url_handle(struct sl_app *app, struct sl_http_request *request) {
         return;
     }
     if (sl_lambda__url_authorize(request, function, &authorizer, &account, &err) != 0) {
-        refuse(request, 403, err.kind == SL_E_ACCESS_DENIED ? "AccessDeniedException" : sl_error_name(err.kind), sl_str_of(err.message));
+        refuse(request, 403, err.kind == SL_E_ACCESS_DENIED ? "AccessDeniedException" : sl_error_name(err.kind),
+               sl_str_of(err.message));
         return;
     }
     invoke(call, function, id, account, authorizer);

@@ -2,15 +2,17 @@
 //
 // url_auth: authorization and CORS of function URLs (see url_auth.h).
 //
-// AuthType NONE checks no identity, yet the function's policy must allow everybody ("Control access to Lambda function URLs", Lambda
-// developer guide): lambda:InvokeFunctionUrl under the condition key lambda:FunctionUrlAuthType, and, for URLs made since October 2025 as all
-// are here, lambda:InvokeFunction under lambda:InvokedViaFunctionUrl. The decision is the same for every request of a URL, so each
-// loop thread remembers it by the function's policy_generation, which changes with any of its documents.
+// AuthType NONE checks no identity, yet the function's policy must allow everybody ("Control access to Lambda function
+// URLs", Lambda developer guide): lambda:InvokeFunctionUrl under the condition key lambda:FunctionUrlAuthType, and, for
+// URLs made since October 2025 as all are here, lambda:InvokeFunction under lambda:InvokedViaFunctionUrl. The decision
+// is the same for every request of a URL, so each loop thread remembers it by the function's policy_generation, which
+// changes with any of its documents.
 //
-// AuthType AWS_IAM verifies the signature (SigV4, service "lambda", the function's region). Users with keys of their own do not exist yet: the
-// only credentials whose secret this server knows are the ones local tools use by habit, access key "test" or a 12-digit number (which
-// then names the account), both with the secret "test". Any other key is refused: what cannot be verified is not let in. The
-// function's own account needs no grant beyond its identity; other accounts need both grants in the policy; a Deny always wins.
+// AuthType AWS_IAM verifies the signature (SigV4, service "lambda", the function's region). Users with keys of their
+// own do not exist yet: the only credentials whose secret this server knows are the ones local tools use by habit,
+// access key "test" or a 12-digit number (which then names the account), both with the secret "test". Any other key is
+// refused: what cannot be verified is not let in. The function's own account needs no grant beyond its identity; other
+// accounts need both grants in the policy; a Deny always wins.
 #include "lambda/url_auth.h"
 
 #include "aws/arn.h"
@@ -22,14 +24,15 @@
 
 enum { REMEMBERED = 64 };
 
-static const struct sl_str forbidden = SL_STR_INIT(
-    "Forbidden. For troubleshooting Function URL authorization issues, see: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html");
+static const struct sl_str forbidden = SL_STR_INIT("Forbidden. For troubleshooting Function URL authorization issues, "
+                                                   "see: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html");
 
-// --- the policy ------------------------------------------------------------------------------------------------------------------------
+// --- the policy
+// ------------------------------------------------------------------------------------------------------------------------
 
 // SL_POLICY_DENY if either action is denied, ALLOW if both are allowed.
-static enum sl_policy_effect evaluate(struct sl_http_request *request, const struct sl_function *function, struct sl_str account,
-                                      struct sl_str caller) {
+static enum sl_policy_effect evaluate(struct sl_http_request *request, const struct sl_function *function,
+                                      struct sl_str account, struct sl_str caller) {
     struct sl_json *policy;
     if (function->policy.len == 0 || sl_json_parse(request->arena, function->policy, &policy, NULL) != 0)
         return SL_POLICY_SILENT;
@@ -37,14 +40,16 @@ static enum sl_policy_effect evaluate(struct sl_http_request *request, const str
         {SL_STR("lambda:FunctionUrlAuthType"), function->url_auth},
         {SL_STR("lambda:InvokedViaFunctionUrl"), SL_STR("true")},
     };
-    struct sl_policy_request ask = {
-        .account = account, .caller = caller, .action = SL_STR("lambda:InvokeFunctionUrl"), .resource = function->arn, .values = values,
-        .value_count = sizeof(values) / sizeof(values[0])};
+    struct sl_policy_request ask = {.account = account,
+                                    .caller = caller,
+                                    .action = SL_STR("lambda:InvokeFunctionUrl"),
+                                    .resource = function->arn,
+                                    .values = values,
+                                    .value_count = sizeof(values) / sizeof(values[0])};
     enum sl_policy_effect url = sl_policy_evaluate(policy, &ask);
     ask.action = SL_STR("lambda:InvokeFunction");
     enum sl_policy_effect invoke = sl_policy_evaluate(policy, &ask);
-    if (url == SL_POLICY_DENY || invoke == SL_POLICY_DENY)
-        return SL_POLICY_DENY;
+    if (url == SL_POLICY_DENY || invoke == SL_POLICY_DENY) return SL_POLICY_DENY;
     return url == SL_POLICY_ALLOW && invoke == SL_POLICY_ALLOW ? SL_POLICY_ALLOW : SL_POLICY_SILENT;
 }
 
@@ -55,7 +60,8 @@ static bool public_access(struct sl_http_request *request, const struct sl_funct
         bool allowed;
     } remembered[REMEMBERED];
     size_t slot = (size_t)(function->policy_generation % REMEMBERED);
-    if (remembered[slot].generation != function->policy_generation || !sl_str_is(function->url_id, remembered[slot].url_id)) {
+    if (remembered[slot].generation != function->policy_generation ||
+        !sl_str_is(function->url_id, remembered[slot].url_id)) {
         const struct sl_str nobody = {NULL, 0};
         size_t len = function->url_id.len < sizeof(remembered[slot].url_id) ? function->url_id.len : 0;
         remembered[slot].generation = function->policy_generation;
@@ -66,9 +72,11 @@ static bool public_access(struct sl_http_request *request, const struct sl_funct
     return remembered[slot].allowed;
 }
 
-// --- signatures --------------------------------------------------------------------------------------------------------------------------
+// --- signatures
+// --------------------------------------------------------------------------------------------------------------------------
 
-static int verify(struct sl_http_request *request, const struct sl_function *function, struct sl_sigv4 *signature, struct sl_error *err) {
+static int verify(struct sl_http_request *request, const struct sl_function *function, struct sl_sigv4 *signature,
+                  struct sl_error *err) {
     const struct sl_aws_request signed_request = {
         .method = request->method_text,
         .path = request->path,
@@ -88,23 +96,26 @@ static int verify(struct sl_http_request *request, const struct sl_function *fun
     return sl_sigv4_verify(request->arena, &signed_request, signature, SL_STR("test"), sl_clock_ms(), err);
 }
 
-static struct sl_str iam_authorizer(struct sl_arena *arena, struct sl_str access_key, struct sl_str account, struct sl_str caller) {
-    // Keys are checked above: letters and digits only, nothing to escape. Members as in "Invoking Lambda function URLs".
-    return sl_arena_printf(arena,
-                           "{\"iam\":{\"accessKey\":\"%.*s\",\"accountId\":\"%.*s\",\"callerId\":\"%.*s\",\"cognitoIdentity\":null,"
-                           "\"principalOrgId\":null,\"userArn\":\"%.*s\",\"userId\":\"%.*s\"}}",
-                           SL_FMT(access_key), SL_FMT(account), SL_FMT(account), SL_FMT(caller), SL_FMT(account));
+static struct sl_str iam_authorizer(struct sl_arena *arena, struct sl_str access_key, struct sl_str account,
+                                    struct sl_str caller) {
+    // Keys are checked above: letters and digits only, nothing to escape. Members as in "Invoking Lambda function
+    // URLs".
+    return sl_arena_printf(
+        arena,
+        "{\"iam\":{\"accessKey\":\"%.*s\",\"accountId\":\"%.*s\",\"callerId\":\"%.*s\",\"cognitoIdentity\":null,"
+        "\"principalOrgId\":null,\"userArn\":\"%.*s\",\"userId\":\"%.*s\"}}",
+        SL_FMT(access_key), SL_FMT(account), SL_FMT(account), SL_FMT(caller), SL_FMT(account));
 }
 
-static int authorize_iam(struct sl_http_request *request, const struct sl_function *function, struct sl_str *ret_authorizer,
-                         struct sl_str *ret_account, struct sl_error *err) {
+static int authorize_iam(struct sl_http_request *request, const struct sl_function *function,
+                         struct sl_str *ret_authorizer, struct sl_str *ret_account, struct sl_error *err) {
     struct sl_sigv4 signature;
     int result = verify(request, function, &signature, err);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     struct sl_str account = sl_is_account(signature.access_key) ? signature.access_key : SL_STR("000000000000");
     struct sl_str partition = sl_partition_of(function->region);
-    struct sl_str caller = sl_arena_printf(request->arena, "arn:%.*s:iam::%.*s:root", SL_FMT(partition), SL_FMT(account));
+    struct sl_str caller =
+        sl_arena_printf(request->arena, "arn:%.*s:iam::%.*s:root", SL_FMT(partition), SL_FMT(account));
     enum sl_policy_effect effect = evaluate(request, function, account, caller);
     bool own = sl_str_eq(account, function->account);
     if (effect == SL_POLICY_DENY || (!own && effect != SL_POLICY_ALLOW))
@@ -114,8 +125,8 @@ static int authorize_iam(struct sl_http_request *request, const struct sl_functi
     return 0;
 }
 
-int sl_lambda__url_authorize(struct sl_http_request *request, const struct sl_function *function, struct sl_str *ret_authorizer,
-                             struct sl_str *ret_account, struct sl_error *err) {
+int sl_lambda__url_authorize(struct sl_http_request *request, const struct sl_function *function,
+                             struct sl_str *ret_authorizer, struct sl_str *ret_account, struct sl_error *err) {
     if (!sl_str_is(function->url_auth, "NONE"))
         return authorize_iam(request, function, ret_authorizer, ret_account, err);
     *ret_authorizer = SL_STR("");
@@ -123,7 +134,8 @@ int sl_lambda__url_authorize(struct sl_http_request *request, const struct sl_fu
     return public_access(request, function) ? 0 : sl_fail(err, SL_E_ACCESS_DENIED, "%.*s", SL_FMT(forbidden));
 }
 
-// --- CORS ----------------------------------------------------------------------------------------------------------------------------------
+// --- CORS
+// ----------------------------------------------------------------------------------------------------------------------------------
 
 static struct sl_str joined(struct sl_arena *arena, const struct sl_json *list) {
     struct sl_str text = SL_STR("");
@@ -132,11 +144,11 @@ static struct sl_str joined(struct sl_arena *arena, const struct sl_json *list) 
     return text;
 }
 
-// The value of Access-Control-Allow-Origin: "*", the origin itself, or empty. "https://*" allows every origin of the scheme.
+// The value of Access-Control-Allow-Origin: "*", the origin itself, or empty. "https://*" allows every origin of the
+// scheme.
 static struct sl_str allowed_origin(const struct sl_json *origins, struct sl_str origin) {
     for (const struct sl_json *one = origins ? origins->first : NULL; one; one = one->next) {
-        if (sl_str_is(one->text, "*"))
-            return SL_STR("*");
+        if (sl_str_is(one->text, "*")) return SL_STR("*");
         struct sl_str scheme = sl_str_sub(one->text, 0, one->text.len > 0 ? one->text.len - 1 : 0);
         if (sl_str_ieq(one->text, origin) || (sl_str_ends(one->text, SL_STR("://*")) && sl_str_starts(origin, scheme)))
             return origin;
@@ -144,7 +156,8 @@ static struct sl_str allowed_origin(const struct sl_json *origins, struct sl_str
     return SL_STR("");
 }
 
-void sl_lambda__url_cors(struct sl_http_request *request, const struct sl_function *function, struct sl_lambda__cors *ret) {
+void sl_lambda__url_cors(struct sl_http_request *request, const struct sl_function *function,
+                         struct sl_lambda__cors *ret) {
     struct sl_arena *arena = request->arena;
     struct sl_str origin = sl_http_header(request, SL_STR("Origin"));
     struct sl_json *cors;
@@ -152,8 +165,7 @@ void sl_lambda__url_cors(struct sl_http_request *request, const struct sl_functi
     if (function->url_cors.len == 0 || sl_json_parse(arena, sl_arena_dup(arena, function->url_cors), &cors, NULL) != 0)
         return;
     ret->on = true;
-    if (origin.len == 0)
-        return;
+    if (origin.len == 0) return;
     ret->origin = allowed_origin(sl_json_get(cors, "AllowOrigins"), origin);
     ret->credentials = sl_json_bool(cors, "AllowCredentials", false);
     ret->expose = joined(arena, sl_json_get(cors, "ExposeHeaders"));
@@ -164,18 +176,14 @@ void sl_lambda__url_cors(struct sl_http_request *request, const struct sl_functi
 }
 
 static void add(struct sl_http_request *request, struct sl_str name, struct sl_str value) {
-    if (value.len > 0)
-        sl_http_add(request, name, value);
+    if (value.len > 0) sl_http_add(request, name, value);
 }
 
 void sl_lambda__url_cors_add(struct sl_http_request *request, const struct sl_lambda__cors *cors, bool preflight) {
-    if (cors->origin.len == 0)
-        return;
+    if (cors->origin.len == 0) return;
     sl_http_add(request, SL_STR("Access-Control-Allow-Origin"), cors->origin);
-    if (!sl_str_is(cors->origin, "*"))
-        sl_http_add(request, SL_STR("Vary"), SL_STR("Origin"));
-    if (cors->credentials)
-        sl_http_add(request, SL_STR("Access-Control-Allow-Credentials"), SL_STR("true"));
+    if (!sl_str_is(cors->origin, "*")) sl_http_add(request, SL_STR("Vary"), SL_STR("Origin"));
+    if (cors->credentials) sl_http_add(request, SL_STR("Access-Control-Allow-Credentials"), SL_STR("true"));
     if (!preflight) {
         add(request, SL_STR("Access-Control-Expose-Headers"), cors->expose);
         return;

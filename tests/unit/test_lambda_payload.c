@@ -11,8 +11,8 @@
 
 #include "lambda/payload.h"
 
-#define PREFIX "Could not parse request body into json: Could not parse payload into json: "
-#define SOURCE "\n at [Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: "
+#define PREFIX   "Could not parse request body into json: Could not parse payload into json: "
+#define SOURCE   "\n at [Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: "
 #define EXPECTED "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
 
 static void refused(struct sl_str payload, const char *message) {
@@ -31,15 +31,16 @@ static void json_passes(void **state) {
 // Both recorded from AWS (test_lambda_invoke_payload_encoding_error).
 static void bytes_that_are_no_utf8_are_named_as_recorded(void **state) {
     (void)state;
-    refused(SL_STR("\x99\xeb,j\x07\xa1zYh"),
-            PREFIX "Unexpected character ((CTRL-CHAR, code 153)): expected a valid value " EXPECTED SOURCE "1, column: 1]");
+    refused(SL_STR("\x99\xeb,j\x07\xa1zYh"), PREFIX
+            "Unexpected character ((CTRL-CHAR, code 153)): expected a valid value " EXPECTED SOURCE "1, column: 1]");
     refused(SL_STR("n\x87r\x9e\xe9\xb5\xd7I\xee\x9bmt"), PREFIX "Invalid UTF-8 start byte 0x87" SOURCE "1, column: 3]");
 }
 
 static void words_and_characters_are_named(void **state) {
     (void)state;
     refused(SL_STR("hello"), PREFIX "Unrecognized token 'hello': was expecting " EXPECTED SOURCE "1, column: 6]");
-    refused(SL_STR("\n\n?"), PREFIX "Unexpected character ('?' (code 63)): expected a valid value " EXPECTED SOURCE "3, column: 1]");
+    refused(SL_STR("\n\n?"),
+            PREFIX "Unexpected character ('?' (code 63)): expected a valid value " EXPECTED SOURCE "3, column: 1]");
     refused(SL_STR("[1,"), PREFIX "Unexpected end-of-input" SOURCE "1, column: 4]");
 }
 

@@ -56,9 +56,9 @@ static void what_a_request_has_not_is_absent(void **state) {
     assert_text(event, "version", "2.0");
     assert_text(event, "rawPath", "/a%2Fb");
     assert_text(event, "rawQueryString", "");
-    static const char *const absent[] = {"cookies", "queryStringParameters", "pathParameters", "stageVariables", "body"};
-    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
-        assert_null(sl_json_get(event, absent[i]));
+    static const char *const absent[] = {"cookies", "queryStringParameters", "pathParameters", "stageVariables",
+                                         "body"};
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++) assert_null(sl_json_get(event, absent[i]));
     assert_false(sl_json_bool(event, "isBase64Encoded", true));
     struct sl_json *context = sl_json_get(event, "requestContext");
     assert_text(context, "time", "02/Jan/2026:03:04:05 +0000");
@@ -90,8 +90,7 @@ static void many_parameters_are_grouped_by_name(void **state) {
     (void)state;
     struct sl_buf query;
     sl_buf_init(&query, 1 << 16);
-    for (unsigned i = 0; i < 1000; i++)
-        sl_buf_printf(&query, "k%u=%u&", i * 7 % 100, i);
+    for (unsigned i = 0; i < 1000; i++) sl_buf_printf(&query, "k%u=%u&", i * 7 % 100, i);
     struct sl_proxy_request request = plain();
     request.raw_query = sl_buf_view(&query);
     struct sl_json *parameters = sl_json_get(event_of(&request), "queryStringParameters");
@@ -102,7 +101,8 @@ static void many_parameters_are_grouped_by_name(void **state) {
 
 static void cookies_move_to_their_list_or_are_in_both_places(void **state) {
     (void)state;
-    const struct sl_proxy_field headers[] = {{SL_STR("Cookie"), SL_STR("a=1; b=2")}, {SL_STR("COOKIE"), SL_STR("c=3;")}};
+    const struct sl_proxy_field headers[] = {{SL_STR("Cookie"), SL_STR("a=1; b=2")},
+                                             {SL_STR("COOKIE"), SL_STR("c=3;")}};
     struct sl_proxy_request request = plain();
     request.headers = headers;
     request.header_count = 2;
@@ -169,7 +169,8 @@ static void an_event_that_does_not_fit_is_refused(void **state) {
     sl_buf_free(&out);
 }
 
-// --- answers -----------------------------------------------------------------------------------------------------------------------------
+// --- answers
+// -----------------------------------------------------------------------------------------------------------------------------
 
 static const struct sl_proxy_rules strict = {.default_type = SL_STR_INIT("text/plain")};
 static const struct sl_proxy_rules lenient = {.default_type = SL_STR_INIT("application/json"), .lenient = true};
@@ -190,8 +191,13 @@ static void refused(const char *payload, const struct sl_proxy_rules *rules) {
 
 static void a_value_without_status_is_the_body(void **state) {
     (void)state;
-    static const char *const rows[][2] = {{"\"hello\"", "hello"}, {"3", "3"},       {"[1, \"a\"]", "[1,\"a\"]"}, {"null", "null"},
-                                          {"{\"a\": 1}", "{\"a\":1}"}, {"true", "true"}, {"{\"statusCode\":null}", "{\"statusCode\":null}"}};
+    static const char *const rows[][2] = {{"\"hello\"", "hello"},
+                                          {"3", "3"},
+                                          {"[1, \"a\"]", "[1,\"a\"]"},
+                                          {"null", "null"},
+                                          {"{\"a\": 1}", "{\"a\":1}"},
+                                          {"true", "true"},
+                                          {"{\"statusCode\":null}", "{\"statusCode\":null}"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct sl_proxy_response response = answer(rows[i][0], &strict);
         assert_int_equal(response.status, 200);
@@ -203,10 +209,10 @@ static void a_value_without_status_is_the_body(void **state) {
 
 static void a_structured_answer_gives_status_headers_cookies_and_body(void **state) {
     (void)state;
-    struct sl_proxy_response response =
-        answer("{\"statusCode\":\"201\",\"headers\":{\"X-N\":5,\"X-B\":true,\"X-0\":null,\"Content-Type\":\"text/html\"},"
-               "\"cookies\":[\"a=1\",\"b=2\"],\"body\":\"aGk=\",\"isBase64Encoded\":true,\"unknown\":{}}",
-               &strict);
+    struct sl_proxy_response response = answer(
+        "{\"statusCode\":\"201\",\"headers\":{\"X-N\":5,\"X-B\":true,\"X-0\":null,\"Content-Type\":\"text/html\"},"
+        "\"cookies\":[\"a=1\",\"b=2\"],\"body\":\"aGk=\",\"isBase64Encoded\":true,\"unknown\":{}}",
+        &strict);
     assert_int_equal(response.status, 201);
     assert_int_equal(response.header_count, 3);
     assert_true(sl_str_is(response.headers[0].value, "5"));
@@ -222,10 +228,17 @@ static void a_structured_answer_gives_status_headers_cookies_and_body(void **sta
 static void answers_that_break_the_format_are_refused(void **state) {
     (void)state;
     static const char *const rows[] = {
-        "{\"statusCode\":\"abc\"}",  "{\"statusCode\":99}",  "{\"statusCode\":101}",  "{\"statusCode\":600}", "{\"statusCode\":{}}",
-        "{\"statusCode\":200,\"headers\":[]}",  "{\"statusCode\":200,\"headers\":{\"a b\":\"x\"}}",
-        "{\"statusCode\":200,\"headers\":{\"\":\"x\"}}",  "{\"statusCode\":200,\"headers\":{\"a\":[\"x\"]}}",
-        "{\"statusCode\":200,\"cookies\":\"a\"}",  "{\"statusCode\":200,\"cookies\":[1]}",
+        "{\"statusCode\":\"abc\"}",
+        "{\"statusCode\":99}",
+        "{\"statusCode\":101}",
+        "{\"statusCode\":600}",
+        "{\"statusCode\":{}}",
+        "{\"statusCode\":200,\"headers\":[]}",
+        "{\"statusCode\":200,\"headers\":{\"a b\":\"x\"}}",
+        "{\"statusCode\":200,\"headers\":{\"\":\"x\"}}",
+        "{\"statusCode\":200,\"headers\":{\"a\":[\"x\"]}}",
+        "{\"statusCode\":200,\"cookies\":\"a\"}",
+        "{\"statusCode\":200,\"cookies\":[1]}",
         "{\"statusCode\":200,\"body\":\"???\",\"isBase64Encoded\":true}",
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -261,7 +274,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(repeated_headers_and_parameters_are_joined_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(many_parameters_are_grouped_by_name, setup, teardown),
         cmocka_unit_test_setup_teardown(cookies_move_to_their_list_or_are_in_both_places, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_proxys_fields_replace_the_clients_and_lengthen_forwarded_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_proxys_fields_replace_the_clients_and_lengthen_forwarded_for, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(text_bodies_stay_text_and_others_become_base64, setup, teardown),
         cmocka_unit_test_setup_teardown(hostile_bytes_still_make_valid_json, setup, teardown),
         cmocka_unit_test_setup_teardown(an_event_that_does_not_fit_is_refused, setup, teardown),

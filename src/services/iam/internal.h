@@ -2,9 +2,9 @@
 //
 // internal: what the files of iam/ share. Documents (IAM is global: no region):
 //
-//   iam.role             ""    role name     Role as the API shows it; AssumeRolePolicyDocument as the client sent it (plain JSON text)
-//   iam.role_policy      role  policy name   {"PolicyDocument": text}
-//   iam.role_attachment  role  policy ARN    {"PolicyName", "PolicyArn"}
+//   iam.role             ""    role name     Role as the API shows it; AssumeRolePolicyDocument as the client sent it
+//   (plain JSON text) iam.role_policy      role  policy name   {"PolicyDocument": text} iam.role_attachment  role
+//   policy ARN    {"PolicyName", "PolicyArn"}
 //
 // Policy documents are percent-encoded in answers, as IAM does (API reference, GetRole); SDKs decode them.
 #ifndef SL_SERVICES_IAM_INTERNAL_H
@@ -24,7 +24,8 @@ int sl_iam__policy_check(struct sl_op *op, struct sl_str document, bool trust, s
 // NoSuchEntity for a policy that cannot exist here: only AWS managed policies do.
 int sl_iam__managed_check(struct sl_str arn, struct sl_error *err);
 // A listing's paging: reads Marker and MaxItems; writes IsTruncated and Marker.
-int sl_iam__page_in(struct sl_op *op, struct sl_str scope, struct sl_str *ret_after, unsigned *ret_limit, struct sl_error *err);
+int sl_iam__page_in(struct sl_op *op, struct sl_str scope, struct sl_str *ret_after, unsigned *ret_limit,
+                    struct sl_error *err);
 void sl_iam__page_out(struct sl_op *op, struct sl_str scope, struct sl_str last, bool more);
 
 int sl_iam__create_role(struct sl_op *op, struct sl_error *err);

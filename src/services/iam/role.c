@@ -11,7 +11,9 @@ static struct sl_key key_of(struct sl_op *op, const char *kind, struct sl_str pa
     return (struct sl_key){.kind = kind, .account = op->account, .region = SL_STR(""), .parent = parent, .id = id};
 }
 
-struct sl_key sl_iam__role_key(struct sl_op *op, struct sl_str role) { return key_of(op, "iam.role", SL_STR(""), role); }
+struct sl_key sl_iam__role_key(struct sl_op *op, struct sl_str role) {
+    return key_of(op, "iam.role", SL_STR(""), role);
+}
 
 struct sl_key sl_iam__policy_key(struct sl_op *op, struct sl_str role, struct sl_str policy) {
     return key_of(op, "iam.role_policy", role, policy);
@@ -45,14 +47,11 @@ static int check_statement(const struct sl_json *statement, bool trust, struct s
     if (statement->type != SL_JSON_OBJECT || !sl_json_get(statement, "Effect") ||
         (!sl_json_get(statement, "Action") && !sl_json_get(statement, "NotAction")))
         return sl_fail(err, SL_E_MALFORMED_POLICY, "Syntax errors in policy.");
-    if (trust && !principal)
-        return sl_fail(err, SL_E_MALFORMED_POLICY, "Missing required field Principal");
-    if (trust && resource)
-        return sl_fail(err, SL_E_MALFORMED_POLICY, "Has prohibited field Resource");
+    if (trust && !principal) return sl_fail(err, SL_E_MALFORMED_POLICY, "Missing required field Principal");
+    if (trust && resource) return sl_fail(err, SL_E_MALFORMED_POLICY, "Has prohibited field Resource");
     if (!trust && principal)
         return sl_fail(err, SL_E_MALFORMED_POLICY, "Policy document should not specify a principal.");
-    if (!trust && !resource)
-        return sl_fail(err, SL_E_MALFORMED_POLICY, "Policy statement must contain resources.");
+    if (!trust && !resource) return sl_fail(err, SL_E_MALFORMED_POLICY, "Policy statement must contain resources.");
     return 0;
 }
 
@@ -63,8 +62,7 @@ int sl_iam__policy_check(struct sl_op *op, struct sl_str document, bool trust, s
     const struct sl_json *statement = sl_json_get(policy, "Statement");
     if (!statement || (statement->type != SL_JSON_ARRAY && statement->type != SL_JSON_OBJECT) || statement->count == 0)
         return sl_fail(err, SL_E_MALFORMED_POLICY, "Syntax errors in policy.");
-    if (statement->type == SL_JSON_OBJECT)
-        return check_statement(statement, trust, err);
+    if (statement->type == SL_JSON_OBJECT) return check_statement(statement, trust, err);
     int result = 0;
     for (const struct sl_json *one = statement->first; one && result == 0; one = one->next)
         result = check_statement(one, trust, err);
@@ -73,30 +71,29 @@ int sl_iam__policy_check(struct sl_op *op, struct sl_str document, bool trust, s
 
 // Paths of IAM begin and end with '/' (the model's pattern), so name and path make the ARN by joining.
 static struct sl_json *new_role(struct sl_op *op) {
-    struct sl_str name = sl_op_in(op, "RoleName"), path = sl_op_in(op, "Path"), boundary = sl_op_in(op, "PermissionsBoundary");
+    struct sl_str name = sl_op_in(op, "RoleName"), path = sl_op_in(op, "Path"),
+                  boundary = sl_op_in(op, "PermissionsBoundary");
     struct sl_json *role = sl_json_new_object(op->arena);
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     char id[22] = "AROA";
     unsigned char random[17];
     sl_random_bytes(random, sizeof(random));
-    for (size_t i = 0; i < sizeof(random); i++)
-        id[4 + i] = alphabet[random[i] & 31];
+    for (size_t i = 0; i < sizeof(random); i++) id[4 + i] = alphabet[random[i] & 31];
     id[21] = '\0';
     path = path.len > 0 ? path : SL_STR("/");
     sl_json_put_string(op->arena, role, "Path", path);
     sl_json_put_string(op->arena, role, "RoleName", name);
     sl_json_put_string(op->arena, role, "RoleId", sl_arena_dup(op->arena, sl_str_of(id)));
     sl_json_put_string(op->arena, role, "Arn",
-                       sl_arena_printf(op->arena, "arn:%.*s:iam::%.*s:role%.*s%.*s", SL_FMT(op->partition), SL_FMT(op->account),
-                                       SL_FMT(path), SL_FMT(name)));
+                       sl_arena_printf(op->arena, "arn:%.*s:iam::%.*s:role%.*s%.*s", SL_FMT(op->partition),
+                                       SL_FMT(op->account), SL_FMT(path), SL_FMT(name)));
     sl_json_put_int(op->arena, role, "CreateDate", op->now_ms / 1000 * 1000);
     sl_json_put_string(op->arena, role, "AssumeRolePolicyDocument", sl_op_in(op, "AssumeRolePolicyDocument"));
     sl_json_put_int(op->arena, role, "MaxSessionDuration", sl_json_int(op->in, "MaxSessionDuration", 3600));
     if (sl_op_in(op, "Description").ptr)
         sl_json_put_string(op->arena, role, "Description", sl_op_in(op, "Description"));
     const struct sl_json *tags = sl_json_get(op->in, "Tags");
-    if (tags && tags->count > 0)
-        sl_json_set(role, SL_STR("Tags"), sl_json_copy(op->arena, tags));
+    if (tags && tags->count > 0) sl_json_set(role, SL_STR("Tags"), sl_json_copy(op->arena, tags));
     if (boundary.len > 0) {
         struct sl_json *shown = sl_json_new_object(op->arena);
         sl_json_put_string(op->arena, shown, "PermissionsBoundaryType", SL_STR("Policy"));
@@ -117,12 +114,10 @@ int sl_iam__create_role(struct sl_op *op, struct sl_error *err) {
     struct sl_str name = sl_op_in(op, "RoleName"), boundary = sl_op_in(op, "PermissionsBoundary");
     const struct sl_key key = sl_iam__role_key(op, name);
     int result = sl_iam__policy_check(op, sl_op_in(op, "AssumeRolePolicyDocument"), true, err);
-    if (result == 0 && boundary.len > 0)
-        result = sl_iam__managed_check(boundary, err);
+    if (result == 0 && boundary.len > 0) result = sl_iam__managed_check(boundary, err);
     if (result == 0 && sl_store_has(op->tx, &key))
         result = sl_fail(err, SL_E_ENTITY_EXISTS, "Role with name %.*s already exists.", SL_FMT(name));
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     struct sl_json *role = new_role(op);
     sl_json_set(op->out, SL_STR("Role"), shown(op, role));
     return sl_store_put(op->tx, &key, role, err);
@@ -131,12 +126,12 @@ int sl_iam__create_role(struct sl_op *op, struct sl_error *err) {
 int sl_iam__get_role(struct sl_op *op, struct sl_error *err) {
     struct sl_json *role;
     int result = sl_iam__load_role(op, &role, err);
-    if (result == 0)
-        sl_json_set(op->out, SL_STR("Role"), shown(op, role));
+    if (result == 0) sl_json_set(op->out, SL_STR("Role"), shown(op, role));
     return result;
 }
 
-int sl_iam__page_in(struct sl_op *op, struct sl_str scope, struct sl_str *ret_after, unsigned *ret_limit, struct sl_error *err) {
+int sl_iam__page_in(struct sl_op *op, struct sl_str scope, struct sl_str *ret_after, unsigned *ret_limit,
+                    struct sl_error *err) {
     struct sl_str marker = sl_op_in(op, "Marker");
     *ret_after = SL_STR("");
     *ret_limit = (unsigned)sl_json_int(op->in, "MaxItems", 100);
@@ -147,8 +142,7 @@ int sl_iam__page_in(struct sl_op *op, struct sl_str scope, struct sl_str *ret_af
 
 void sl_iam__page_out(struct sl_op *op, struct sl_str scope, struct sl_str last, bool more) {
     sl_json_put_bool(op->arena, op->out, "IsTruncated", more);
-    if (more)
-        sl_op_out(op, "Marker", sl_page_token(op->arena, scope, last));
+    if (more) sl_op_out(op, "Marker", sl_page_token(op->arena, scope, last));
 }
 
 // A role's details as lists have them: without tags and boundary (API reference, ListRoles).
@@ -168,8 +162,7 @@ int sl_iam__list_roles(struct sl_op *op, struct sl_error *err) {
             }
             after = sl_json_string(item, "id");
             const struct sl_json *role = sl_json_get(item, "doc");
-            if (!sl_str_starts(sl_json_string(role, "Path"), prefix))
-                continue;
+            if (!sl_str_starts(sl_json_string(role, "Path"), prefix)) continue;
             struct sl_json *one = shown(op, role);
             sl_json_remove(one, "Tags");
             sl_json_remove(one, "PermissionsBoundary");
@@ -199,15 +192,14 @@ int sl_iam__update_trust(struct sl_op *op, struct sl_error *err) {
     struct sl_str document = sl_op_in(op, "PolicyDocument");
     const struct sl_key key = sl_iam__role_key(op, sl_op_in(op, "RoleName"));
     int result = sl_iam__load_role(op, &role, err);
-    if (result == 0)
-        result = sl_iam__policy_check(op, document, true, err);
-    if (result != 0)
-        return result;
+    if (result == 0) result = sl_iam__policy_check(op, document, true, err);
+    if (result != 0) return result;
     sl_json_put_string(op->arena, role, "AssumeRolePolicyDocument", document);
     return sl_store_put(op->tx, &key, role, err);
 }
 
-#define OPERATION(name, handler) {"iam", name, SL_OP_STORE, NULL, handler, NULL, NULL}
+#define OPERATION(name, handler)                                                                                       \
+    { "iam", name, SL_OP_STORE, NULL, handler, NULL, NULL }
 
 const struct sl_op_entry sl_iam_operations[] = {
     OPERATION("CreateRole", sl_iam__create_role),
