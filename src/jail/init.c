@@ -113,7 +113,7 @@ static int become(bool change_ids, uid_t uid) {
 static void own_user_ns(uid_t uid) {
     char text[48];
     if (unshare(CLONE_NEWUSER) != 0) return;
-    snprintf(text, sizeof text, "%u %u 1", (unsigned)uid, (unsigned)uid);
+    snprintf(text, sizeof text, "%u 0 1", (unsigned)uid);
     (void)sl_jail__write(AT_FDCWD, "/proc/self/setgroups", "deny");
     (void)sl_jail__write(AT_FDCWD, "/proc/self/uid_map", text);
     (void)sl_jail__write(AT_FDCWD, "/proc/self/gid_map", text);

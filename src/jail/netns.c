@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -24,6 +25,7 @@
 #include "jail/netlink.h"
 #include "jail/nft.h"
 #include "jail/proto.h"
+#include "jail/usernet.h"
 
 enum {
     UPLINKS = 4096,
@@ -170,12 +172,10 @@ static bool has_forwarding(const char *device) {
     return sl_jail__read_number(AT_FDCWD, path) == 1;
 }
 
-// Makes the router's namespace, leaves the process in the host's again.
-static int make_namespace(struct sl_jail__router *router) {
-    router->host_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    if (router->host_ns < 0 || unshare(CLONE_NEWNET) != 0) return -errno;
-    router->ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    int rc = router->ns < 0 ? -errno : loopback_up();
+// In a child: a network namespace that forwards. Returns its descriptor or -errno.
+static int become_router(void) {
+    if (unshare(CLONE_NEWNET) != 0) return -errno;
+    int rc = loopback_up();
     static const char *const settings[][2] = {
         {"/proc/sys/net/ipv4/ip_forward", "1"},
         {"/proc/sys/net/ipv4/conf/all/rp_filter", "1"}, // a sandbox can only send from its own address
@@ -187,8 +187,28 @@ static int make_namespace(struct sl_jail__router *router) {
         int failed = sl_jail__write(AT_FDCWD, settings[i][0], settings[i][1]);
         if (failed != 0 && failed != -ENOENT) rc = failed;
     }
-    if (setns(router->host_ns, CLONE_NEWNET) != 0) rc = -errno;
-    return rc;
+    int ns = rc == 0 ? open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC) : rc;
+    return ns < 0 && rc == 0 ? -errno : ns;
+}
+
+// Makes the router's namespace, in a child, because a process in a user namespace could not come back to the host's.
+static int make_namespace(struct sl_jail__router *router) {
+    int pair[2];
+    router->host_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (router->host_ns < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return -errno;
+    pid_t child = fork();
+    if (child == 0) {
+        int ns = become_router();
+        _exit(sl_jail__send(pair[1], &ns, sizeof ns, &ns, ns >= 0 ? 1 : 0) == 0 ? 0 : 1);
+    }
+    close(pair[1]);
+    int answer = -EIO;
+    int fds[SL_JAIL__FDS];
+    int rc = child < 0 ? -EAGAIN : sl_jail__receive(pair[0], &answer, sizeof answer, fds);
+    if (rc == 1 && answer >= 0) router->ns = fds[0];
+    if (child > 0) (void)waitpid(child, NULL, 0);
+    close(pair[0]);
+    return rc < 0 ? rc : router->ns >= 0 ? 0 : answer < 0 ? answer : -EIO;
 }
 
 // The uplink. Its name is what tells the servers of one machine apart: the first free number is ours.
@@ -240,13 +260,17 @@ static bool forwarding_is_ours(const struct sl_jail__router *router) {
     return router->device[0] != '\0' && (!has_forwarding(router->device) || sl_jail__nft_guarded());
 }
 
-int sl_jail__router_open(struct sl_jail__router *router, const struct sl_jail_config *config, struct sl_error *err) {
+int sl_jail__router_open(struct sl_jail__router *router, const struct sl_jail_config *config, bool rootless,
+                         struct sl_error *err) {
     *router = (struct sl_jail__router){.ns = -1, .host_ns = -1};
     router->dns_count = sl_jail__resolvers(config, router->dns, SL_JAIL_DNS_MAX);
     find_default(router);
     int rc = make_namespace(router);
     if (rc != 0) {
         sl_fail(err, SL_E_UNAVAILABLE, "make the router's network namespace: %s", strerror(-rc));
+    } else if (rootless) {
+        rc = sl_jail__usernet_start(router, config, err);
+        if (rc == SL_OK) rc = sl_jail__nft_load(router, config, err);
     } else if ((rc = make_uplink(router)) != 0) {
         sl_fail(err, SL_E_UNAVAILABLE, "make its uplink (veth): %s", strerror(-rc));
     } else {
@@ -262,6 +286,7 @@ int sl_jail__router_open(struct sl_jail__router *router, const struct sl_jail_co
 }
 
 void sl_jail__router_close(struct sl_jail__router *router) {
+    sl_jail__usernet_stop(router);
     if (router->uplink) {
         sl_jail__nft_unload(router);
         if (router->forwarding_ours && !sl_jail__nft_guarded()) (void)set_forwarding(router->device, "0");

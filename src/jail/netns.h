@@ -28,12 +28,14 @@ struct sl_jail__router {
     unsigned dns_count;
     char device[16];      // interface of the host's default route, "" when there is none
     bool uplink;          // slu<n> exists and is ours
+    pid_t helper;         // rootless: the program that is the uplink, 0 else
     bool forwarding_ours; // forwarding on device is on for Sluice's sake only
 };
 
 // Makes the router, its uplink and its rules. On failure router->ns stays -1 and err says why and what to do; that is
 // no reason not to start.
-int sl_jail__router_open(struct sl_jail__router *router, const struct sl_jail_config *config, struct sl_error *err);
+int sl_jail__router_open(struct sl_jail__router *router, const struct sl_jail_config *config, bool rootless,
+                         struct sl_error *err);
 void sl_jail__router_close(struct sl_jail__router *router);
 // The resolvers of the host that sandboxes can use: configured ones, else /etc/resolv.conf's that are not loopback.
 unsigned sl_jail__resolvers(const struct sl_jail_config *config, struct in_addr *ret_dns, unsigned room);

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -137,6 +138,19 @@ static void put_resolvers(struct rules *rules, const struct sl_jail__router *rou
     }
 }
 
+// The addresses of this machine: the rootless uplink would reach their services from within the host.
+static void put_own_addresses(struct rules *rules) {
+    struct ifaddrs *list;
+    if (getifaddrs(&list) != 0) return;
+    for (struct ifaddrs *at = list; at != NULL; at = at->ifa_next) {
+        char text[INET_ADDRSTRLEN];
+        if (at->ifa_addr == NULL || at->ifa_addr->sa_family != AF_INET) continue;
+        inet_ntop(AF_INET, &((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr, text, sizeof text);
+        put(rules, "    ip daddr %s jump refuse\n", text);
+    }
+    freeifaddrs(list);
+}
+
 static void router_rules(struct rules *rules, const struct sl_jail__router *router,
                          const struct sl_jail_config *config) {
     put(rules, "table ip sluice {\n"
@@ -154,6 +168,7 @@ static void router_rules(struct rules *rules, const struct sl_jail__router *rout
         put_address(rules, &config->allow[i]);
         put(rules, "accept\n");
     }
+    if (!router->uplink) put_own_addresses(rules);
     put(rules, "    ip daddr @closed jump refuse\n    accept\n  }\n"
                "  chain post {\n    type nat hook postrouting priority 100; policy accept;\n"
                "    oifname \"up\" masquerade\n  }\n}\n");
@@ -239,7 +254,7 @@ int sl_jail__nft_load(const struct sl_jail__router *router, const struct sl_jail
     if (rules == NULL) return sl_fail(err, SL_E_NO_MEMORY, "out of memory");
     router_rules(rules, router, config);
     bool good = load(router->ns, rules->text, said, sizeof said);
-    if (good) {
+    if (good && router->uplink) {
         rules->used = 0;
         host_rules(rules, router, config);
         good = load(-1, rules->text, said, sizeof said);

@@ -24,11 +24,12 @@
 #include "jail/file.h"
 #include "jail/jail.h"
 #include "jail/netlink.h"
+#include "jail/netns.h"
 #include "jail/nft.h"
 #include "jail/proto.h"
 #include "jail/rootless.h"
 
-enum { TRY_MS = 2500, TEXT = 200 };
+enum { TRY_MS = 3000, TEXT = 200 };
 
 // One attempt: returns true, or false with a reason in said[TEXT].
 typedef bool attempt_fn(char *said);
@@ -110,6 +111,19 @@ static bool try_network(char *said) {
     return false;
 }
 
+static bool try_usernet(char *said) {
+    struct sl_jail_config none = {.runtimes_dir_fd = -1};
+    struct sl_jail__router router;
+    struct sl_error err;
+    if (!enter_user_namespace(said)) return false;
+    int rc = sl_jail__router_open(&router, &none, true, &err);
+    if (rc != SL_OK)
+        snprintf(said, TEXT, "%.190s", err.message);
+    else
+        sl_jail__router_close(&router);
+    return rc == SL_OK;
+}
+
 static void fill(struct sl_jail_feature *feature, const char *name, bool available, const char *how,
                  const char *advice) {
     feature->name = name;
@@ -163,16 +177,11 @@ static void probe_network(struct sl_jail_features *features, bool root) {
     bool works = try_in_child(try_netns, said);
     snprintf(advice, sizeof advice, "No function can run (%.150s): use a kernel with network namespaces.", said);
     fill(&features->item[SL_JAIL_FEATURE_NETNS], "network namespaces", works, "own stack per sandbox", advice);
-    if (root) {
-        works = try_in_child(try_network, said);
-        snprintf(advice, sizeof advice, "Functions have loopback only (%.120s): install nftables, allow forwarding.",
-                 said);
-    } else {
-        works = false;
-        snprintf(advice, sizeof advice,
-                 "Functions have loopback only: start Sluice as root to give them outgoing network.");
-    }
-    fill(&features->item[SL_JAIL_FEATURE_NETWORK], "outgoing network", works, "veth and nftables", advice);
+    works = try_in_child(root ? try_network : try_usernet, said);
+    snprintf(advice, sizeof advice, "Functions have loopback only (%.120s): %s.", said,
+             root ? "install nftables, allow forwarding" : "make that work, or start Sluice as root");
+    fill(&features->item[SL_JAIL_FEATURE_NETWORK], "outgoing network", works,
+         root ? "veth and nftables" : "slirp4netns or pasta", advice);
 }
 
 static void probe_filters(struct sl_jail_features *features) {

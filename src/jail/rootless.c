@@ -76,13 +76,13 @@ static bool can_map_ranges(unsigned ids) {
     return installed && range("/etc/subuid", ids) != 0 && range("/etc/subgid", ids) != 0;
 }
 
-// One id: we become AWS's sandbox user of the namespace.
+// One id: we are root in our namespace; a function's own one makes AWS's sandbox user of that (init.c).
 static int map_self(uid_t uid, gid_t gid) {
     char text[48];
     (void)sl_jail__write(AT_FDCWD, "/proc/self/setgroups", "deny");
-    snprintf(text, sizeof text, "%d %u 1", SANDBOX_ID, (unsigned)uid);
+    snprintf(text, sizeof text, "0 %u 1", (unsigned)uid);
     int rc = sl_jail__write(AT_FDCWD, "/proc/self/uid_map", text);
-    snprintf(text, sizeof text, "%d %u 1", SANDBOX_ID, (unsigned)gid);
+    snprintf(text, sizeof text, "0 %u 1", (unsigned)gid);
     return rc != 0 ? rc : sl_jail__write(AT_FDCWD, "/proc/self/gid_map", text);
 }
 

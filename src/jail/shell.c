@@ -116,7 +116,8 @@ int sl_jail__shell_give(struct sl_jail__shells *shells, struct sl_jail__slot *sl
 }
 
 void sl_jail__shell_kill(const struct sl_jail__shells *shells, struct sl_jail__slot *slot) {
-    // Dying takes time too, of which a tree of a thousand processes with a small share has little: it would take seconds.
+    // Dying takes time too, of which a tree of a thousand processes with a small share has little: it would take
+    // seconds.
     (void)sl_jail__cgroup_limit_cpu(&shells->cgroups, &slot->cgroup, 0);
     // Not reaped yet, so the pid is still its own.
     if (slot->pid > 0) (void)kill(slot->pid, SIGKILL);

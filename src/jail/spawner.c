@@ -34,6 +34,7 @@
 #include "jail/rootless.h"
 #include "jail/seccomp.h"
 #include "jail/shell.h"
+#include "jail/usernet.h"
 
 enum {
     INSTANCES_MAX = 4096,
@@ -440,6 +441,10 @@ static void reap(struct spawner *s) {
     struct signalfd_siginfo info[8];
     while (read(s->signals, info, sizeof info) > 0) {}
     for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;) {
+        if (pid == s->shells.router.helper) {
+            sl_log_warn("jail", "the network helper ended; functions have no network until Sluice is started again");
+            s->shells.router.helper = 0;
+        }
         for (unsigned i = 0; i < s->shells.count; i++) {
             if (s->shells.slots[i].pid != pid) continue;
             bury(s, &s->shells.slots[i]);
@@ -549,7 +554,7 @@ static int prepare(struct spawner *s, const struct sl_jail_config *config, struc
                     shells->cgroups.controllers & SL_JAIL__PIDS ? "" : " processes");
     }
     struct sl_error problem;
-    if (config->network && sl_jail__router_open(&shells->router, config, &problem) != SL_OK) {
+    if (config->network && sl_jail__router_open(&shells->router, config, shells->rootless, &problem) != SL_OK) {
         sl_log_warn("jail", "functions have no network: %s", problem.message);
     }
     int runtimes = config->runtimes_dir_fd < 0 ? -1 : clone_directory(s, config->runtimes_dir_fd);
@@ -572,6 +577,7 @@ static int prepare(struct spawner *s, const struct sl_jail_config *config, struc
 
 static void end(struct spawner *s) {
     for (unsigned i = 0; i < s->shells.count; i++) sl_jail__shell_kill(&s->shells, &s->shells.slots[i]);
+    sl_jail__usernet_stop(&s->shells.router); // a child, too
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {}
     for (unsigned i = 0; i < s->shells.count; i++) {
         struct sl_jail__slot *slot = &s->shells.slots[i];
