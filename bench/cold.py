@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Cold starts: from the client's request to its answer with no instance of the function, after 20 ms of idleness, beside a bare start of
+the same program in the same run and beside `crun run` of it.  Usage: bench/cold.py [COUNT]
+
+Each sample calls a function of its own, created beforehand, so that no instance can be warm."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+
+import common
+
+
+def bare_start(command):
+    begin = time.perf_counter()
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    child.stdout.read(1)
+    spent = time.perf_counter() - begin
+    child.kill()
+    child.communicate()
+    return spent
+
+
+def samples(count, take):
+    values = []
+    for i in range(count):
+        time.sleep(0.02)
+        values.append(take(i) * 1000)
+    return values
+
+
+def show(name, values, reference=None):
+    p50, p99 = common.percentile(values, 0.5), common.percentile(values, 0.99)
+    ratio = "" if reference is None else f"{p50 / common.percentile(reference, 0.5):.1f}x bare start"
+    common.row(name, f"{len(values)}", f"{p50:.2f} ms", f"{p99:.2f} ms", ratio)
+
+
+def crun_bundle(folder, command):
+    """A bundle whose root is the host's /usr, read-only, as our sandboxes have it."""
+    root = os.path.join(folder, "root")
+    for name in ("usr", "proc", "dev", "tmp", "task"):
+        os.makedirs(os.path.join(root, name), exist_ok=True)
+    for name in ("bin", "lib", "lib64"):
+        link = os.path.join(root, name)
+        if not os.path.islink(link):
+            os.symlink("usr/" + name, link)
+    subprocess.run(["crun", "spec", "-b", folder], check=False, capture_output=True)
+    path = os.path.join(folder, "config.json")
+    config = json.load(open(path))
+    config["process"].update(terminal=False, args=command)
+    config["root"] = {"path": root, "readonly": True}
+    config["mounts"] = [m for m in config["mounts"] if m["type"] in ("proc", "tmpfs")]
+    config["mounts"].append({"destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"]})
+    config["mounts"].append({"destination": "/task", "type": "bind", "source": common.FUNCTIONS, "options": ["rbind", "ro"]})
+    config.get("linux", {}).pop("resources", None)
+    json.dump(config, open(path, "w"))
+
+
+def crun_samples(folder, name, command, count):
+    bundle = os.path.join(folder, "crun-" + name)
+    os.makedirs(bundle)
+    crun_bundle(bundle, command)
+    probe = subprocess.run(["crun", "--root", folder + "/crun", "run", "-b", bundle, "probe"], capture_output=True, text=True)
+    if probe.returncode:
+        common.row(f"crun run, {name}", "-", "-", "-", probe.stderr.strip().splitlines()[-1][:60] if probe.stderr else "fails here")
+        return
+    show(f"crun run, {name}", samples(count, lambda i: bare_start(["crun", "--root", folder + "/crun", "run", "-b", bundle, f"s{i}"])))
+
+
+def first_answers(server, name, function, count):
+    runtime, handler, files = function
+    for i in range(count):
+        server.function(f"{name}-{i}", runtime, handler, files)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+
+    def take(i):
+        begin = time.perf_counter()
+        connection.request("POST", f"/2015-03-31/functions/{name}-{i}/invocations", b"{}")
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200 or answer.getheader("X-Amz-Function-Error"):
+            sys.exit(f"bench: {name}: {body[:200]}")
+        return time.perf_counter() - begin
+
+    return samples(count, take)
+
+
+def main():
+    common.need("crun", "gcc")
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    common.row("cold start", "samples", "p50", "p99", "ratio")
+    with common.scratch() as folder:
+        functions = common.language_functions(folder)
+        hello = os.path.join(folder, "hello")
+        with open(hello + ".c", "w") as file:
+            file.write('#include <unistd.h>\nint main(void) { return write(1, "h", 1) != 1; }\n')
+        common.compile_c([hello + ".c"], hello, "-static")
+        bare = {
+            "c": [hello],
+            "python": ["/usr/bin/python3", "-I", "-S", "-c", "print(1)"],
+            "nodejs": ["node", "-e", "console.log(1)"],
+        }
+        reference = {}
+        for name, command in bare.items():
+            reference[name] = samples(min(count, 100), lambda _: bare_start(command))
+            show(f"bare start, {name}", reference[name])
+        for name, command in bare.items():
+            crun_samples(folder, name, command if name != "c" else ["/usr/bin/printf", "h"], 30)
+        with common.Sluice(options=("--idle", "1")) as server:
+            for name, function in functions.items():
+                show(f"sluice, {name}", first_answers(server, name, function, count), reference[name])
+
+
+if __name__ == "__main__":
+    main()
