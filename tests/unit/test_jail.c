@@ -296,6 +296,8 @@ static void spawner_death_ends_everything(bool root) {
     assert_int_equal(waitpid(world.spawner, NULL, 0), world.spawner);
     jail_read_log(log, text, sizeof text); // the sandbox died with it
     close(log);
+    struct pollfd gone = {.fd = sl_jail_client_fd(world.client), .events = POLLIN};
+    assert_int_equal(poll(&gone, 1, JAIL_WAIT_MS), 1); // a sandbox being built holds the socket for a moment longer
     assert_int_equal(sl_jail_poll(world.client, &event), -1);
     assert_int_equal(sl_jail_stop(world.client, 1, &err), SL_E_UNAVAILABLE);
     sl_jail_client_free(world.client);

@@ -177,7 +177,7 @@ static void network_reaches_only_what_is_allowed(void **state) {
         assert_int_equal(getsockname(listeners[i], (struct sockaddr *)&address, &size), 0);
         snprintf(ports[i], sizeof ports[i], "%u", ntohs(address.sin_port));
     }
-    config.allow[config.allow_count++] = (struct sl_jail_allow){address.sin_addr, 32, (uint16_t)atoi(ports[1])};
+    config.allow[config.allow_count++] = (struct sl_jail_allow){address.sin_addr, 32, ntohs(address.sin_port)};
     jail_world_open(&world, true, &config);
     struct sl_jail_spec with = {.network = true};
     const char *const closed[] = {"/var/task/test", "--inside", "connect", host, ports[0], NULL};
