@@ -5,38 +5,71 @@
 // Sums are counted when asked for, not kept: the documents are the truth, and these operations are rare.
 #include "lambda/internal.h"
 
-static int add_versions(struct sl_op *op, struct sl_str name, struct sl_lambda__totals *totals, struct sl_error *err) {
+enum { PAGE = 100, PAGE_BYTES = 32 << 20 };
+
+// Goes through the documents of a listing page by page; each page's memory is given back, because an account may hold
+// more than an operation's arena.
+static int each_document(struct sl_op *op, const struct sl_key *key,
+                         int (*visit)(struct sl_op *op, struct sl_str id, const struct sl_json *document, void *user,
+                                      struct sl_error *err),
+                         void *user, struct sl_error *err) {
+    struct sl_arena page_arena;
     struct sl_str after = SL_STR("");
     int result = 0;
+    sl_arena_init(&page_arena, PAGE_BYTES);
     for (bool more = true; more && result == 0;) {
         struct sl_json *page;
-        result = sl_lambda__version_list(op, name, after, 200, &page, &more, err);
-        for (const struct sl_json *item = result == 0 ? page->first : NULL; item; item = item->next) {
-            totals->code_size += sl_json_int(sl_json_get(item, "doc"), "CodeSize", 0);
+        result = sl_store_list(op->tx, &page_arena, key, after, PAGE, &page, &more, err);
+        for (const struct sl_json *item = result == 0 ? page->first : NULL; item && result == 0; item = item->next) {
             after = sl_json_string(item, "id");
+            result = visit(op, after, sl_json_get(item, "doc"), user, err);
         }
+        after = sl_arena_dup(op->arena, after);
+        sl_arena_reset(&page_arena);
     }
+    sl_arena_free(&page_arena);
     return result;
 }
 
+struct sum {
+    struct sl_lambda__totals totals;
+    struct sl_str except;
+};
+
+static int add_version(struct sl_op *op, struct sl_str id, const struct sl_json *document, void *user,
+                       struct sl_error *err) {
+    struct sum *sum = user;
+    (void)op;
+    (void)id;
+    (void)err;
+    sum->totals.code_size += sl_json_int(document, "CodeSize", 0);
+    return 0;
+}
+
+static int add_function(struct sl_op *op, struct sl_str id, const struct sl_json *document, void *user,
+                        struct sl_error *err) {
+    struct sum *sum = user;
+    sum->totals.functions++;
+    sum->totals.code_size += sl_json_int(document, "CodeSize", 0);
+    if (!sl_str_eq(id, sum->except)) sum->totals.reserved += sl_json_int(document, "_concurrency", 0);
+    if (sl_json_int(document, "_last_version", 0) == 0) return 0;
+    const struct sl_key versions = sl_lambda__version_key(op, id, SL_STR(""));
+    return each_document(op, &versions, add_version, sum, err);
+}
+
 int sl_lambda__totals(struct sl_op *op, struct sl_str except, struct sl_lambda__totals *ret, struct sl_error *err) {
-    struct sl_lambda__totals totals = {0};
-    const struct sl_key key = sl_lambda__function_key(op, SL_STR(""));
-    struct sl_str after = SL_STR("");
-    int result = 0;
-    for (bool more = true; more && result == 0;) {
-        struct sl_json *page;
-        result = sl_store_list(op->tx, op->arena, &key, after, 200, &page, &more, err);
-        for (const struct sl_json *item = result == 0 ? page->first : NULL; item && result == 0; item = item->next) {
-            const struct sl_json *document = sl_json_get(item, "doc");
-            after = sl_json_string(item, "id");
-            totals.functions++;
-            totals.code_size += sl_json_int(document, "CodeSize", 0);
-            if (!sl_str_eq(after, except)) totals.reserved += sl_json_int(document, "_concurrency", 0);
-            if (sl_json_int(document, "_last_version", 0) > 0) result = add_versions(op, after, &totals, err);
-        }
-    }
-    if (result == 0) *ret = totals;
+    struct sum sum = {.except = except};
+    const struct sl_key functions = sl_lambda__function_key(op, SL_STR(""));
+    int result = each_document(op, &functions, add_function, &sum, err);
+    if (result == 0) *ret = sum.totals;
+    return result;
+}
+
+int sl_lambda__check_room(struct sl_op *op, int64_t more, struct sl_error *err) {
+    struct sl_lambda__totals totals;
+    int result = sl_lambda__totals(op, SL_STR(""), &totals, err);
+    if (result == 0 && totals.code_size + more > SL_LAMBDA_TOTAL_CODE_MAX)
+        return sl_fail(err, SL_E_CODE_STORAGE, "Code storage limit exceeded.");
     return result;
 }
 

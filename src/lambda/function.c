@@ -89,20 +89,12 @@ static struct sl_json *new_document(struct sl_op *op, const struct sl_lambda__ta
     return document;
 }
 
-static int check_room(struct sl_op *op, int64_t size, struct sl_error *err) {
-    struct sl_lambda__totals totals;
-    int result = sl_lambda__totals(op, SL_STR(""), &totals, err);
-    if (result == 0 && totals.code_size + size > SL_LAMBDA_TOTAL_CODE_MAX)
-        return sl_fail(err, SL_E_CODE_STORAGE, "Code storage limit exceeded.");
-    return result;
-}
-
 static int create_checked(struct sl_op *op, const struct sl_lambda__target *target, struct sl_error *err) {
     struct sl_lambda__work *work = op->state;
     struct sl_json *document = new_document(op, target), *version;
     const struct sl_json *architectures = sl_json_get(op->in, "Architectures"), *tags = sl_json_get(op->in, "Tags");
     int result = sl_lambda__settings_apply(op, document, err);
-    if (result == 0) result = check_room(op, work->code.size, err);
+    if (result == 0) result = sl_lambda__check_room(op, work->code.size, err);
     if (result != 0) return result;
     if (architectures && architectures->count > 0)
         sl_json_set(document, SL_STR("Architectures"), sl_json_copy(op->arena, architectures));

@@ -160,6 +160,8 @@ struct sl_lambda__totals {
 };
 // Sums over the account's functions in the region; `except` is left out of `reserved` (empty: none).
 int sl_lambda__totals(struct sl_op *op, struct sl_str except, struct sl_lambda__totals *ret, struct sl_error *err);
+// Fails with CodeStorageExceededException if `more` bytes of code do not fit the account's limit.
+int sl_lambda__check_room(struct sl_op *op, int64_t more, struct sl_error *err);
 
 // --- handlers, listed in table.c
 // ---------------------------------------------------------------------------------------------------

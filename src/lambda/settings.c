@@ -5,8 +5,8 @@
 //
 // The role. AWS refuses a role whose trust policy does not let Lambda assume it. Here a role that exists in this server
 // is held to that; a role that was never created is accepted, because local clients and tutorials pass
-// "arn:aws:iam::000000000000:role/x" without creating it (LocalStack's habit), and nothing here depends on the role's
-// permissions yet.
+// "arn:aws:iam::000000000000:role/x" or "arn:aws:iam::123456789012:role/x" without creating it (LocalStack's habit),
+// and nothing here depends on the role's permissions yet.
 #include "lambda/internal.h"
 
 #include "aws/policy.h"
@@ -163,16 +163,16 @@ int sl_lambda__role_check(struct sl_op *op, struct sl_str role, struct sl_error 
     struct sl_arn arn;
     if (!sl_arn_parse(role, &arn))
         return sl_fail(err, SL_E_INVALID_PARAMETER, "The role defined for the function cannot be assumed by Lambda.");
-    if (!sl_str_eq(arn.account, op->account))
-        return sl_fail(err, SL_E_ACCESS_DENIED, "Cross-account pass role is not allowed.");
     const struct sl_key key = {.kind = "iam.role",
-                               .account = op->account,
+                               .account = arn.account,
                                .region = SL_STR(""),
                                .parent = SL_STR(""),
                                .id = role_name(arn.resource)};
     struct sl_json *document, *trust;
     int result = sl_store_get(op->tx, op->arena, &key, &document, err);
     if (result == SL_E_NOT_FOUND) return 0; // see the essay above
+    if (result == 0 && !sl_str_eq(arn.account, op->account))
+        result = sl_fail(err, SL_E_ACCESS_DENIED, "Cross-account pass role is not allowed.");
     if (result == 0)
         result = sl_json_parse(op->arena, sl_json_string(document, "AssumeRolePolicyDocument"), &trust, err);
     if (result != 0) return result;

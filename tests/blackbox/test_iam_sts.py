@@ -138,9 +138,19 @@ def test_a_role_that_does_not_trust_lambda_is_refused(lambda_, role):
     assert lambda_.get_function_configuration(FunctionName="x")["Role"] == right
 
 
-def test_a_role_of_another_account_is_refused(lambda_):
-    status, code, message = refusal(lambda_.create_function, **minimal("x", Role="arn:aws:iam::111111111111:role/x"))
-    assert (status, code, message) == (403, "AccessDeniedException", "Cross-account pass role is not allowed.")
+def test_a_role_of_another_account_is_refused(server, lambda_):
+    other = server.client("iam", account="111111111111")
+    arn = other.create_role(RoleName="theirs", AssumeRolePolicyDocument=json.dumps(trust()))["Role"]["Arn"]
+    try:
+        expected = (403, "AccessDeniedException", "Cross-account pass role is not allowed.")
+        assert refusal(lambda_.create_function, **minimal("x", Role=arn)) == expected
+    finally:
+        other.delete_role(RoleName="theirs")
+
+
+def test_a_role_that_was_never_made_is_accepted(lambda_):
+    for i, account in enumerate(("000000000000", "123456789012")):
+        lambda_.create_function(**minimal(f"x{i}", Role=f"arn:aws:iam::{account}:role/irrelevant"))
 
 
 def test_roles_survive_a_restart(start_server):
