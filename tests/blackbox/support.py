@@ -137,10 +137,12 @@ def descriptors(pid):
 
 
 class Server:
-    """A running `sluice serve`. Starts in the constructor, which returns when the ready line has come."""
+    """A running `sluice serve`. Starts in the constructor, which returns when the ready line has come.
 
-    def __init__(self, *options, data=None, env=None, listen="127.0.0.1:0"):
-        self.options, self.env, self.listen = options, env or {}, listen
+    command: the words that run sluice, when it is not BIN itself; the last of them must be executed in place (exec), not forked."""
+
+    def __init__(self, *options, data=None, env=None, listen="127.0.0.1:0", command=None):
+        self.options, self.env, self.listen, self.command = options, env or {}, listen, command or [str(BIN)]
         self.own_data = data is None
         self.data = Path(data or tempfile.mkdtemp(prefix="sluice-test-"))
         self.log_path = Path(tempfile.mkstemp(prefix="sluice-test-", suffix=".log")[1])
@@ -150,7 +152,7 @@ class Server:
         self.start()
 
     def start(self):
-        command = [str(BIN), "serve", "--listen", self.listen, "--data", str(self.data), *self.options]
+        command = [*self.command, "serve", "--listen", self.listen, "--data", str(self.data), *self.options]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **self.env}
