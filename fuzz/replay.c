@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// replay: runs a fuzz target over files, once each, without libFuzzer: `replay_<name> FILE|FOLDER...`. Used by the normal tests, so that
-// every input in fuzz/corpus/<name>/ is tried by every compiler and sanitizer. Prints how many inputs ran; an empty or missing
-// corpus is an error, because a test that tries nothing proves nothing.
+// replay: runs a fuzz target over files, once each, without libFuzzer: `replay_<name> FILE|FOLDER...`. Used by the
+// normal tests, so that every input in fuzz/corpus/<name>/ is tried by every compiler and sanitizer. Prints how many
+// inputs ran; an empty or missing corpus is an error, because a test that tries nothing proves nothing.
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -9,7 +9,8 @@
 static const struct sl_cli_verb serve = {.command = {.name = "serve", .summary = "run the server in the foreground"}};
 
 static const struct sl_cli_verb *const verbs[] = {
-    &serve, &sl_cli__deploy, &sl_cli__invoke, &sl_cli__logs, &sl_cli__ls, &sl_cli__rm, &sl_cli__doctor, &sl_cli__version,
+    &serve,      &sl_cli__deploy, &sl_cli__invoke, &sl_cli__logs,
+    &sl_cli__ls, &sl_cli__rm,     &sl_cli__doctor, &sl_cli__version,
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
@@ -22,7 +23,8 @@ static const struct sl_cli_verb *find(const char *name) {
 
 static void overview(FILE *out) {
     fputs("Sluice is Amazon API Gateway and AWS Lambda on your own machine.\n\nUsage: sluice VERB [options]\n\n", out);
-    for (unsigned i = 0; i < VERBS; i++) fprintf(out, "  %-10s %s\n", verbs[i]->command.name, verbs[i]->command.summary);
+    for (unsigned i = 0; i < VERBS; i++)
+        fprintf(out, "  %-10s %s\n", verbs[i]->command.name, verbs[i]->command.summary);
     fputs("\n`sluice VERB --help` explains one of them. The server is found at --endpoint, SLUICE_ENDPOINT or\n"
           "http://127.0.0.1:4566; every AWS client works with it too:\n\n"
           "  aws --endpoint-url http://localhost:4566 lambda list-functions\n",
@@ -43,7 +45,8 @@ static int unknown_verb(const char *word) {
     const char *nearest = sl_options_nearest(word, names, VERBS);
     struct sl_error err;
     if (nearest) {
-        sl_fail(&err, SL_E_USAGE, "there is no verb '%s'; did you mean `sluice %s`? `sluice --help` lists the verbs", word, nearest);
+        sl_fail(&err, SL_E_USAGE, "there is no verb '%s'; did you mean `sluice %s`? `sluice --help` lists the verbs",
+                word, nearest);
     } else {
         sl_fail(&err, SL_E_USAGE, "there is no verb '%s'; `sluice --help` lists the verbs", word);
     }
@@ -70,7 +73,8 @@ static int run_verb(const struct sl_cli_verb *verb, int argc, char **argv, const
         }
     }
     // A full disk or a closed pipe must not look like success to a script.
-    if (!failed && (fflush(stdout) != 0 || ferror(stdout))) failed = sl_fail_errno(&err, "cannot write to standard output");
+    if (!failed && (fflush(stdout) != 0 || ferror(stdout)))
+        failed = sl_fail_errno(&err, "cannot write to standard output");
     int status = failed ? report(&err) : cli.exit_code;
     sl_arena_free(&arena);
     return status;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// deploy: `sluice deploy DIR...`: builds, packs and uploads what a folder's sluice.json declares, waits until it is ready, gives it an HTTP
-// API if it names routes, and says where it answers. Deploying again updates; what has not changed is not uploaded.
+// deploy: `sluice deploy DIR...`: builds, packs and uploads what a folder's sluice.json declares, waits until it is
+// ready, gives it an HTTP API if it names routes, and says where it answers. Deploying again updates; what has not
+// changed is not uploaded.
 #include "cli/deploy.h"
 
 #include "base/clock.h"
@@ -52,8 +53,8 @@ static int pack(struct work *work, struct sl_error *err) {
     return work->sha256.ptr ? 0 : sl_fail(err, SL_E_NO_MEMORY, "out of memory");
 }
 
-static int call(struct work *work, const char *method, struct sl_str path, const struct sl_json *body, struct sl_cli_answer *ret,
-                struct sl_error *err) {
+static int call(struct work *work, const char *method, struct sl_str path, const struct sl_json *body,
+                struct sl_cli_answer *ret, struct sl_error *err) {
     return sl_cli__json(work->cli, work->target, "lambda", method, path, body, ret, err);
 }
 
@@ -68,7 +69,8 @@ static struct sl_json *configuration(struct work *work) {
     struct sl_json *body = sl_json_new_object(arena);
     sl_json_put_string(arena, body, "Runtime", manifest->runtime);
     sl_json_put_string(arena, body, "Handler", manifest->handler);
-    sl_json_put_string(arena, body, "Role", manifest->role.len ? manifest->role : SL_STR("arn:aws:iam::000000000000:role/sluice"));
+    sl_json_put_string(arena, body, "Role",
+                       manifest->role.len ? manifest->role : SL_STR("arn:aws:iam::000000000000:role/sluice"));
     sl_json_put_string(arena, body, "Description", manifest->description.ptr ? manifest->description : SL_STR(""));
     sl_json_put_int(arena, body, "MemorySize", manifest->memory ? manifest->memory : 128);
     sl_json_put_int(arena, body, "Timeout", manifest->timeout ? manifest->timeout : 3);
@@ -92,12 +94,16 @@ static int wait_ready(struct work *work, struct sl_error *err) {
         if (failed) return failed;
         struct sl_str state = sl_json_string(answer.json, "State");
         struct sl_str update = sl_json_string(answer.json, "LastUpdateStatus");
-        if (sl_str_is(state, "Failed")) return sl_fail(err, SL_E_IO, "the function failed: %.*s", SL_FMT(sl_json_string(answer.json, "StateReason")));
+        if (sl_str_is(state, "Failed"))
+            return sl_fail(err, SL_E_IO, "the function failed: %.*s",
+                           SL_FMT(sl_json_string(answer.json, "StateReason")));
         if (sl_str_is(update, "Failed")) {
-            return sl_fail(err, SL_E_IO, "the update failed: %.*s", SL_FMT(sl_json_string(answer.json, "LastUpdateStatusReason")));
+            return sl_fail(err, SL_E_IO, "the update failed: %.*s",
+                           SL_FMT(sl_json_string(answer.json, "LastUpdateStatusReason")));
         }
         if (sl_str_is(state, "Active") && !sl_str_is(update, "InProgress")) return 0;
-        if (sl_clock_mono_ns() > end) return sl_fail(err, SL_E_IO, "the function is still %.*s after a minute", SL_FMT(state));
+        if (sl_clock_mono_ns() > end)
+            return sl_fail(err, SL_E_IO, "the function is still %.*s after a minute", SL_FMT(state));
         pause_ms(POLL_MS);
     }
 }
@@ -129,7 +135,8 @@ static bool same_texts(const struct sl_json *wanted, const struct sl_json *there
 static bool same_configuration(const struct sl_json *wanted, const struct sl_json *there) {
     const struct sl_json *mine = sl_json_get(sl_json_get(wanted, "Environment"), "Variables");
     const struct sl_json *theirs = sl_json_get(sl_json_get(there, "Environment"), "Variables");
-    return (mine ? mine->count : 0) == (theirs ? theirs->count : 0) && same_texts(mine, theirs) && same_texts(wanted, there);
+    return (mine ? mine->count : 0) == (theirs ? theirs->count : 0) && same_texts(mine, theirs) &&
+           same_texts(wanted, there);
 }
 
 static int update(struct work *work, const struct sl_json *there, struct sl_error *err) {
@@ -169,9 +176,10 @@ static int deploy_function(struct work *work, struct sl_error *err) {
     return failed ? failed : wait_ready(work, err);
 }
 
-// Value of a placeholder of the hints: {url} and {path} (the path form of it, for use behind a proxy) of the API, or a variable of the
-// function's environment; "<NAME>" for an empty one, a view without ptr for what is no placeholder.
-static struct sl_str hint_value(struct sl_cli *cli, const struct sl_cli_manifest *manifest, struct sl_str name, const struct sl_cli_api *api) {
+// Value of a placeholder of the hints: {url} and {path} (the path form of it, for use behind a proxy) of the API, or a
+// variable of the function's environment; "<NAME>" for an empty one, a view without ptr for what is no placeholder.
+static struct sl_str hint_value(struct sl_cli *cli, const struct sl_cli_manifest *manifest, struct sl_str name,
+                                const struct sl_cli_api *api) {
     if (sl_str_is(name, "url")) return api->url;
     if (sl_str_is(name, "path")) return sl_arena_printf(cli->arena, "/_aws/execute-api/%.*s/$default", SL_FMT(api->id));
     struct sl_json *variable = sl_json_get_str(manifest->environment, name);
@@ -179,13 +187,15 @@ static struct sl_str hint_value(struct sl_cli *cli, const struct sl_cli_manifest
     return variable->text.len ? variable->text : sl_arena_printf(cli->arena, "<%.*s>", SL_FMT(name));
 }
 
-static void print_hint(struct sl_cli *cli, const struct sl_cli_manifest *manifest, struct sl_str hint, const struct sl_cli_api *api) {
+static void print_hint(struct sl_cli *cli, const struct sl_cli_manifest *manifest, struct sl_str hint,
+                       const struct sl_cli_api *api) {
     printf("    ");
     for (ptrdiff_t open; (open = sl_str_chr(hint, '{', 0)) >= 0;) {
         ptrdiff_t close = sl_str_chr(hint, '}', (size_t)open);
         struct sl_str name = close < 0 ? (struct sl_str){0} : sl_str_sub(hint, (size_t)open + 1, (size_t)close);
         struct sl_str value = hint_value(cli, manifest, name, api);
-        sl_cli__print(stdout, SL_CLI_PLAIN, sl_str_sub(hint, 0, (size_t)open + !value.ptr)); // the brace itself when it means nothing
+        sl_cli__print(stdout, SL_CLI_PLAIN,
+                      sl_str_sub(hint, 0, (size_t)open + !value.ptr)); // the brace itself when it means nothing
         sl_cli__print(stdout, SL_CLI_PLAIN, value);
         hint = sl_str_sub(hint, value.ptr ? (size_t)close + 1 : (size_t)open + 1, hint.len);
     }
@@ -201,7 +211,8 @@ static int deploy(struct sl_cli *cli, const struct sl_cli_target *target, const 
     struct sl_cli_api api = {0};
     failed = pack(&work, err);
     if (!failed) failed = deploy_function(&work, err);
-    if (!failed && manifest.routes && manifest.routes->count) failed = sl_cli__deploy_api(cli, target, &manifest, work.arn, &api, err);
+    if (!failed && manifest.routes && manifest.routes->count)
+        failed = sl_cli__deploy_api(cli, target, &manifest, work.arn, &api, err);
     if (failed) return sl_wrap(err, "%s", dir);
 
     sl_cli__column(stdout, SL_CLI_BOLD, manifest.name, 24);
@@ -233,13 +244,16 @@ static int deploy_below(struct sl_cli *cli, const struct sl_cli_target *target, 
     for (int i = 0; i < count; i++) {
         char *below = sl_arena_cstr(cli->arena, sl_arena_printf(cli->arena, "%s/%s", dir, names[i]->d_name));
         if (!failed && names[i]->d_name[0] != '.' && below && has_manifest(cli, below)) {
-            failed = deployed++ < FOLDERS_MAX ? deploy(cli, target, below, err)
-                                              : sl_fail(err, SL_E_LIMIT, "more than %d functions below %s", FOLDERS_MAX, dir);
+            failed = deployed++ < FOLDERS_MAX
+                         ? deploy(cli, target, below, err)
+                         : sl_fail(err, SL_E_LIMIT, "more than %d functions below %s", FOLDERS_MAX, dir);
         }
         free(names[i]);
     }
     free(names);
-    if (!failed && !deployed) return sl_fail(err, SL_E_USAGE, "deploy: neither %s nor a folder in it has a sluice.json; docs/cli.md shows one", dir);
+    if (!failed && !deployed)
+        return sl_fail(err, SL_E_USAGE,
+                       "deploy: neither %s nor a folder in it has a sluice.json; docs/cli.md shows one", dir);
     return failed;
 }
 
@@ -248,7 +262,8 @@ static int run(struct sl_cli *cli, const struct sl_arguments *arguments, void *d
     int failed = 0;
     for (unsigned i = 0; !failed && (i < arguments->count || i == 0); i++) {
         const char *dir = arguments->count ? arguments->item[i] : ".";
-        failed = has_manifest(cli, dir) ? deploy(cli, &values->target, dir, err) : deploy_below(cli, &values->target, dir, err);
+        failed = has_manifest(cli, dir) ? deploy(cli, &values->target, dir, err)
+                                        : deploy_below(cli, &values->target, dir, err);
     }
     return failed;
 }
@@ -261,11 +276,15 @@ const struct sl_cli_verb sl_cli__deploy = {
                 .arguments = "[DIR...]",
                 .max_arguments = 1000,
                 .options = options,
-                .text = "Builds, packs and uploads the function, waits until it is ready and, if sluice.json names routes, gives it an\n"
-                        "HTTP API. Deploying again updates what has changed and keeps the URL. A folder without a sluice.json stands\n"
+                .text = "Builds, packs and uploads the function, waits until it is ready and, if sluice.json names "
+                        "routes, gives it an\n"
+                        "HTTP API. Deploying again updates what has changed and keeps the URL. A folder without a "
+                        "sluice.json stands\n"
                         "for those of its folders that have one. DIR defaults to the current folder.\n\n"
-                        "  {\"name\": \"hello\", \"runtime\": \"python3.11\", \"handler\": \"index.handler\", \"routes\": [\"GET /hello\"]}\n",
-                .examples = "sluice deploy examples/hello\nTELEGRAM_TOKEN=... sluice deploy examples/telegram-echo/python\n"},
+                        "  {\"name\": \"hello\", \"runtime\": \"python3.11\", \"handler\": \"index.handler\", "
+                        "\"routes\": [\"GET /hello\"]}\n",
+                .examples =
+                    "sluice deploy examples/hello\nTELEGRAM_TOKEN=... sluice deploy examples/telegram-echo/python\n"},
     .defaults = &defaults,
     .values_size = sizeof defaults,
     .run = run,

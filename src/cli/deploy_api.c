@@ -1,26 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// deploy_api: the HTTP API of a deployed folder. It is found by its name, and every part is created only where it is missing, so that
-// deploying again keeps the URL. Routes of ours that the manifest no longer names are removed; routes to other integrations stay.
+// deploy_api: the HTTP API of a deployed folder. It is found by its name, and every part is created only where it is
+// missing, so that deploying again keeps the URL. Routes of ours that the manifest no longer names are removed; routes
+// to other integrations stay.
 #include "cli/deploy.h"
 
 // What is there, while listings are read.
 struct found {
-    struct sl_str name, uri;       // looked for
-    struct sl_json *api;           // of that name
-    struct sl_str integration;     // id of the one with that uri
-    struct sl_json *routes;        // array of all routes
+    struct sl_str name, uri;   // looked for
+    struct sl_json *api;       // of that name
+    struct sl_str integration; // id of the one with that uri
+    struct sl_json *routes;    // array of all routes
 };
 
 static int note_api(void *user, struct sl_json *item) {
     struct found *found = user;
-    if (sl_str_eq(sl_json_string(item, "name"), found->name) && sl_str_is(sl_json_string(item, "protocolType"), "HTTP")) found->api = item;
+    if (sl_str_eq(sl_json_string(item, "name"), found->name) && sl_str_is(sl_json_string(item, "protocolType"), "HTTP"))
+        found->api = item;
     return 0;
 }
 
 static int note_integration(void *user, struct sl_json *item) {
     struct found *found = user;
-    if (sl_str_eq(sl_json_string(item, "integrationUri"), found->uri)) found->integration = sl_json_string(item, "integrationId");
+    if (sl_str_eq(sl_json_string(item, "integrationUri"), found->uri))
+        found->integration = sl_json_string(item, "integrationId");
     return 0;
 }
 
@@ -40,8 +43,8 @@ struct work {
     struct found found;
 };
 
-static int call(struct work *work, const char *method, struct sl_str path, const struct sl_json *body, struct sl_cli_answer *ret,
-                struct sl_error *err) {
+static int call(struct work *work, const char *method, struct sl_str path, const struct sl_json *body,
+                struct sl_cli_answer *ret, struct sl_error *err) {
     return sl_cli__json(work->cli, work->target, "apigateway", method, path, body, ret, err);
 }
 
@@ -114,7 +117,9 @@ static int ensure_routes(struct work *work, struct sl_error *err) {
         failed = ensure_route(work, route->text, target, err);
     }
     for (struct sl_json *route = work->found.routes->first; !failed && route; route = route->next) {
-        if (!sl_str_eq(sl_json_string(route, "target"), target) || declared(work->manifest, sl_json_string(route, "routeKey"))) continue;
+        if (!sl_str_eq(sl_json_string(route, "target"), target) ||
+            declared(work->manifest, sl_json_string(route, "routeKey")))
+            continue;
         struct sl_cli_answer answer;
         failed = call(work, "DELETE", below(work, "routes", sl_json_string(route, "routeId")), NULL, &answer, err);
     }
@@ -123,7 +128,10 @@ static int ensure_routes(struct work *work, struct sl_error *err) {
 
 static int ensure_stage(struct work *work, struct sl_error *err) {
     struct sl_arena *arena = work->cli->arena;
-    struct sl_cli_request request = {.target = work->target, .service = "apigateway", .method = "GET", .path = below(work, "stages", SL_STR("%24default"))};
+    struct sl_cli_request request = {.target = work->target,
+                                     .service = "apigateway",
+                                     .method = "GET",
+                                     .path = below(work, "stages", SL_STR("%24default"))};
     struct sl_cli_answer answer;
     int failed = sl_cli__send(work->cli, &request, &answer, err);
     if (failed || answer.status < 400) return failed;
@@ -134,20 +142,23 @@ static int ensure_stage(struct work *work, struct sl_error *err) {
     return call(work, "POST", below(work, "stages", SL_STR("")), body, &answer, err);
 }
 
-// Lets this API, and no other, invoke the function. The statement is named after the API: a second time is a conflict, which is fine.
+// Lets this API, and no other, invoke the function. The statement is named after the API: a second time is a conflict,
+// which is fine.
 static int ensure_permission(struct work *work, struct sl_error *err) {
     struct sl_arena *arena = work->cli->arena;
     struct sl_str id = sl_json_string(work->found.api, "apiId");
     struct sl_str rest = work->found.uri, part[5]; // arn partition lambda region account
     for (unsigned i = 0; i < 5; i++) {
-        if (!sl_str_split(&rest, ':', &part[i])) return sl_fail(err, SL_E_INTERNAL, "the server's function ARN is no ARN");
+        if (!sl_str_split(&rest, ':', &part[i]))
+            return sl_fail(err, SL_E_INTERNAL, "the server's function ARN is no ARN");
     }
     struct sl_json *body = sl_json_new_object(arena);
     sl_json_put_string(arena, body, "StatementId", sl_arena_printf(arena, "sluice-deploy-%.*s", SL_FMT(id)));
     sl_json_put_string(arena, body, "Action", SL_STR("lambda:InvokeFunction"));
     sl_json_put_string(arena, body, "Principal", SL_STR("apigateway.amazonaws.com"));
     sl_json_put_string(arena, body, "SourceArn",
-                       sl_arena_printf(arena, "arn:%.*s:execute-api:%.*s:%.*s:%.*s/*", SL_FMT(part[1]), SL_FMT(part[3]), SL_FMT(part[4]), SL_FMT(id)));
+                       sl_arena_printf(arena, "arn:%.*s:execute-api:%.*s:%.*s:%.*s/*", SL_FMT(part[1]), SL_FMT(part[3]),
+                                       SL_FMT(part[4]), SL_FMT(id)));
     struct sl_buf text;
     sl_buf_init(&text, 65536);
     sl_json_write(&text, body);
@@ -163,14 +174,17 @@ static int ensure_permission(struct work *work, struct sl_error *err) {
     return failed;
 }
 
-int sl_cli__deploy_api(struct sl_cli *cli, const struct sl_cli_target *target, const struct sl_cli_manifest *manifest, struct sl_str function_arn,
-                       struct sl_cli_api *ret, struct sl_error *err) {
-    struct work work = {.cli = cli, .target = target, .manifest = manifest, .found = {.name = manifest->name, .uri = function_arn}};
-    static int (*const steps[])(struct work *, struct sl_error *) = {ensure_api, ensure_integration, ensure_routes, ensure_stage, ensure_permission};
+int sl_cli__deploy_api(struct sl_cli *cli, const struct sl_cli_target *target, const struct sl_cli_manifest *manifest,
+                       struct sl_str function_arn, struct sl_cli_api *ret, struct sl_error *err) {
+    struct work work = {
+        .cli = cli, .target = target, .manifest = manifest, .found = {.name = manifest->name, .uri = function_arn}};
+    static int (*const steps[])(struct work *, struct sl_error *) = {ensure_api, ensure_integration, ensure_routes,
+                                                                     ensure_stage, ensure_permission};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         int failed = steps[i](&work, err);
         if (failed) return sl_wrap(err, "HTTP API %.*s", SL_FMT(manifest->name));
     }
-    *ret = (struct sl_cli_api){.id = sl_json_string(work.found.api, "apiId"), .url = sl_json_string(work.found.api, "apiEndpoint")};
+    *ret = (struct sl_cli_api){.id = sl_json_string(work.found.api, "apiId"),
+                               .url = sl_json_string(work.found.api, "apiEndpoint")};
     return sl_arena_failed(cli->arena) ? sl_fail(err, SL_E_NO_MEMORY, "out of memory") : 0;
 }

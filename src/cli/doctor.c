@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// doctor: `sluice doctor`, what this machine and this user offer, and what to do about the rest. The looking itself is done by the parts
-// that know (the jail, the runtimes), through the probe hook; here it is laid out, for people or as JSON for scripts.
+// doctor: `sluice doctor`, what this machine and this user offer, and what to do about the rest. The looking itself is
+// done by the parts that know (the jail, the runtimes), through the probe hook; here it is laid out, for people or as
+// JSON for scripts.
 #include "cli/internal.h"
 
 struct values {
@@ -10,9 +11,9 @@ struct values {
 
 struct report {
     struct sl_cli *cli;
-    struct sl_json *list;    // with --json
-    char section[64];        // of the finding before
-    unsigned missing;        // required ones
+    struct sl_json *list; // with --json
+    char section[64];     // of the finding before
+    unsigned missing;     // required ones
 };
 
 static void add_json(struct report *report, const struct sl_cli_finding *finding) {
@@ -41,7 +42,8 @@ static void add(void *user, const struct sl_cli_finding *finding) {
     }
     enum sl_cli_style bad = finding->required ? SL_CLI_RED : SL_CLI_YELLOW;
     printf("  ");
-    sl_cli__column(stdout, finding->available ? SL_CLI_GREEN : bad, finding->available ? SL_STR("yes") : SL_STR("no"), 5);
+    sl_cli__column(stdout, finding->available ? SL_CLI_GREEN : bad, finding->available ? SL_STR("yes") : SL_STR("no"),
+                   5);
     sl_cli__column(stdout, SL_CLI_PLAIN, sl_str_of(finding->name), 20);
     printf(" ");
     sl_cli__print(stdout, SL_CLI_PLAIN, sl_str_of(finding->how));
@@ -77,7 +79,10 @@ static int run(struct sl_cli *cli, const struct sl_arguments *arguments, void *d
 }
 
 static const struct sl_option options[] = {
-    {.name = "json", .type = SL_OPTION_FLAG, .help = "for scripts: {\"features\": [{\"name\", \"available\", ...}]}", SL_OPTION_AT(struct values, json)},
+    {.name = "json",
+     .type = SL_OPTION_FLAG,
+     .help = "for scripts: {\"features\": [{\"name\", \"available\", ...}]}",
+     SL_OPTION_AT(struct values, json)},
     {0},
 };
 
@@ -86,7 +91,8 @@ const struct sl_cli_verb sl_cli__doctor = {
                 .summary = "say what this machine offers to functions, and what is missing",
                 .arguments = "",
                 .options = options,
-                .text = "Looks at the kernel, this user's rights and the installed languages. Changes nothing. Exit status 1 when\n"
+                .text = "Looks at the kernel, this user's rights and the installed languages. Changes nothing. Exit "
+                        "status 1 when\n"
                         "functions cannot run here at all.\n",
                 .examples = "sluice doctor\nsluice doctor --json\n"},
     .values_size = sizeof(struct values),

@@ -39,7 +39,11 @@ static int run(struct sl_cli *cli, const struct sl_arguments *arguments, void *d
 }
 
 static const struct sl_option options[] = {
-    {.name = "follow", .letter = 'f', .type = SL_OPTION_FLAG, .help = "go on with new lines until interrupted", SL_OPTION_AT(struct values, follow)},
+    {.name = "follow",
+     .letter = 'f',
+     .type = SL_OPTION_FLAG,
+     .help = "go on with new lines until interrupted",
+     SL_OPTION_AT(struct values, follow)},
     SL_CLI_TARGET_OPTIONS(struct values),
     {0},
 };

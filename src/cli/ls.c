@@ -19,7 +19,8 @@ static int print_function(void *user, struct sl_json *item) {
     struct listing *listing = user;
     struct sl_arena *arena = listing->cli->arena;
     if (listing->functions++ == 0) {
-        sl_cli__print(stdout, SL_CLI_BOLD, SL_STR("FUNCTION                          RUNTIME          MEMORY   TIMEOUT  STATE\n"));
+        sl_cli__print(stdout, SL_CLI_BOLD,
+                      SL_STR("FUNCTION                          RUNTIME          MEMORY   TIMEOUT  STATE\n"));
     }
     struct sl_str memory = sl_arena_printf(arena, "%lld MB", (long long)sl_json_int(item, "MemorySize", 0));
     struct sl_str timeout = sl_arena_printf(arena, "%lld s", (long long)sl_json_int(item, "Timeout", 0));
@@ -57,7 +58,8 @@ static int run(struct sl_cli *cli, const struct sl_arguments *arguments, void *d
     struct listing listing = {.cli = cli};
     int failed = sl_cli__each_function(cli, &values->target, print_function, &listing, err);
     if (!failed) failed = sl_cli__each_item(cli, &values->target, SL_STR("/v2/apis"), print_api, &listing, err);
-    if (!failed && !listing.functions && !listing.apis) puts("nothing is deployed; `sluice deploy DIR` deploys a folder with a sluice.json");
+    if (!failed && !listing.functions && !listing.apis)
+        puts("nothing is deployed; `sluice deploy DIR` deploys a folder with a sluice.json");
     return failed;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// manifest: sluice.json, the small declaration beside a function's code. The keys are a table; an unknown key or a wrong type is an error,
-// because a misspelt "timout" that is ignored costs an evening.
+// manifest: sluice.json, the small declaration beside a function's code. The keys are a table; an unknown key or a
+// wrong type is an error, because a misspelt "timout" that is ignored costs an evening.
 #include "cli/deploy.h"
 
 #include <errno.h>
@@ -56,18 +56,22 @@ static bool all_strings(const struct sl_json *node) {
     return true;
 }
 
-static int read_key(const struct key *key, struct sl_json *node, struct sl_cli_manifest *manifest, struct sl_error *err) {
+static int read_key(const struct key *key, struct sl_json *node, struct sl_cli_manifest *manifest,
+                    struct sl_error *err) {
     void *at = (char *)manifest + key->offset;
     switch (key->type) {
     case TEXT:
-        if (node->type != SL_JSON_STRING || !node->text.len) return sl_fail(err, SL_E_INVALID, "\"%s\" must be a text", key->name);
+        if (node->type != SL_JSON_STRING || !node->text.len)
+            return sl_fail(err, SL_E_INVALID, "\"%s\" must be a text", key->name);
         *(struct sl_str *)at = node->text;
         return 0;
     case NUMBER:
-        if (!sl_json_to_i64(node, at) || *(int64_t *)at < 1) return sl_fail(err, SL_E_INVALID, "\"%s\" must be a whole number above 0", key->name);
+        if (!sl_json_to_i64(node, at) || *(int64_t *)at < 1)
+            return sl_fail(err, SL_E_INVALID, "\"%s\" must be a whole number above 0", key->name);
         return 0;
     case STRINGS:
-        if (node->type != SL_JSON_ARRAY || !all_strings(node)) return sl_fail(err, SL_E_INVALID, "\"%s\" must be a list of texts", key->name);
+        if (node->type != SL_JSON_ARRAY || !all_strings(node))
+            return sl_fail(err, SL_E_INVALID, "\"%s\" must be a list of texts", key->name);
         break;
     case MAP:
         if (node->type != SL_JSON_OBJECT || !all_strings(node)) {
@@ -90,7 +94,8 @@ static int substitute(struct sl_cli *cli, struct sl_str inside, struct sl_buf *o
     } else if (dash >= 0) {
         sl_buf_str(out, sl_str_sub(inside, (size_t)dash + 2, inside.len));
     } else {
-        return sl_fail(err, SL_E_INVALID, "it wants the environment variable %.*s, which is not set; `export %.*s=...` and deploy again",
+        return sl_fail(err, SL_E_INVALID,
+                       "it wants the environment variable %.*s, which is not set; `export %.*s=...` and deploy again",
                        SL_FMT(name), SL_FMT(name));
     }
     return 0;
@@ -125,14 +130,16 @@ static int fill(struct sl_cli *cli, struct sl_str text, struct sl_cli_manifest *
     struct sl_json *root;
     int failed = sl_json_parse(cli->arena, text, &root, err);
     if (failed) return failed;
-    if (root->type != SL_JSON_OBJECT) return sl_fail(err, SL_E_INVALID, "must be an object: {\"name\": ..., \"runtime\": ..., \"handler\": ...}");
+    if (root->type != SL_JSON_OBJECT)
+        return sl_fail(err, SL_E_INVALID, "must be an object: {\"name\": ..., \"runtime\": ..., \"handler\": ...}");
     for (struct sl_json *node = root->first; node; node = node->next) {
         const struct key *key = find_key(node->key);
         failed = key ? read_key(key, node, ret, err) : unknown_key(cli, node->key, err);
         if (failed) return failed;
     }
     for (unsigned i = 0; i < KEYS; i++) {
-        if (keys[i].required && !sl_json_get(root, keys[i].name)) return sl_fail(err, SL_E_INVALID, "\"%s\" is missing", keys[i].name);
+        if (keys[i].required && !sl_json_get(root, keys[i].name))
+            return sl_fail(err, SL_E_INVALID, "\"%s\" is missing", keys[i].name);
     }
     for (struct sl_json *value = ret->environment ? ret->environment->first : NULL; value; value = value->next) {
         failed = expand(cli, &value->text, err);

@@ -55,27 +55,31 @@ static int unknown_option(const struct sl_command *command, const char *word, st
     for (const struct sl_option *o = command->options; o && o->name && count < NAMES_MAX; o++) names[count++] = o->name;
     const char *nearest = sl_options_nearest(word, names, count);
     if (nearest) {
-        return sl_fail(err, SL_E_USAGE, "%s: unknown option --%s; did you mean --%s? `sluice %s --help` lists them", command->name, word, nearest,
-                       command->name);
+        return sl_fail(err, SL_E_USAGE, "%s: unknown option --%s; did you mean --%s? `sluice %s --help` lists them",
+                       command->name, word, nearest, command->name);
     }
-    return sl_fail(err, SL_E_USAGE, "%s: unknown option --%s; `sluice %s --help` lists those there are", command->name, word, command->name);
+    return sl_fail(err, SL_E_USAGE, "%s: unknown option --%s; `sluice %s --help` lists those there are", command->name,
+                   word, command->name);
 }
 
-static int store(const struct sl_command *command, const struct sl_option *option, const char *text, void *values, struct sl_error *err) {
+static int store(const struct sl_command *command, const struct sl_option *option, const char *text, void *values,
+                 struct sl_error *err) {
     void *at = (char *)values + option->offset;
     switch (option->type) {
     case SL_OPTION_FLAG:
         *(bool *)at = true;
         return 0;
     case SL_OPTION_TEXT:
-        if (!*text) return sl_fail(err, SL_E_USAGE, "%s: --%s needs a value (%s), not an empty one", command->name, option->name, option->value);
+        if (!*text)
+            return sl_fail(err, SL_E_USAGE, "%s: --%s needs a value (%s), not an empty one", command->name,
+                           option->name, option->value);
         *(const char **)at = text;
         return 0;
     case SL_OPTION_NUMBER: {
         int64_t number;
         if (!sl_str_to_i64(sl_str_of(text), &number) || number < option->min || number > option->max) {
-            return sl_fail(err, SL_E_USAGE, "%s: --%s takes a whole number from %lld to %lld, not '%s'", command->name, option->name,
-                           (long long)option->min, (long long)option->max, text);
+            return sl_fail(err, SL_E_USAGE, "%s: --%s takes a whole number from %lld to %lld, not '%s'", command->name,
+                           option->name, (long long)option->min, (long long)option->max, text);
         }
         *(int64_t *)at = number;
         return 0;
@@ -83,7 +87,8 @@ static int store(const struct sl_command *command, const struct sl_option *optio
     case SL_OPTION_LIST: {
         struct sl_option_list *list = at;
         if (list->count == SL_OPTION_LIST_MAX) {
-            return sl_fail(err, SL_E_USAGE, "%s: --%s may be given %d times at most", command->name, option->name, SL_OPTION_LIST_MAX);
+            return sl_fail(err, SL_E_USAGE, "%s: --%s may be given %d times at most", command->name, option->name,
+                           SL_OPTION_LIST_MAX);
         }
         list->item[list->count++] = text;
         return 0;
@@ -109,7 +114,8 @@ static const struct sl_option *find(const struct sl_command *command, const char
 }
 
 // One option at argv[*at]; moves *at past its value.
-static int parse_one(const struct sl_command *command, int argc, char **argv, int *at, void *values, struct sl_error *err) {
+static int parse_one(const struct sl_command *command, int argc, char **argv, int *at, void *values,
+                     struct sl_error *err) {
     const char *value;
     const struct sl_option *option = find(command, argv[*at], &value);
     if (!option) {
@@ -122,7 +128,8 @@ static int parse_one(const struct sl_command *command, int argc, char **argv, in
         if (value) return sl_fail(err, SL_E_USAGE, "%s: --%s takes no value", command->name, option->name);
     } else if (!value) {
         if (*at + 1 >= argc) {
-            return sl_fail(err, SL_E_USAGE, "%s: --%s needs a value: --%s %s", command->name, option->name, option->name, option->value);
+            return sl_fail(err, SL_E_USAGE, "%s: --%s needs a value: --%s %s", command->name, option->name,
+                           option->name, option->value);
         }
         value = argv[++*at];
     }
@@ -139,7 +146,8 @@ static int from_environment(const struct sl_command *command, void *values, stru
     return 0;
 }
 
-int sl_options_parse(const struct sl_command *command, int argc, char **argv, void *values, struct sl_arguments *ret, struct sl_error *err) {
+int sl_options_parse(const struct sl_command *command, int argc, char **argv, void *values, struct sl_arguments *ret,
+                     struct sl_error *err) {
     int failed = from_environment(command, values, err);
     if (failed) return failed;
 
@@ -160,7 +168,8 @@ int sl_options_parse(const struct sl_command *command, int argc, char **argv, vo
         }
     }
     if (ret->count < command->min_arguments) {
-        return sl_fail(err, SL_E_USAGE, "%s: what is missing: sluice %s %s", command->name, command->name, command->arguments);
+        return sl_fail(err, SL_E_USAGE, "%s: what is missing: sluice %s %s", command->name, command->name,
+                       command->arguments);
     }
     if (ret->count > command->max_arguments) {
         return sl_fail(err, SL_E_USAGE, "%s: unexpected argument '%s'; usage: sluice %s [options] %s", command->name,
@@ -188,8 +197,8 @@ static void help_lines(const char *text, const char *indent, FILE *out) {
 }
 
 void sl_options_help(const struct sl_command *command, FILE *out) {
-    fprintf(out, "sluice %s: %s\n\nUsage: sluice %s [options]%s%s\n", command->name, command->summary, command->name, *command->arguments ? " " : "",
-            command->arguments);
+    fprintf(out, "sluice %s: %s\n\nUsage: sluice %s [options]%s%s\n", command->name, command->summary, command->name,
+            *command->arguments ? " " : "", command->arguments);
     if (command->text) {
         fputc('\n', out);
         help_lines(command->text, "", out);

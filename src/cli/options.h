@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// options: command lines as tables. A command lists its options as rows that say where in the command's values struct the result goes;
-// parsing, --help, "did you mean" and the checks of numbers and counts are written once, here. Also used by the daemon's `serve`.
+// options: command lines as tables. A command lists its options as rows that say where in the command's values struct
+// the result goes; parsing, --help, "did you mean" and the checks of numbers and counts are written once, here. Also
+// used by the daemon's `serve`.
 //
 //     struct values { const char *data; int64_t port; bool memory; };
 //     static const struct sl_option options[] = {
-//         {.name = "data", .type = SL_OPTION_TEXT, .value = "DIR", .help = "where state lives", SL_OPTION_AT(struct values, data)},
-//         {.name = "port", .type = SL_OPTION_NUMBER, .min = 0, .max = 65535, .value = "PORT", SL_OPTION_AT(struct values, port)},
+//         {.name = "data", .type = SL_OPTION_TEXT, .value = "DIR", .help = "where state lives", SL_OPTION_AT(struct
+//         values, data)},
+//         {.name = "port", .type = SL_OPTION_NUMBER, .min = 0, .max = 65535, .value = "PORT", SL_OPTION_AT(struct
+//         values, port)},
 //         {.name = "memory", .type = SL_OPTION_FLAG, .help = "keep nothing", SL_OPTION_AT(struct values, memory)},
 //         {0}};
 //
-// Accepted forms: --name value, --name=value, -x value, a lone "-" as an argument, and "--" after which everything is an argument.
+// Accepted forms: --name value, --name=value, -x value, a lone "-" as an argument, and "--" after which everything is
+// an argument.
 #ifndef SL_CLI_OPTIONS_H
 #define SL_CLI_OPTIONS_H
 
@@ -61,9 +65,11 @@ struct sl_arguments {
     bool help; // --help was given: nothing else was checked
 };
 
-// Parses argv[1..]. *values (the struct that the offsets mean) must hold the defaults. Returns 0 or SL_E_USAGE with a message that names what
-// is wrong, the nearest option there is, and the next step. Texts in values point into argv or the environment.
-int sl_options_parse(const struct sl_command *command, int argc, char **argv, void *values, struct sl_arguments *ret, struct sl_error *err);
+// Parses argv[1..]. *values (the struct that the offsets mean) must hold the defaults. Returns 0 or SL_E_USAGE with a
+// message that names what is wrong, the nearest option there is, and the next step. Texts in values point into argv or
+// the environment.
+int sl_options_parse(const struct sl_command *command, int argc, char **argv, void *values, struct sl_arguments *ret,
+                     struct sl_error *err);
 
 // The text of `sluice VERB --help`.
 void sl_options_help(const struct sl_command *command, FILE *out);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// package: from a folder to the zip that CreateFunction takes. Names are sorted, times fixed and modes reduced to "executable or not", so
-// that unchanged code gives an unchanged CodeSha256 and deploying it again costs nothing. Links are followed; what is neither file nor
-// folder is refused rather than skipped.
+// package: from a folder to the zip that CreateFunction takes. Names are sorted, times fixed and modes reduced to
+// "executable or not", so that unchanged code gives an unchanged CodeSha256 and deploying it again costs nothing. Links
+// are followed; what is neither file nor folder is refused rather than skipped.
 #include "cli/deploy.h"
 
 #include <archive.h>
@@ -80,7 +80,8 @@ static bool excluded(const struct packing *packing, const char *relative) {
 
 static int archive_failed(const struct packing *packing, const char *path, struct sl_error *err) {
     if (packing->zip.failed) {
-        return sl_fail(err, SL_E_LIMIT, "the zip would be larger than Lambda's 50 MB; leave files out with \"exclude\" in sluice.json");
+        return sl_fail(err, SL_E_LIMIT,
+                       "the zip would be larger than Lambda's 50 MB; leave files out with \"exclude\" in sluice.json");
     }
     const char *why = archive_error_string(packing->archive);
     return sl_fail(err, SL_E_IO, "packing %s: %s", path, why ? why : "failed");
@@ -97,7 +98,8 @@ static int copy_content(struct packing *packing, int fd, const char *path, struc
     }
 }
 
-static int add_file(struct packing *packing, const char *path, const char *relative, const struct stat *status, struct sl_error *err) {
+static int add_file(struct packing *packing, const char *path, const char *relative, const struct stat *status,
+                    struct sl_error *err) {
     if (++packing->files > FILES_MAX) return sl_fail(err, SL_E_LIMIT, "more than %d files", FILES_MAX);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return sl_fail_errno(err, "cannot read %s", path);
@@ -121,11 +123,14 @@ static int add(struct packing *packing, const char *path, const char *relative, 
     if (stat(path, &status) != 0) return sl_fail_errno(err, "cannot read %s", path);
     if (S_ISREG(status.st_mode)) return add_file(packing, path, relative, &status, err);
     if (S_ISDIR(status.st_mode)) return add_folder(packing, path, relative, depth, err);
-    return sl_fail(err, SL_E_INVALID, "%s is neither a file nor a folder; leave it out with \"exclude\" in sluice.json", path);
+    return sl_fail(err, SL_E_INVALID, "%s is neither a file nor a folder; leave it out with \"exclude\" in sluice.json",
+                   path);
 }
 
-static int add_folder(struct packing *packing, const char *path, const char *relative, int depth, struct sl_error *err) {
-    if (depth > DEPTH_MAX) return sl_fail(err, SL_E_LIMIT, "%s: more than %d folders deep (a link to a folder above?)", path, DEPTH_MAX);
+static int add_folder(struct packing *packing, const char *path, const char *relative, int depth,
+                      struct sl_error *err) {
+    if (depth > DEPTH_MAX)
+        return sl_fail(err, SL_E_LIMIT, "%s: more than %d folders deep (a link to a folder above?)", path, DEPTH_MAX);
     struct dirent **names;
     int count = scandir(path, &names, NULL, alphasort);
     if (count < 0) return sl_fail_errno(err, "cannot read %s", path);
@@ -153,19 +158,24 @@ static int pack(struct packing *packing, const char *path, struct sl_error *err)
     packing->archive = archive_write_new();
     archive_write_set_format_zip(packing->archive);
     archive_write_set_bytes_in_last_block(packing->archive, 1);
-    if (archive_write_open(packing->archive, packing, NULL, on_zip, NULL) != ARCHIVE_OK) return archive_failed(packing, path, err);
+    if (archive_write_open(packing->archive, packing, NULL, on_zip, NULL) != ARCHIVE_OK)
+        return archive_failed(packing, path, err);
 
     struct stat status;
-    if (stat(path, &status) != 0) return sl_fail_errno(err, "cannot read %s, which \"code\" in sluice.json names", path);
+    if (stat(path, &status) != 0)
+        return sl_fail_errno(err, "cannot read %s, which \"code\" in sluice.json names", path);
     const char *slash = strrchr(path, '/');
-    int failed = S_ISDIR(status.st_mode) ? add_folder(packing, path, "", 0, err) : add(packing, path, slash ? slash + 1 : path, 0, err);
+    int failed = S_ISDIR(status.st_mode) ? add_folder(packing, path, "", 0, err)
+                                         : add(packing, path, slash ? slash + 1 : path, 0, err);
     if (!failed && archive_write_close(packing->archive) != ARCHIVE_OK) failed = archive_failed(packing, path, err);
     if (!failed && !packing->files) failed = sl_fail(err, SL_E_INVALID, "%s holds no file to deploy", path);
     return failed;
 }
 
-int sl_cli__package_zip(struct sl_cli *cli, const struct sl_cli_manifest *manifest, struct sl_str *ret_zip, struct sl_error *err) {
-    char *path = sl_arena_cstr(cli->arena, sl_arena_printf(cli->arena, "%s/%.*s", manifest->dir, SL_FMT(manifest->code)));
+int sl_cli__package_zip(struct sl_cli *cli, const struct sl_cli_manifest *manifest, struct sl_str *ret_zip,
+                        struct sl_error *err) {
+    char *path =
+        sl_arena_cstr(cli->arena, sl_arena_printf(cli->arena, "%s/%.*s", manifest->dir, SL_FMT(manifest->code)));
     if (!path) return sl_fail(err, SL_E_NO_MEMORY, "out of memory");
     if (sl_str_ends(manifest->code, SL_STR(".zip"))) return sl_cli__read(cli, path, SL_CLI_ZIP_MAX, ret_zip, err);
 

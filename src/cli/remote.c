@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// remote: the command line as a client of a server, through libcurl. Every request is signed (SigV4, by libcurl) with AWS_ACCESS_KEY_ID and
-// AWS_SECRET_ACCESS_KEY, else with test/test, which a server on loopback accepts; the region and the account come from there.
+// remote: the command line as a client of a server, through libcurl. Every request is signed (SigV4, by libcurl) with
+// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, else with test/test, which a server on loopback accepts; the region and
+// the account come from there.
 #include "cli/internal.h"
 
 #include "base/encoding.h"
@@ -78,7 +79,8 @@ static void set_up(struct transfer *t, char *url, char *scope, char *user, struc
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1"); // a proxy of the environment must not get in between
+    curl_easy_setopt(curl, CURLOPT_NOPROXY,
+                     "localhost,127.0.0.1,::1"); // a proxy of the environment must not get in between
     curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 }
@@ -86,11 +88,13 @@ static void set_up(struct transfer *t, char *url, char *scope, char *user, struc
 static int no_answer(const struct sl_cli_target *target, CURLcode code, struct sl_error *err) {
     if (code == CURLE_COULDNT_CONNECT) {
         return sl_fail(err, SL_E_UNAVAILABLE,
-                       "no server answers at %s. Start one with `sluice serve` (or `make run`), or name another with --endpoint or SLUICE_ENDPOINT",
+                       "no server answers at %s. Start one with `sluice serve` (or `make run`), or name another with "
+                       "--endpoint or SLUICE_ENDPOINT",
                        target->endpoint);
     }
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
-        return sl_fail(err, SL_E_USAGE, "'%s' is not the address of a server; it looks like http://127.0.0.1:4566", target->endpoint);
+        return sl_fail(err, SL_E_USAGE, "'%s' is not the address of a server; it looks like http://127.0.0.1:4566",
+                       target->endpoint);
     }
     return sl_fail(err, SL_E_IO, "asking %s: %s", target->endpoint, curl_easy_strerror(code));
 }
@@ -105,13 +109,16 @@ static bool prepare(struct transfer *t, char **url, char **scope, char **user, s
     *scope = sl_arena_cstr(arena, sl_arena_printf(arena, "aws:amz:%s:%s", request->target->region, request->service));
     *user = sl_arena_cstr(arena, sl_arena_printf(arena, "%s:%s", environment("AWS_ACCESS_KEY_ID", "test"),
                                                  environment("AWS_SECRET_ACCESS_KEY", "test")));
-    // "Expect:" alone keeps libcurl from waiting for 100 Continue; the body's type is JSON unless the caller says otherwise.
+    // "Expect:" alone keeps libcurl from waiting for 100 Continue; the body's type is JSON unless the caller says
+    // otherwise.
     *headers = curl_slist_append(curl_slist_append(NULL, "Expect:"), "Content-Type: application/json");
-    for (const char *const *header = request->headers; header && *header; header++) *headers = curl_slist_append(*headers, *header);
+    for (const char *const *header = request->headers; header && *header; header++)
+        *headers = curl_slist_append(*headers, *header);
     return *url && *scope && *user && *headers;
 }
 
-int sl_cli__send(struct sl_cli *cli, const struct sl_cli_request *request, struct sl_cli_answer *ret, struct sl_error *err) {
+int sl_cli__send(struct sl_cli *cli, const struct sl_cli_request *request, struct sl_cli_answer *ret,
+                 struct sl_error *err) {
     *ret = (struct sl_cli_answer){0};
     struct transfer t = {.request = request, .cli = cli, .answer = ret, .curl = curl_easy_init()};
     sl_buf_init(&t.body, SL_CLI_ANSWER_MAX);
@@ -149,14 +156,15 @@ int sl_cli__answer_error(const struct sl_cli_answer *answer, struct sl_error *er
     return sl_fail(err, SL_E_IO, "%.*s: %.*s", SL_FMT(type), SL_FMT(message));
 }
 
-int sl_cli__call(struct sl_cli *cli, const struct sl_cli_request *request, struct sl_cli_answer *ret, struct sl_error *err) {
+int sl_cli__call(struct sl_cli *cli, const struct sl_cli_request *request, struct sl_cli_answer *ret,
+                 struct sl_error *err) {
     int failed = sl_cli__send(cli, request, ret, err);
     if (failed) return failed;
     return ret->status >= 400 ? sl_cli__answer_error(ret, err) : 0;
 }
 
-int sl_cli__json(struct sl_cli *cli, const struct sl_cli_target *target, const char *service, const char *method, struct sl_str path,
-                 const struct sl_json *body, struct sl_cli_answer *ret, struct sl_error *err) {
+int sl_cli__json(struct sl_cli *cli, const struct sl_cli_target *target, const char *service, const char *method,
+                 struct sl_str path, const struct sl_json *body, struct sl_cli_answer *ret, struct sl_error *err) {
     struct sl_buf text;
     sl_buf_init(&text, SL_CLI_BODY_MAX);
     if (body) sl_json_write(&text, body);
@@ -182,8 +190,9 @@ struct sl_str sl_cli__function_path(struct sl_cli *cli, struct sl_str name, cons
 }
 
 // One page after the other: `list` names the array, `next` the token's member, `query` the token's parameter.
-static int each(struct sl_cli *cli, const struct sl_cli_target *target, const char *service, struct sl_str path, const char *list,
-                const char *next, const char *query, int (*call)(void *user, struct sl_json *item), void *user, struct sl_error *err) {
+static int each(struct sl_cli *cli, const struct sl_cli_target *target, const char *service, struct sl_str path,
+                const char *list, const char *next, const char *query, int (*call)(void *user, struct sl_json *item),
+                void *user, struct sl_error *err) {
     struct sl_str at = path;
     for (;;) {
         struct sl_cli_answer answer;
@@ -202,12 +211,13 @@ static int each(struct sl_cli *cli, const struct sl_cli_target *target, const ch
     }
 }
 
-int sl_cli__each_item(struct sl_cli *cli, const struct sl_cli_target *target, struct sl_str path, int (*call)(void *, struct sl_json *), void *user,
-                      struct sl_error *err) {
+int sl_cli__each_item(struct sl_cli *cli, const struct sl_cli_target *target, struct sl_str path,
+                      int (*call)(void *, struct sl_json *), void *user, struct sl_error *err) {
     return each(cli, target, "apigateway", path, "items", "nextToken", "nextToken", call, user, err);
 }
 
-int sl_cli__each_function(struct sl_cli *cli, const struct sl_cli_target *target, int (*call)(void *, struct sl_json *), void *user,
-                          struct sl_error *err) {
-    return each(cli, target, "lambda", SL_STR("/2015-03-31/functions/"), "Functions", "NextMarker", "Marker", call, user, err);
+int sl_cli__each_function(struct sl_cli *cli, const struct sl_cli_target *target, int (*call)(void *, struct sl_json *),
+                          void *user, struct sl_error *err) {
+    return each(cli, target, "lambda", SL_STR("/2015-03-31/functions/"), "Functions", "NextMarker", "Marker", call,
+                user, err);
 }

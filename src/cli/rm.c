@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// rm: `sluice rm NAME...`, the opposite of deploy: the function, and the HTTP APIs of the same name whose every integration is that
-// function. Another API that uses the function stays, and is named.
+// rm: `sluice rm NAME...`, the opposite of deploy: the function, and the HTTP APIs of the same name whose every
+// integration is that function. Another API that uses the function stays, and is named.
 #include "cli/internal.h"
 
 enum { APIS_MAX = 100 };
@@ -36,7 +36,8 @@ static int note_integration(void *user, struct sl_json *item) {
     return 0;
 }
 
-static int remove_apis(struct sl_cli *cli, const struct sl_cli_target *target, struct sl_str name, struct sl_error *err) {
+static int remove_apis(struct sl_cli *cli, const struct sl_cli_target *target, struct sl_str name,
+                       struct sl_error *err) {
     struct search search = {.cli = cli, .name = name};
     int failed = sl_cli__each_item(cli, target, SL_STR("/v2/apis"), note_api, &search, err);
     for (unsigned i = 0; !failed && i < search.apis; i++) {
@@ -62,7 +63,8 @@ static int run(struct sl_cli *cli, const struct sl_arguments *arguments, void *d
     for (unsigned i = 0; !failed && i < arguments->count; i++) {
         struct sl_str name = sl_str_of(arguments->item[i]);
         struct sl_cli_answer answer;
-        failed = sl_cli__json(cli, &values->target, "lambda", "DELETE", sl_cli__function_path(cli, name, ""), NULL, &answer, err);
+        failed = sl_cli__json(cli, &values->target, "lambda", "DELETE", sl_cli__function_path(cli, name, ""), NULL,
+                              &answer, err);
         if (failed) return failed;
         printf("removed   function %s\n", arguments->item[i]);
         if (!values->keep_api) failed = remove_apis(cli, &values->target, name, err);
@@ -71,7 +73,10 @@ static int run(struct sl_cli *cli, const struct sl_arguments *arguments, void *d
 }
 
 static const struct sl_option options[] = {
-    {.name = "keep-api", .type = SL_OPTION_FLAG, .help = "leave HTTP APIs alone", SL_OPTION_AT(struct values, keep_api)},
+    {.name = "keep-api",
+     .type = SL_OPTION_FLAG,
+     .help = "leave HTTP APIs alone",
+     SL_OPTION_AT(struct values, keep_api)},
     SL_CLI_TARGET_OPTIONS(struct values),
     {0},
 };

@@ -20,17 +20,36 @@ struct values {
 };
 
 static const struct sl_option options[] = {
-    {.name = "data", .letter = 'd', .type = SL_OPTION_TEXT, .value = "DIR", .environment = "SLUICE_TEST_DATA", SL_OPTION_AT(struct values, data)},
-    {.name = "port", .type = SL_OPTION_NUMBER, .value = "PORT", .min = 0, .max = 65535, SL_OPTION_AT(struct values, port)},
-    {.name = "memory", .letter = 'm', .type = SL_OPTION_FLAG, .help = "keep nothing", SL_OPTION_AT(struct values, memory)},
+    {.name = "data",
+     .letter = 'd',
+     .type = SL_OPTION_TEXT,
+     .value = "DIR",
+     .environment = "SLUICE_TEST_DATA",
+     SL_OPTION_AT(struct values, data)},
+    {.name = "port",
+     .type = SL_OPTION_NUMBER,
+     .value = "PORT",
+     .min = 0,
+     .max = 65535,
+     SL_OPTION_AT(struct values, port)},
+    {.name = "memory",
+     .letter = 'm',
+     .type = SL_OPTION_FLAG,
+     .help = "keep nothing",
+     SL_OPTION_AT(struct values, memory)},
     {.name = "listen", .type = SL_OPTION_LIST, .value = "ADDRESS", SL_OPTION_AT(struct values, listen)},
     {0},
 };
-static const struct sl_command command = {
-    .name = "serve", .summary = "serve", .arguments = "[NAME]", .max_arguments = 1, .options = options, .examples = "  sluice serve\n"};
+static const struct sl_command command = {.name = "serve",
+                                          .summary = "serve",
+                                          .arguments = "[NAME]",
+                                          .max_arguments = 1,
+                                          .options = options,
+                                          .examples = "  sluice serve\n"};
 
 // Parses up to eleven words after the verb.
-static int parse(struct values *values, struct sl_arguments *arguments, struct sl_error *err, const char *const words[]) {
+static int parse(struct values *values, struct sl_arguments *arguments, struct sl_error *err,
+                 const char *const words[]) {
     static char copies[12][64];
     static char *argv[13];
     int argc = 1;
@@ -88,7 +107,8 @@ static void a_wrong_command_line_is_told_what_to_do(void **state) {
     struct sl_arguments arguments;
     struct sl_error err;
     assert_int_equal(PARSE("--lisen", "x"), SL_E_USAGE);
-    assert_string_equal(err.message, "serve: unknown option --lisen; did you mean --listen? `sluice serve --help` lists them");
+    assert_string_equal(err.message,
+                        "serve: unknown option --lisen; did you mean --listen? `sluice serve --help` lists them");
     assert_int_equal(PARSE("--qqqqqqqq=1"), SL_E_USAGE);
     assert_string_equal(err.message, "serve: unknown option --qqqqqqqq; `sluice serve --help` lists those there are");
     assert_int_equal(PARSE("--port", "70000"), SL_E_USAGE);
