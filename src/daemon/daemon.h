@@ -2,7 +2,8 @@
 //
 // daemon: `sluice serve` as processes.
 //
-//   supervisor (serve.c)   opens the listening sockets and the data directory, forks the two others, restarts them together when one crashes
+//   supervisor (serve.c)   opens the listening sockets and the data directory, forks the two others, restarts them
+//   together when one crashes
 //     ├─ spawner           src/jail: holds the privileges, no threads, no network protocol
 //     └─ server (server.c) gives up every privilege, then: loop threads, storage thread, log writer
 //
@@ -21,20 +22,20 @@ enum { SL_THREADS_MAX = 64 };
 
 // What `serve` was asked to do, and what the supervisor prepared. Constant in the server.
 struct sl_daemon_config {
-    const char *data;          // as given, for messages; NULL with --memory
-    int data_dir;              // directory fd or -1
-    int runtimes_dir;          // directory fd
+    const char *data;              // as given, for messages; NULL with --memory
+    int data_dir;                  // directory fd or -1
+    int runtimes_dir;              // directory fd
     int listeners[SL_THREADS_MAX]; // one per loop thread, same address and port
     int port;
-    char host[64];             // "127.0.0.1", "[::1]": as in the ready line
+    char host[64]; // "127.0.0.1", "[::1]": as in the ready line
     unsigned threads;
     unsigned max_instances;
     int64_t idle_seconds;
     bool network, nearest_runtime, test_clock;
-    uid_t server_uid;          // what a root start changes to
+    uid_t server_uid; // what a root start changes to
     gid_t server_gid;
-    int spawner;               // the server's end of the socket to the spawner
-    bool announce;             // print the ready line (the first start only)
+    int spawner;   // the server's end of the socket to the spawner
+    bool announce; // print the ready line (the first start only)
 };
 
 // The verb. argv[0] is "serve".

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// front: one port, several tenants. Which part of the server answers is decided by the host name first and the path second, as AWS
-// does it: deployed APIs and function URLs by their host (or path form), then /_sluice/, then the AWS APIs.
+// front: one port, several tenants. Which part of the server answers is decided by the host name first and the path
+// second, as AWS does it: deployed APIs and function URLs by their host (or path form), then /_sluice/, then the AWS
+// APIs.
 //
 // The decision is made once, when the head is complete, and kept in request->user until `handle` passes the request on.
 #include "daemon/daemon.h"
@@ -21,8 +22,9 @@ static enum part part_of(struct sl_front *front, const struct sl_http_request *r
     return sl_aws_claims(request) ? PART_AWS : PART_NONE;
 }
 
-// A page in the user's browser may send simple requests to this port. What it could do there is create and run functions, so requests
-// to anything but deployed APIs and function URLs are refused when a browser says that a foreign page sent them.
+// A page in the user's browser may send simple requests to this port. What it could do there is create and run
+// functions, so requests to anything but deployed APIs and function URLs are refused when a browser says that a foreign
+// page sent them.
 static bool from_foreign_page(const struct sl_http_request *request) {
     struct sl_str origin = sl_http_header(request, SL_STR("Origin"));
     if (!origin.ptr) return false;
@@ -49,10 +51,18 @@ static int head(struct sl_http_request *request, size_t *max_body, void *user) {
     }
     int answered = 0;
     switch (part) {
-    case PART_GATEWAY: *max_body = sl_gateway_max_body(front->app.gateway); break;
-    case PART_URL: *max_body = URL_BODY_MAX; break;
-    case PART_AWS: answered = sl_aws_head(front->aws, request, max_body); break;
-    default: *max_body = LOCAL_BODY_MAX; break;
+    case PART_GATEWAY:
+        *max_body = sl_gateway_max_body(front->app.gateway);
+        break;
+    case PART_URL:
+        *max_body = URL_BODY_MAX;
+        break;
+    case PART_AWS:
+        answered = sl_aws_head(front->aws, request, max_body);
+        break;
+    default:
+        *max_body = LOCAL_BODY_MAX;
+        break;
     }
     if (!answered) request->user = (void *)(uintptr_t)part;
     return answered;
@@ -63,19 +73,30 @@ static void handle(struct sl_http_request *request, void *user) {
     enum part part = (enum part)(uintptr_t)request->user;
     request->user = NULL;
     switch (part) {
-    case PART_GATEWAY: sl_gateway_handle(front->app.gateway, request); break;
-    case PART_URL: sl_lambda_url_handle(&front->app, request); break;
-    case PART_LOCAL: sl_local_handle(front, request); break;
-    case PART_AWS: sl_aws_handle(front->aws, request); break;
+    case PART_GATEWAY:
+        sl_gateway_handle(front->app.gateway, request);
+        break;
+    case PART_URL:
+        sl_lambda_url_handle(&front->app, request);
+        break;
+    case PART_LOCAL:
+        sl_local_handle(front, request);
+        break;
+    case PART_AWS:
+        sl_aws_handle(front->aws, request);
+        break;
     case PART_NONE:
-        sl_http_respond(request, 404, SL_STR("application/json"),
-                        SL_STR("{\"message\":\"Not Found: neither a deployed API, a function URL nor an operation of an AWS API\"}"));
+        sl_http_respond(
+            request, 404, SL_STR("application/json"),
+            SL_STR(
+                "{\"message\":\"Not Found: neither a deployed API, a function URL nor an operation of an AWS API\"}"));
         break;
     }
 }
 
 // What http itself refuses (bad syntax, too large, too slow) is answered in the form that API Gateway uses.
-static void refused(struct sl_http_conn *conn, int status, const char *reason, struct sl_buf *headers, struct sl_buf *body, void *user) {
+static void refused(struct sl_http_conn *conn, int status, const char *reason, struct sl_buf *headers,
+                    struct sl_buf *body, void *user) {
     (void)conn;
     (void)reason;
     (void)user;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// local: what the server says about itself, under /_sluice/: health, metrics, a function's log (optionally followed), and in
-// test runs the clock. Not part of any AWS API. On the request's loop thread.
+// local: what the server says about itself, under /_sluice/: health, metrics, a function's log (optionally followed),
+// and in test runs the clock. Not part of any AWS API. On the request's loop thread.
 #include "daemon/daemon.h"
 
 #include "base/clock.h"
@@ -65,21 +65,27 @@ static void follow(struct sl_timer *timer) {
     sl_buf_clear(&follower->bytes, READ_MAX);
     // A reader that does not read is not fed: the file keeps what it has not seen.
     bool room = sl_http_unsent(request) < UNSENT_MAX;
-    if (room && sl_logs_read(follower->front->logs, follower->account, follower->region, follower->group, &follower->offset,
-                             READ_MAX, &follower->bytes, &err) == 0 && follower->bytes.len) {
+    if (room &&
+        sl_logs_read(follower->front->logs, follower->account, follower->region, follower->group, &follower->offset,
+                     READ_MAX, &follower->bytes, &err) == 0 &&
+        follower->bytes.len) {
         sl_http_part(request, sl_buf_view(&follower->bytes));
     }
     sl_timer_start(sl_http_conn_loop(request->conn), timer, FOLLOW_MS, follow);
 }
 
-static void start_following(struct sl_front *front, struct sl_http_request *request, struct sl_str account, struct sl_str region,
-                            struct sl_str group) {
+static void start_following(struct sl_front *front, struct sl_http_request *request, struct sl_str account,
+                            struct sl_str region, struct sl_str group) {
     struct follower *follower = calloc(1, sizeof *follower);
     if (!follower) {
         answer(request, 503, "{\"message\":\"no memory\"}");
         return;
     }
-    *follower = (struct follower){.front = front, .request = request, .account = account, .region = region, .group = group,
+    *follower = (struct follower){.front = front,
+                                  .request = request,
+                                  .account = account,
+                                  .region = region,
+                                  .group = group,
                                   .offset = -TAIL_BYTES};
     sl_buf_init(&follower->bytes, READ_MAX);
     request->user = follower;
@@ -93,7 +99,8 @@ static void start_following(struct sl_front *front, struct sl_http_request *requ
 // GET /_sluice/logs?function=NAME[&region=R][&account=A][&follow=1]
 static void logs(struct sl_front *front, struct sl_http_request *request) {
     struct sl_str name = sl_http_query(request, SL_STR("function"));
-    struct sl_str region = sl_http_query(request, SL_STR("region")), account = sl_http_query(request, SL_STR("account"));
+    struct sl_str region = sl_http_query(request, SL_STR("region")),
+                  account = sl_http_query(request, SL_STR("account"));
     if (!region.len) region = SL_STR("us-east-1");
     if (!account.len) account = SL_STR("000000000000");
     const struct sl_function *function = sl_function_find(front->app.invoker, account, region, name, SL_STR("$LATEST"));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// main: the program. Verbs are cli/'s; what needs the whole program (the server, a look at this machine) is handed in as hooks.
+// main: the program. Verbs are cli/'s; what needs the whole program (the server, a look at this machine) is handed in
+// as hooks.
 #include "aws/aws.h"
 #include "cli/cli.h"
 #include "daemon/daemon.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// serve: the verb and the supervisor. It prepares what needs rights or must outlive a crash of the server (listening sockets, data
-// directory, runtimes folder), forks spawner and server, waits, and restarts both when one dies unasked. One thread.
+// serve: the verb and the supervisor. It prepares what needs rights or must outlive a crash of the server (listening
+// sockets, data directory, runtimes folder), forks spawner and server, waits, and restarts both when one dies unasked.
+// One thread.
 #include "daemon/daemon.h"
 
 #include "base/log.h"
@@ -25,9 +26,9 @@
 
 enum {
     FIRST_SANDBOX_UID = 200000,
-    SERVER_UID = 199999,     // without a user named "sluice"
-    CRASHES_MAX = 5,         // within a minute: then give up
-    SPARE_SLOTS = 32,        // sandboxes being torn down still occupy the spawner's slots
+    SERVER_UID = 199999, // without a user named "sluice"
+    CRASHES_MAX = 5,     // within a minute: then give up
+    SPARE_SLOTS = 32,    // sandboxes being torn down still occupy the spawner's slots
 };
 
 struct values {
@@ -38,29 +39,70 @@ struct values {
 };
 
 static const struct sl_option serve_options[] = {
-    {.name = "listen", .type = SL_OPTION_TEXT, .value = "ADDRESS", .help = "address and port to serve on (default 127.0.0.1:4566)",
+    {.name = "listen",
+     .type = SL_OPTION_TEXT,
+     .value = "ADDRESS",
+     .help = "address and port to serve on (default 127.0.0.1:4566)",
      SL_OPTION_AT(struct values, listen)},
-    {.name = "data", .type = SL_OPTION_TEXT, .value = "DIR", .environment = "SLUICE_DATA",
-     .help = "where state lives (default $XDG_DATA_HOME/sluice, as root /var/lib/sluice)", SL_OPTION_AT(struct values, data)},
-    {.name = "memory", .type = SL_OPTION_FLAG, .help = "keep nothing: state ends with the process", SL_OPTION_AT(struct values, memory)},
-    {.name = "threads", .type = SL_OPTION_NUMBER, .min = 1, .max = SL_THREADS_MAX, .value = "N",
-     .help = "loop threads (default: one per core)", SL_OPTION_AT(struct values, threads)},
-    {.name = "max-instances", .type = SL_OPTION_NUMBER, .min = 1, .max = 4000, .value = "N",
-     .help = "most function instances at a time (default 1000)", SL_OPTION_AT(struct values, max_instances)},
-    {.name = "idle", .type = SL_OPTION_NUMBER, .min = 1, .max = 86400, .value = "SECONDS",
-     .help = "stop an instance that was idle this long (default 600)", SL_OPTION_AT(struct values, idle_seconds)},
-    {.name = "nearest-runtime", .type = SL_OPTION_FLAG,
+    {.name = "data",
+     .type = SL_OPTION_TEXT,
+     .value = "DIR",
+     .environment = "SLUICE_DATA",
+     .help = "where state lives (default $XDG_DATA_HOME/sluice, as root /var/lib/sluice)",
+     SL_OPTION_AT(struct values, data)},
+    {.name = "memory",
+     .type = SL_OPTION_FLAG,
+     .help = "keep nothing: state ends with the process",
+     SL_OPTION_AT(struct values, memory)},
+    {.name = "threads",
+     .type = SL_OPTION_NUMBER,
+     .min = 1,
+     .max = SL_THREADS_MAX,
+     .value = "N",
+     .help = "loop threads (default: one per core)",
+     SL_OPTION_AT(struct values, threads)},
+    {.name = "max-instances",
+     .type = SL_OPTION_NUMBER,
+     .min = 1,
+     .max = 4000,
+     .value = "N",
+     .help = "most function instances at a time (default 1000)",
+     SL_OPTION_AT(struct values, max_instances)},
+    {.name = "idle",
+     .type = SL_OPTION_NUMBER,
+     .min = 1,
+     .max = 86400,
+     .value = "SECONDS",
+     .help = "stop an instance that was idle this long (default 600)",
+     SL_OPTION_AT(struct values, idle_seconds)},
+    {.name = "nearest-runtime",
+     .type = SL_OPTION_FLAG,
      .help = "serve a runtime whose exact version is not installed with the nearest installed one",
      SL_OPTION_AT(struct values, nearest_runtime)},
-    {.name = "no-network", .type = SL_OPTION_FLAG, .help = "functions reach nothing outside", SL_OPTION_AT(struct values, no_network)},
-    {.name = "allow", .type = SL_OPTION_LIST, .value = "ADDRESS[/BITS][:PORT]",
+    {.name = "no-network",
+     .type = SL_OPTION_FLAG,
+     .help = "functions reach nothing outside",
+     SL_OPTION_AT(struct values, no_network)},
+    {.name = "allow",
+     .type = SL_OPTION_LIST,
+     .value = "ADDRESS[/BITS][:PORT]",
      .help = "let functions reach this address although it lies in a private range; may be given several times",
      SL_OPTION_AT(struct values, allow)},
-    {.name = "log-level", .type = SL_OPTION_TEXT, .value = "LEVEL", .environment = "SLUICE_LOG_LEVEL",
-     .help = "error, warn, info or debug (default info)", SL_OPTION_AT(struct values, log_level)},
-    {.name = "runtimes", .type = SL_OPTION_TEXT, .value = "DIR", .environment = "SLUICE_RUNTIMES",
-     .help = "folder of the language bootstraps (default: beside the program)", SL_OPTION_AT(struct values, runtimes)},
-    {.name = "test-clock", .type = SL_OPTION_FLAG, .help = "let POST /_sluice/clock move the clock: for tests",
+    {.name = "log-level",
+     .type = SL_OPTION_TEXT,
+     .value = "LEVEL",
+     .environment = "SLUICE_LOG_LEVEL",
+     .help = "error, warn, info or debug (default info)",
+     SL_OPTION_AT(struct values, log_level)},
+    {.name = "runtimes",
+     .type = SL_OPTION_TEXT,
+     .value = "DIR",
+     .environment = "SLUICE_RUNTIMES",
+     .help = "folder of the language bootstraps (default: beside the program)",
+     SL_OPTION_AT(struct values, runtimes)},
+    {.name = "test-clock",
+     .type = SL_OPTION_FLAG,
+     .help = "let POST /_sluice/clock move the clock: for tests",
      SL_OPTION_AT(struct values, test_clock)},
     {0},
 };
@@ -92,11 +134,14 @@ static int set_log_level(const char *name, struct sl_error *err) {
 
 // Anyone who reaches the AWS APIs can run code here, so until there are users with keys only this machine may.
 static int check_loopback(const char *address, struct sl_error *err) {
-    if (strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 || strncmp(address, "localhost:", 10) == 0) return 0;
-    return sl_fail(err, SL_E_USAGE,
-                   "--listen %s: refused, because requests from other machines are not authenticated yet; listen on 127.0.0.1 "
-                   "and put a proxy that authenticates in front",
-                   address);
+    if (strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
+        strncmp(address, "localhost:", 10) == 0)
+        return 0;
+    return sl_fail(
+        err, SL_E_USAGE,
+        "--listen %s: refused, because requests from other machines are not authenticated yet; listen on 127.0.0.1 "
+        "and put a proxy that authenticates in front",
+        address);
 }
 
 static int parse_allow(const char *text, struct sl_jail_allow *ret, struct sl_error *err) {
@@ -108,7 +153,8 @@ static int parse_allow(const char *text, struct sl_jail_allow *ret, struct sl_er
     if (colon) {
         *colon = '\0';
         long port = strtol(colon + 1, &end, 10);
-        if (*end || port < 1 || port > 65535) return sl_fail(err, SL_E_USAGE, "--allow %s: the port must be 1-65535", text);
+        if (*end || port < 1 || port > 65535)
+            return sl_fail(err, SL_E_USAGE, "--allow %s: the port must be 1-65535", text);
         ret->port = (uint16_t)port;
     }
     char *slash = strchr(address, '/');
@@ -119,7 +165,8 @@ static int parse_allow(const char *text, struct sl_jail_allow *ret, struct sl_er
         ret->prefix = (unsigned)bits;
     }
     if (inet_pton(AF_INET, address, &ret->addr) != 1) {
-        return sl_fail(err, SL_E_USAGE, "--allow %s: not an IPv4 address; for example 10.0.0.5:5432 or 10.1.0.0/16", text);
+        return sl_fail(err, SL_E_USAGE, "--allow %s: not an IPv4 address; for example 10.0.0.5:5432 or 10.1.0.0/16",
+                       text);
     }
     return 0;
 }
@@ -127,7 +174,8 @@ static int parse_allow(const char *text, struct sl_jail_allow *ret, struct sl_er
 // mkdir -p, each new folder private.
 static int make_directories(const char *path, struct sl_error *err) {
     char part[4096];
-    if ((size_t)snprintf(part, sizeof part, "%s", path) >= sizeof part) return sl_fail(err, SL_E_USAGE, "--data: path too long");
+    if ((size_t)snprintf(part, sizeof part, "%s", path) >= sizeof part)
+        return sl_fail(err, SL_E_USAGE, "--data: path too long");
     for (char *at = part + 1; *at; at++) {
         if (*at != '/') continue;
         *at = '\0';
@@ -140,10 +188,15 @@ static int make_directories(const char *path, struct sl_error *err) {
 
 static int default_data(char out[static 4096], struct sl_error *err) {
     const char *base = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    if (geteuid() == 0 && !base) snprintf(out, 4096, "/var/lib/sluice");
-    else if (base && base[0] == '/') snprintf(out, 4096, "%s/sluice", base);
-    else if (home) snprintf(out, 4096, "%s/.local/share/sluice", home);
-    else return sl_fail(err, SL_E_USAGE, "no home directory: say where state lives with --data DIR, or keep none with --memory");
+    if (geteuid() == 0 && !base)
+        snprintf(out, 4096, "/var/lib/sluice");
+    else if (base && base[0] == '/')
+        snprintf(out, 4096, "%s/sluice", base);
+    else if (home)
+        snprintf(out, 4096, "%s/.local/share/sluice", home);
+    else
+        return sl_fail(err, SL_E_USAGE,
+                       "no home directory: say where state lives with --data DIR, or keep none with --memory");
     return 0;
 }
 
@@ -153,11 +206,13 @@ static int open_data(struct sl_daemon_config *config, const char *path, struct s
     config->data_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (config->data_dir < 0) return sl_fail_errno(err, "--data %s", path);
     if (geteuid() != 0) {
-        if (faccessat(config->data_dir, ".", W_OK | X_OK, 0)) return sl_fail_errno(err, "--data %s: not writable", path);
+        if (faccessat(config->data_dir, ".", W_OK | X_OK, 0))
+            return sl_fail_errno(err, "--data %s: not writable", path);
         return 0;
     }
     // The server runs as another user from here on; what it made before is its own already.
-    if (fchown(config->data_dir, config->server_uid, config->server_gid)) return sl_fail_errno(err, "--data %s: chown", path);
+    if (fchown(config->data_dir, config->server_uid, config->server_gid))
+        return sl_fail_errno(err, "--data %s: chown", path);
     return 0;
 }
 
@@ -196,13 +251,17 @@ static void choose_user(struct sl_daemon_config *config) {
     config->server_gid = user ? user->pw_gid : SERVER_UID;
 }
 
-static int prepare(struct sl_daemon_config *config, struct sl_jail_config *jail, const struct values *values, struct sl_error *err) {
+static int prepare(struct sl_daemon_config *config, struct sl_jail_config *jail, const struct values *values,
+                   struct sl_error *err) {
     static char data[4096];
     if (set_log_level(values->log_level, err)) return err->kind;
-    if (values->memory && values->data) return sl_fail(err, SL_E_USAGE, "--memory and --data exclude each other: choose one");
+    if (values->memory && values->data)
+        return sl_fail(err, SL_E_USAGE, "--memory and --data exclude each other: choose one");
     if (check_loopback(values->listen, err)) return err->kind;
-    *jail = (struct sl_jail_config){.first_uid = FIRST_SANDBOX_UID, .network = !values->no_network,
-                                    .shells = 8, .max_instances = (unsigned)values->max_instances + SPARE_SLOTS};
+    *jail = (struct sl_jail_config){.first_uid = FIRST_SANDBOX_UID,
+                                    .network = !values->no_network,
+                                    .shells = 8,
+                                    .max_instances = (unsigned)values->max_instances + SPARE_SLOTS};
     for (unsigned i = 0; i < values->allow.count; i++) {
         if (i == SL_JAIL_ALLOW_MAX) return sl_fail(err, SL_E_USAGE, "--allow: at most %d addresses", SL_JAIL_ALLOW_MAX);
         if (parse_allow(values->allow.item[i], &jail->allow[jail->allow_count++], err)) return err->kind;
@@ -216,8 +275,10 @@ static int prepare(struct sl_daemon_config *config, struct sl_jail_config *jail,
     config->test_clock = values->test_clock;
     config->data_dir = -1;
     if (!values->memory) {
-        if (values->data) snprintf(data, sizeof data, "%s", values->data);
-        else if (default_data(data, err)) return err->kind;
+        if (values->data)
+            snprintf(data, sizeof data, "%s", values->data);
+        else if (default_data(data, err))
+            return err->kind;
         if (open_data(config, data, err)) return err->kind;
     }
     if (open_runtimes(config, values->runtimes, err) || open_listeners(config, values->listen, err)) return err->kind;
@@ -234,7 +295,8 @@ static void reset_signals(void) {
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static pid_t start_spawner(const struct sl_daemon_config *config, const struct sl_jail_config *jail, const int ends[2]) {
+static pid_t start_spawner(const struct sl_daemon_config *config, const struct sl_jail_config *jail,
+                           const int ends[2]) {
     pid_t pid = fork();
     if (pid) return pid;
     close(ends[0]);
@@ -281,8 +343,8 @@ static void reap(pid_t pid, const sigset_t *signals) {
 }
 
 struct round {
-    bool asked;  // a signal asked to end
-    int status;  // wait status of the server
+    bool asked; // a signal asked to end
+    int status; // wait status of the server
 };
 
 // One life of both children.
@@ -341,15 +403,19 @@ static int supervise(struct sl_daemon_config *config, const struct sl_jail_confi
             sl_log_error("serve", "the server crashed %d times within a minute: giving up", crashes);
             return 1;
         }
-        sl_log_error("serve", "the server ended by %s %d: starting it again", WIFSIGNALED(round.status) ? "signal" : "status",
+        sl_log_error("serve", "the server ended by %s %d: starting it again",
+                     WIFSIGNALED(round.status) ? "signal" : "status",
                      WIFSIGNALED(round.status) ? WTERMSIG(round.status) : WEXITSTATUS(round.status));
         config->announce = false;
     }
 }
 
 int sl_daemon_serve(int argc, char **argv) {
-    struct values values = {.listen = "127.0.0.1:4566", .log_level = "info", .threads = sysconf(_SC_NPROCESSORS_ONLN),
-                            .max_instances = 1000, .idle_seconds = 600};
+    struct values values = {.listen = "127.0.0.1:4566",
+                            .log_level = "info",
+                            .threads = sysconf(_SC_NPROCESSORS_ONLN),
+                            .max_instances = 1000,
+                            .idle_seconds = 600};
     if (values.threads > SL_THREADS_MAX) values.threads = SL_THREADS_MAX;
     struct sl_arguments arguments;
     struct sl_error err;

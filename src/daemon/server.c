@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// server: the process that serves. Gives up every right first, then builds the parts bottom up (store, logs, loops, invoker, gateway,
-// queue, operation engine), loads what is stored, starts the loop threads and waits for a signal. The end is the same in reverse,
-// in an order that drops nothing: listeners drain, running events finish, instances stop, loops end, the store closes.
+// server: the process that serves. Gives up every right first, then builds the parts bottom up (store, logs, loops,
+// invoker, gateway, queue, operation engine), loads what is stored, starts the loop threads and waits for a signal. The
+// end is the same in reverse, in an order that drops nothing: listeners drain, running events finish, instances stop,
+// loops end, the store closes.
 #include "daemon/daemon.h"
 
 #include "aws/aws.h"
@@ -35,10 +36,10 @@
 enum {
     INIT_LIMIT_MS = 10000,
     ACCOUNT_CONCURRENCY = 1000,
-    CONNECTIONS_MAX = 16384,     // per loop thread
+    CONNECTIONS_MAX = 16384, // per loop thread
     STORE_JOBS_MAX = 65536,
     EVENTS_RUNNING_MAX = 100,
-    POOL_THREADS = 2,            // unpacking, hashing
+    POOL_THREADS = 2, // unpacking, hashing
     POOL_QUEUE_MAX = 1024,
     LOG_FLUSH_MS = 100,
     DRAIN_STEP_NS = 5 * 1000 * 1000,
@@ -71,12 +72,13 @@ struct server {
 
 // ---- rights -----------------------------------------------------------------------------------------------------
 
-// Everything the server could do as root it can do no more after this; the listening sockets, the data directory's descriptor
-// and the socket to the spawner are all it keeps.
+// Everything the server could do as root it can do no more after this; the listening sockets, the data directory's
+// descriptor and the socket to the spawner are all it keeps.
 static int give_up_rights(const struct sl_daemon_config *config, struct sl_error *err) {
     if (config->data_dir >= 0 && fchdir(config->data_dir)) return sl_fail_errno(err, "enter the data directory");
     if (geteuid() == 0) {
-        for (int capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; capability++) prctl(PR_CAPBSET_DROP, capability);
+        for (int capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; capability++)
+            prctl(PR_CAPBSET_DROP, capability);
         if (setgroups(0, NULL) || setresgid(config->server_gid, config->server_gid, config->server_gid) ||
             setresuid(config->server_uid, config->server_uid, config->server_uid)) {
             return sl_fail_errno(err, "change to user %u", config->server_uid);
@@ -136,10 +138,12 @@ static int make_engine(struct server *server, struct sl_error *err) {
         .network = config->network,
     };
     struct sl_gateway_config gateway = {.threads = config->threads};
-    struct sl_event_queue_config events = {.store = app->store, .loop = server->loops[0], .max_running = EVENTS_RUNNING_MAX};
+    struct sl_event_queue_config events = {
+        .store = app->store, .loop = server->loops[0], .max_running = EVENTS_RUNNING_MAX};
     if (sl_invoker_new(&app->invoker, &invoker, err)) return err->kind;
     gateway.invoker = events.invoker = app->invoker;
-    if (sl_gateway_new(&app->gateway, &gateway, err) || sl_event_queue_new(&app->events, &events, err)) return err->kind;
+    if (sl_gateway_new(&app->gateway, &gateway, err) || sl_event_queue_new(&app->events, &events, err))
+        return err->kind;
     server->front.events = app->events;
     return 0;
 }
@@ -162,7 +166,8 @@ static void errand_done(struct sl_work *work) {
     free(errand);
 }
 
-static int offload(void *user, struct sl_loop *home, void (*run)(void *), void (*done)(void *), void *argument, struct sl_error *err) {
+static int offload(void *user, struct sl_loop *home, void (*run)(void *), void (*done)(void *), void *argument,
+                   struct sl_error *err) {
     struct errand *errand = malloc(sizeof *errand);
     if (!errand) return sl_fail(err, SL_E_NO_MEMORY, "no memory for work");
     *errand = (struct errand){.run = run, .done = done, .argument = argument};
@@ -176,8 +181,11 @@ const struct sl_op_entry *const sl_daemon_tables[] = {sl_lambda_operations, sl_g
 
 static int make_operations(struct server *server, struct sl_error *err) {
     struct sl_front *front = &server->front;
-    struct sl_aws_config config = {
-        .store = front->app.store, .app = &front->app, .tables = sl_daemon_tables, .offload = offload, .user = server->workers_pool};
+    struct sl_aws_config config = {.store = front->app.store,
+                                   .app = &front->app,
+                                   .tables = sl_daemon_tables,
+                                   .offload = offload,
+                                   .user = server->workers_pool};
     return sl_aws_new(&front->aws, &config, err);
 }
 
@@ -221,7 +229,8 @@ static void start_worker(struct sl_mail *mail) {
     struct server *server = worker->server;
     struct sl_error err;
     if (sl_invoker_attach(server->front.app.invoker, worker->index, &err) ||
-        sl_http_listen(worker->loop, server->config->listeners[worker->index], &server->http, CONNECTIONS_MAX, &worker->listener, &err)) {
+        sl_http_listen(worker->loop, server->config->listeners[worker->index], &server->http, CONNECTIONS_MAX,
+                       &worker->listener, &err)) {
         sl_log_error("server", "%s", err.message);
         atomic_store(&server->failed, true);
     }
@@ -250,7 +259,8 @@ static int start_workers(struct server *server, struct sl_error *err) {
     for (unsigned i = 0; i < server->config->threads; i++) {
         struct worker *worker = &server->workers[i];
         sl_loop_post(worker->loop, &worker->mail, start_worker);
-        if (pthread_create(&worker->thread, NULL, worker_main, worker)) return sl_fail(err, SL_E_INTERNAL, "cannot start a thread");
+        if (pthread_create(&worker->thread, NULL, worker_main, worker))
+            return sl_fail(err, SL_E_INTERNAL, "cannot start a thread");
         server->started++;
     }
     while (atomic_load(&server->ready) < server->started) nap();
@@ -283,8 +293,8 @@ static void tell(struct server *server, unsigned count, void (*what)(struct sl_m
     for (unsigned i = 0; i < count; i++) sl_loop_post(server->workers[i].loop, &server->workers[i].mail, what);
 }
 
-// Finishes what was accepted: requests in progress are answered, running events settle. Stored events wait for the next start;
-// with --memory there is none, so they are executed first.
+// Finishes what was accepted: requests in progress are answered, running events settle. Stored events wait for the next
+// start; with --memory there is none, so they are executed first.
 static void drain(struct server *server) {
     struct sl_front *front = &server->front;
     atomic_store(&server->draining, server->started);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// queue: see queue.h. New events are read from the store once, in order of their ids (`cursor`); an event that must run again is
-// kept in memory as (id, due) only and read again when it is due. So memory is bounded whatever the store holds.
+// queue: see queue.h. New events are read from the store once, in order of their ids (`cursor`); an event that must run
+// again is kept in memory as (id, due) only and read again when it is due. So memory is bounded whatever the store
+// holds.
 #include "events/queue.h"
 
 #include "base/clock.h"
@@ -19,8 +20,8 @@ enum {
     BACKOFF_MAX_MS = 5 * 60 * 1000,
     MAX_AGE_MS = 6 * 60 * 60 * 1000,
     BATCH = 32,
-    WAITING_MAX = 4096,    // events waiting for a retry; with more, new ones are not read until some are settled
-    POLL_MS = 250,         // the clock may be moved by tests, so due times are compared at least this often
+    WAITING_MAX = 4096, // events waiting for a retry; with more, new ones are not read until some are settled
+    POLL_MS = 250,      // the clock may be moved by tests, so due times are compared at least this often
     ARENA_MAX = 64 * 1024 * 1024,
 };
 
@@ -31,7 +32,7 @@ struct waiting {
 struct sl_event_queue {
     struct sl_event_queue_config config;
     struct sl_timer timer;
-    int64_t cursor;              // every event up to this id has been read once
+    int64_t cursor; // every event up to this id has been read once
     bool loading, draining, more;
     atomic_bool woken;
     unsigned running;
@@ -48,7 +49,7 @@ struct job {
     struct sl_event event;
     struct sl_arena arena;
     struct sl_store_job settle;
-    int64_t next_due_ms;         // of a reschedule; 0: remove
+    int64_t next_due_ms; // of a reschedule; 0: remove
     unsigned backoff;
 };
 
@@ -87,11 +88,15 @@ static void accept_done(struct sl_store_job *job, int result, const struct sl_er
 }
 
 int sl_event_accept(struct sl_event_queue *queue, const struct sl_event *event,
-                    void (*accepted)(void *user, int result, const struct sl_error *err), void *user, struct sl_error *err) {
+                    void (*accepted)(void *user, int result, const struct sl_error *err), void *user,
+                    struct sl_error *err) {
     struct accept *accept = calloc(1, sizeof *accept);
     if (!accept) return sl_fail(err, SL_E_NO_MEMORY, "no memory for an event");
-    *accept = (struct accept){
-        .job = {.run = accept_run, .done = accept_done, .one_write = true}, .queue = queue, .event = *event, .accepted = accepted, .user = user};
+    *accept = (struct accept){.job = {.run = accept_run, .done = accept_done, .one_write = true},
+                              .queue = queue,
+                              .event = *event,
+                              .accepted = accepted,
+                              .user = user};
     accept->event.accepted_ms = accept->event.due_ms = sl_clock_ms();
     if (sl_store_submit(queue->config.store, &accept->job, err) == 0) return 0;
     free(accept);
@@ -175,8 +180,7 @@ static void executed(struct sl_invocation *invocation, const struct sl_invocatio
 // "arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]", as the Invoke operation stored it.
 static bool name_function(struct sl_str arn, struct sl_invocation *invocation) {
     struct sl_str rest = arn, part[8] = {{NULL, 0}};
-    for (unsigned i = 0; i < 8 && sl_str_split(&rest, ':', &part[i]); i++) {
-    }
+    for (unsigned i = 0; i < 8 && sl_str_split(&rest, ':', &part[i]); i++) {}
     invocation->region = part[3];
     invocation->account = part[4];
     invocation->name = part[6];
@@ -244,8 +248,10 @@ static void load_done(struct sl_store_job *job, int result, const struct sl_erro
         const struct sl_event *event = &load->events[i];
         if (load->again && event->id != load->after + 1) continue; // settled by somebody else meanwhile
         if (!load->again) queue->cursor = event->id;
-        if (event->due_ms > now) wait_for(queue, event->id, event->due_ms);
-        else execute(queue, event);
+        if (event->due_ms > now)
+            wait_for(queue, event->id, event->due_ms);
+        else
+            execute(queue, event);
     }
     if (!load->again) queue->more = result == 0 && load->count == load->limit;
     sl_arena_free(&load->arena);
@@ -258,7 +264,10 @@ static void load(struct sl_event_queue *queue, int64_t after, unsigned limit, bo
     struct sl_error err;
     if (!load) return;
     *load = (struct load){.job = {.run = load_run, .done = load_done, .read_only = true},
-                          .queue = queue, .after = after, .limit = limit, .again = again};
+                          .queue = queue,
+                          .after = after,
+                          .limit = limit,
+                          .again = again};
     sl_arena_init(&load->arena, ARENA_MAX);
     queue->loading = true;
     if (sl_store_submit(queue->config.store, &load->job, &err)) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// rcu: how this server uses liburcu's QSBR flavour. Configuration that requests read (functions, APIs) is published as immutable
-// objects in RCU hash tables; a loop turn is a read section, so readers pay nothing.
+// rcu: how this server uses liburcu's QSBR flavour. Configuration that requests read (functions, APIs) is published as
+// immutable objects in RCU hash tables; a loop turn is a read section, so readers pay nothing.
 //
-//   loop threads    sl_rcu_reader_start before the loop, sl_rcu_reader_stop after it; quiescent/offline/online from the loop's hooks
-//   other threads   sl_rcu_begin ... sl_rcu_end around looking up or publishing (registered on first use, offline in between)
+//   loop threads    sl_rcu_reader_start before the loop, sl_rcu_reader_stop after it; quiescent/offline/online from the
+//   loop's hooks other threads   sl_rcu_begin ... sl_rcu_end around looking up or publishing (registered on first use,
+//   offline in between)
 #ifndef SL_NET_RCU_H
 #define SL_NET_RCU_H
 
