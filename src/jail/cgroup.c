@@ -117,17 +117,25 @@ static int remove_tree(int base, const char *name) {
     return unlinkat(base, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
-static void sweep(const struct sl_jail__hierarchy *hierarchy) {
+// Returns how many leftovers stay.
+static unsigned sweep(const struct sl_jail__hierarchy *hierarchy) {
     DIR *dir = opendir(hierarchy->base);
-    if (dir == NULL) return;
+    unsigned stay = 0;
+    if (dir == NULL) return 0;
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         int pid = 0;
         unsigned long long start = 0;
         if (entry->d_type != DT_DIR || sscanf(entry->d_name, "sluice-%d-%llu", &pid, &start) != 2) continue;
         if (pid > 0 && sl_jail__start_time(pid) == start) continue; // its owner lives
-        (void)remove_tree(dirfd(dir), entry->d_name);
+        stay += remove_tree(dirfd(dir), entry->d_name) == -EBUSY;
     }
     closedir(dir);
+    return stay;
+}
+
+void sl_jail__cgroups_sweep(struct sl_jail__cgroups *cgroups) {
+    cgroups->leftovers = 0;
+    for (unsigned i = 0; i < cgroups->count; i++) cgroups->leftovers += sweep(&cgroups->at[i]);
 }
 
 // Chooses base, sweeps it and makes our directory. False: this hierarchy cannot be used.
@@ -140,7 +148,7 @@ static bool open_hierarchy(struct sl_jail__cgroups *cgroups, struct sl_jail__hie
         // sandboxes.
         snprintf(hierarchy->base, sizeof hierarchy->base, "%s", hierarchy->mount);
     }
-    sweep(hierarchy);
+    cgroups->leftovers += sweep(hierarchy);
     int base = open(hierarchy->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (base < 0) return false;
     if (mkdirat(base, cgroups->name, 0755) == 0 || errno == EEXIST) {

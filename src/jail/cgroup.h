@@ -36,6 +36,7 @@ struct sl_jail__cgroups {
     struct sl_jail__hierarchy at[SL_JAIL__HIERARCHIES];
     unsigned count;
     unsigned controllers; // that really work
+    unsigned leftovers;   // directories of dead spawners that could not be removed yet: their processes are still dying
     char name[64];
 };
 
@@ -59,6 +60,8 @@ void sl_jail__cgroups_look(struct sl_jail__cgroups *cgroups);
 // Removes leftovers of dead spawners, then makes our directories. Hierarchies in which that is not allowed are left
 // out.
 void sl_jail__cgroups_open(struct sl_jail__cgroups *cgroups);
+// Tries again to remove leftovers.
+void sl_jail__cgroups_sweep(struct sl_jail__cgroups *cgroups);
 // Removes everything that cgroups_open and cgroup_make made. All sandboxes must be dead; waits up to a second for the
 // kernel.
 void sl_jail__cgroups_close(struct sl_jail__cgroups *cgroups);

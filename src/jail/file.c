@@ -95,6 +95,7 @@ uint64_t sl_jail__start_time(pid_t pid) {
     if (sl_jail__read(AT_FDCWD, path, text, sizeof text) <= 0) return 0;
     // The name (field 2) may hold anything, even ')': fields are counted from the last one.
     char *at = strrchr(text, ')');
+    if (at == NULL || at[1] == '\0' || at[2] == 'Z' || at[2] == 'X') return 0;
     for (int field = 2; at != NULL && field < 22; field++) at = strchr(at + 1, ' ');
     return at == NULL ? 0 : strtoull(at + 1, NULL, 10);
 }

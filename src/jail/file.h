@@ -20,8 +20,8 @@ int64_t sl_jail__read_keyed(int dir, const char *name, const char *key);
 int sl_jail__create(int dir, const char *name, const char *text, mode_t mode);
 // Closes every descriptor above 2 but those in keep[count] (-1 entries are skipped; the array gets sorted).
 void sl_jail__close_except(int *keep, size_t count);
-// Field 22 of /proc/<pid>/stat: start time in clock ticks since boot; 0 when there is no such process. Together with
-// the pid it names a process for the life of the machine.
+// Field 22 of /proc/<pid>/stat: start time in clock ticks since boot; 0 when there is no such process or it is a
+// zombie. With the pid it names a process for the life of the machine.
 uint64_t sl_jail__start_time(pid_t pid);
 
 #endif

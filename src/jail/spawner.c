@@ -42,6 +42,8 @@ enum {
     BUILDERS = 4,    // built at a time when functions wait for them
     QUIET_MS = 3,    // after the last start, before the pool is refilled: refilling competes with what was just started
     RETRY_MS = 1000, // after a failed build
+    SWEEP_MS = 50,   // between attempts to remove what a killed spawner left, while its processes are dying
+    SWEEPS = 200,
     EVENTS = 64,
     CONTROL = 0, // epoll tags; slots follow
     SIGNALS = 1,
@@ -63,6 +65,7 @@ struct spawner {
     unsigned limit;
     unsigned pool;
     bool seen_without_network; // keep one of those ready too
+    unsigned sweeps;           // attempts to remove what a killed spawner left
     uint64_t last_start;
     uint64_t retry_at;
     struct sl_jail__shells shells;
@@ -262,6 +265,11 @@ static int refill(struct spawner *s) {
         if (s->shells.slots[i].state != SL_JAIL__CLEANING) continue;
         sl_jail__shell_clean(&s->shells, &s->shells.slots[i], now);
         if (s->shells.slots[i].state == SL_JAIL__CLEANING) sleep = 5;
+    }
+    if (s->shells.cgroups.leftovers > 0 && s->sweeps < SWEEPS) {
+        s->sweeps++;
+        sl_jail__cgroups_sweep(&s->shells.cgroups);
+        if (sleep < 0 || sleep > SWEEP_MS) sleep = SWEEP_MS;
     }
     return sleep;
 }
