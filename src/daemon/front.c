@@ -22,19 +22,27 @@ static enum part part_of(struct sl_front *front, const struct sl_http_request *r
     return sl_aws_claims(request) ? PART_AWS : PART_NONE;
 }
 
-// A page in the user's browser may send simple requests to this port. What it could do there is create and run
-// functions, so requests to anything but deployed APIs and function URLs are refused when a browser says that a foreign
-// page sent them.
+// "localhost:4566", "x.localhost", "127.0.0.1": names that lead nowhere but to this machine, whatever a name server
+// says.
+static bool is_local(struct sl_str host) {
+    if (sl_str_starts(host, SL_STR("[::1]"))) return true;
+    ptrdiff_t port = sl_str_chr(host, ':', 0);
+    if (port >= 0) host.len = (size_t)port;
+    return sl_str_is(host, "localhost") || sl_str_ends(host, SL_STR(".localhost")) || sl_str_is(host, "127.0.0.1");
+}
+
+// A page in the user's browser may send requests to this port: simple ones from any site, and any at all if its own
+// name suddenly resolves to this machine (DNS rebinding). What it could do is create and run functions and read their
+// variables. So what a browser sends to anything but deployed APIs and function URLs must come from and go to a name of
+// this machine. AWS's clients are no browsers.
 static bool from_foreign_page(const struct sl_http_request *request) {
     struct sl_str origin = sl_http_header(request, SL_STR("Origin"));
+    bool browser = origin.ptr || sl_str_starts(sl_http_header(request, SL_STR("User-Agent")), SL_STR("Mozilla/"));
+    if (!browser) return false;
+    if (!is_local(request->host)) return true;
     if (!origin.ptr) return false;
     ptrdiff_t at = sl_str_find(origin, SL_STR("://"));
-    if (at < 0) return true; // "null": a sandboxed or local page
-    struct sl_str host = sl_str_sub(origin, (size_t)at + 3, origin.len);
-    if (sl_str_eq(host, request->host)) return false;
-    ptrdiff_t port = sl_str_chr(host, ':', 0);
-    if (port >= 0 && host.ptr[0] != '[') host.len = (size_t)port;
-    return !sl_str_is(host, "localhost") && !sl_str_is(host, "127.0.0.1");
+    return at < 0 || !is_local(sl_str_sub(origin, (size_t)at + 3, origin.len)); // "null": a sandboxed or local page
 }
 
 static void refuse_page(struct sl_http_request *request) {
