@@ -128,14 +128,15 @@ int sl_jail__rootless_reopen(int fd) {
     char path[PATH_MAX];
     struct stat there;
     struct stat here;
+    if (fstat(fd, &there) != 0) return -errno;
+    if (!S_ISDIR(there.st_mode)) return -ENOTDIR;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, path, sizeof path - 1);
     if (length <= 0) return -errno;
     path[length] = '\0';
     int again = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (again < 0) return -errno;
-    if (fstat(fd, &there) != 0 || fstat(again, &here) != 0 || there.st_dev != here.st_dev ||
-        there.st_ino != here.st_ino) {
+    if (fstat(again, &here) != 0 || there.st_dev != here.st_dev || there.st_ino != here.st_ino) {
         close(again);
         return -ESTALE;
     }
