@@ -72,8 +72,8 @@ static void take_own(struct sl_jail__cgroups *cgroups, const char *line) {
         struct sl_jail__hierarchy *hierarchy = &cgroups->at[i];
         if (hierarchy->version != version || hierarchy->controllers != controllers) continue;
         if (strncmp(path + 1, "/..", 3) == 0) continue; // outside our cgroup namespace
-        snprintf(hierarchy->own, sizeof hierarchy->own, "%s%.250s", hierarchy->mount,
-                 strcmp(path + 1, "/") == 0 ? "" : path + 1);
+        size_t used = strlen(hierarchy->own);           // it starts as the mount point
+        snprintf(hierarchy->own + used, sizeof hierarchy->own - used, "%s", strcmp(path + 1, "/") == 0 ? "" : path + 1);
     }
 }
 
