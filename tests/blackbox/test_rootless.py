@@ -71,7 +71,11 @@ class User:
 @pytest.fixture(scope="module", params=KINDS)
 def user(request):
     folder = Path(tempfile.mkdtemp(prefix="sluice-user-"))
-    yield User(request.param, folder)
+    user = User(request.param, folder)
+    found = {item["name"]: item for item in json.loads(user.run("doctor", "--json").stdout)["features"]}
+    if not found["privilege"]["available"]:
+        pytest.skip("this kernel or user lacks: privilege: " + found["privilege"]["advice"])
+    yield user
     shutil.rmtree(folder, ignore_errors=True)
 
 
