@@ -20,7 +20,6 @@ def bare_start(command):
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
     child.stdout.read(1)
     spent = time.perf_counter() - begin
-    child.kill()
     child.communicate()
     return spent
 
@@ -61,14 +60,22 @@ def crun_bundle(folder, command):
 
 
 def crun_samples(folder, name, command, count):
+    """crun refuses machines with both cgroup versions, so it runs in a mount namespace of its own without the second one."""
     bundle = os.path.join(folder, "crun-" + name)
     os.makedirs(bundle)
     crun_bundle(bundle, command)
-    probe = subprocess.run(["crun", "--root", folder + "/crun", "run", "-b", bundle, "probe"], capture_output=True, text=True)
-    if probe.returncode:
-        common.row(f"crun run, {name}", "-", "-", "-", probe.stderr.strip().splitlines()[-1][:60] if probe.stderr else "fails here")
+    inner = f"umount /sys/fs/cgroup/unified 2>/dev/null; exec {sys.executable} {os.path.abspath(__file__)} --crun {bundle} {count}"
+    answer = subprocess.run(["unshare", "-m", "sh", "-c", inner], capture_output=True, text=True)
+    if answer.returncode:
+        common.row(f"crun run, {name}", "-", "-", "-", (answer.stderr.strip() or "fails here").splitlines()[-1][:70])
         return
-    show(f"crun run, {name}", samples(count, lambda i: bare_start(["crun", "--root", folder + "/crun", "run", "-b", bundle, f"s{i}"])))
+    show(f"crun run, {name}", json.loads(answer.stdout))
+
+
+def crun_loop(bundle, count):
+    command = ["crun", "--root", bundle + "/state", "run", "-b", bundle]
+    subprocess.run([*command, "probe"], check=True, stdout=subprocess.DEVNULL)
+    print(json.dumps(samples(count, lambda i: bare_start([*command, f"s{i}"]))))
 
 
 def first_answers(server, name, function, count):
@@ -90,7 +97,10 @@ def first_answers(server, name, function, count):
 
 
 def main():
-    common.need("crun", "gcc")
+    if sys.argv[1:2] == ["--crun"]:
+        crun_loop(sys.argv[2], int(sys.argv[3]))
+        return
+    common.need("crun", "gcc", "unshare")
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     common.row("cold start", "samples", "p50", "p99", "ratio")
     with common.scratch() as folder:
