@@ -17,7 +17,8 @@ TSAN := -Db_sanitize=thread -Db_lundef=false -Db_ndebug=false -Doptimization=1
 # $(call build,folder,options,ninja targets)
 define build
 	@mkdir -p $(1)
-	@flock $(1)/.lock sh -c 'tools/meson/configure $(1) $(2) && ninja -C $(1) -j $(JOBS) --quiet $(3)'
+	@flock $(1)/.lock bash -o pipefail -c 'tools/meson/configure $(1) $(2) && \
+	    ninja -C $(1) -j $(JOBS) --quiet $(3) | { grep -v "^ninja: no work to do" || true; }'
 endef
 
 all: ## build build/sluice
