@@ -30,6 +30,7 @@
 #include "base/log.h"
 #include "jail/file.h"
 #include "jail/jail.h"
+#include "jail/replies.h"
 #include "jail/root.h"
 #include "jail/rootless.h"
 #include "jail/seccomp.h"
@@ -50,18 +51,12 @@ enum {
     FIRST_SLOT = 2,
 };
 
-struct reply_entry {
-    struct sl_jail__reply reply;
-    int fds[3];
-    unsigned fd_count;
-};
-
 struct spawner {
     int control;
     int epoll;
     int signals;
-    bool control_writable_wanted;
-    bool reopen; // rootless: directories must be opened again in our mount namespace
+    uint32_t control_events; // that epoll reports
+    bool reopen;             // rootless: directories must be opened again in our mount namespace
     unsigned limit;
     unsigned pool;
     bool seen_without_network; // keep one of those ready too
@@ -71,10 +66,7 @@ struct spawner {
     struct sl_jail__shells shells;
     struct sl_jail__order *orders; // limit
     unsigned order_count;
-    struct reply_entry *replies; // a ring
-    unsigned reply_room;
-    unsigned reply_first;
-    unsigned reply_count;
+    struct sl_jail__replies *replies;
 };
 
 static uint64_t now_ms(void) {
@@ -85,38 +77,20 @@ static uint64_t now_ms(void) {
 
 // ---- replies ----
 
-static void watch_control(struct spawner *s, bool writable) {
-    // A full ring stops the reading of requests, which stops the server's sending: back-pressure instead of memory.
-    bool readable = s->reply_count + 1 < s->reply_room;
-    struct epoll_event event = {.events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u), .data.u64 = CONTROL};
-    (void)epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->control, &event);
-    s->control_writable_wanted = writable;
-}
-
+// Sends what waits, and looks out for what comes next. While many replies wait, requests are not read, which stops the
+// server's sending: back-pressure instead of memory.
 static void flush(struct spawner *s) {
-    bool was_full = s->reply_count + 1 >= s->reply_room;
-    while (s->reply_count > 0) {
-        struct reply_entry *entry = &s->replies[s->reply_first];
-        int rc = sl_jail__send(s->control, &entry->reply, sizeof entry->reply, entry->fds, entry->fd_count);
-        if (rc == -EAGAIN) break;
-        // Too many descriptors in flight: go on without, rather than stall; the server stops such a sandbox. Any other
-        // error: the server is gone, and end-of-file follows.
-        if (rc == -ETOOMANYREFS) (void)sl_jail__send(s->control, &entry->reply, sizeof entry->reply, NULL, 0);
-        sl_jail__close_all(entry->fds, entry->fd_count);
-        s->reply_first = (s->reply_first + 1) % s->reply_room;
-        s->reply_count--;
-    }
-    bool wanted = s->reply_count > 0;
-    if (wanted != s->control_writable_wanted || was_full) watch_control(s, wanted);
+    bool sent = sl_jail__replies_flush(s->replies, s->control);
+    uint32_t wanted = (sl_jail__replies_calm(s->replies) ? EPOLLIN : 0u) | (sent ? 0u : EPOLLOUT);
+    if (wanted == s->control_events) return;
+    struct epoll_event event = {.events = wanted, .data.u64 = CONTROL};
+    (void)epoll_ctl(s->epoll, EPOLL_CTL_MOD, s->control, &event);
+    s->control_events = wanted;
 }
 
-// Takes the descriptors. The ring has room: two replies per slot, one per request read.
+// Takes the descriptors.
 static void reply(struct spawner *s, const struct sl_jail__reply *reply, const int *fds, unsigned fd_count) {
-    struct reply_entry *entry = &s->replies[(s->reply_first + s->reply_count) % s->reply_room];
-    entry->reply = *reply;
-    entry->fd_count = fd_count;
-    for (unsigned i = 0; i < fd_count; i++) entry->fds[i] = fds[i];
-    s->reply_count++;
+    sl_jail__replies_put(s->replies, reply, fds, fd_count);
     flush(s);
 }
 
@@ -350,7 +324,7 @@ static void stop(struct spawner *s, uint64_t id) {
 
 // Returns false when the server is gone.
 static bool read_requests(struct spawner *s) {
-    for (int i = 0; i < EVENTS && s->reply_count + 1 < s->reply_room; i++) {
+    for (int i = 0; i < EVENTS && sl_jail__replies_calm(s->replies); i++) {
         struct sl_jail__request request;
         int fds[SL_JAIL__FDS];
         int rc = sl_jail__receive(s->control, &request, sizeof request, fds);
@@ -401,6 +375,7 @@ static void read_notes(struct spawner *s, struct sl_jail__slot *slot) {
             fds[0] = -1;
             reply_started(s, slot);
         } else if (note.kind == SL_JAIL__EXITED) {
+            (void)sl_jail__cgroup_limit_cpu(&s->shells.cgroups, &slot->cgroup, 0); // what it left behind dies quickly
             slot->has_status = true;
             slot->status = note.status;
             slot->watched_peak = note.memory_peak;
@@ -472,7 +447,7 @@ static void loop(struct spawner *s) {
         for (int i = 0; i < count; i++) {
             uint64_t tag = events[i].data.u64;
             if (tag == CONTROL) {
-                if (events[i].events & EPOLLOUT) flush(s);
+                flush(s);
                 if ((events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !read_requests(s)) return;
             } else if (tag == SIGNALS) {
                 reap(s);
@@ -510,7 +485,7 @@ static int take_process(struct spawner *s, const struct sl_jail_config *config) 
     if (s->signals < 0 || s->epoll < 0) return -errno;
     (void)fcntl(s->control, F_SETFD, FD_CLOEXEC);
     if (fcntl(s->control, F_SETFL, O_NONBLOCK) != 0) return -errno;
-    struct epoll_event control = {.events = EPOLLIN, .data.u64 = CONTROL};
+    struct epoll_event control = {.events = s->control_events = EPOLLIN, .data.u64 = CONTROL};
     struct epoll_event signals = {.events = EPOLLIN, .data.u64 = SIGNALS};
     if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->control, &control) != 0 ||
         epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->signals, &signals) != 0) {
@@ -528,8 +503,7 @@ static int make_slots(struct spawner *s, const struct sl_jail_config *config) {
     shells->count = s->limit + s->pool + SPARE_SLOTS;
     shells->slots = calloc(shells->count, sizeof *shells->slots);
     s->orders = calloc(s->limit, sizeof *s->orders);
-    s->reply_room = 2 * shells->count + EVENTS;
-    s->replies = calloc(s->reply_room, sizeof *s->replies);
+    s->replies = sl_jail__replies_new(shells->count);
     if (shells->slots == NULL || s->orders == NULL || s->replies == NULL) return -ENOMEM;
     for (unsigned i = 0; i < shells->count; i++) {
         struct sl_jail__slot *slot = &shells->slots[i];
