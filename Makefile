@@ -21,8 +21,10 @@ define build
 	    ninja -C $(1) -j $(JOBS) --quiet $(3) | { grep -v "^ninja: no work to do" || true; }'
 endef
 
+# Sandboxes see the bootstraps read-only, so that Python could not keep what it compiled: done here, for each interpreter there is.
 all: ## build build/sluice
 	$(call build,$(BUILD),$(OPTIONS),)
+	@for python in $(wildcard /usr/bin/python3.[0-9] /usr/bin/python3.[0-9][0-9]); do $$python -m compileall -q runtimes/python; done
 
 deps: ## install the packages that building and running need
 	@tools/install-deps
@@ -54,8 +56,9 @@ tsan: ## build with ThreadSanitizer and run the unit tests
 	@tools/test/unit build-tsan
 
 fuzz: ## run every fuzz target for SECONDS (default 60) each: make fuzz [T=json] [SECONDS=60]
-	@CC=clang; export CC; mkdir -p build-fuzz; flock build-fuzz/.lock sh -c \
-	    'tools/meson/configure build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false -Db_ndebug=false && ninja -C build-fuzz -j $(JOBS) --quiet'
+	@tools/install-deps --fuzz
+	$(eval export CC := clang-14)
+	$(call build,build-fuzz,-Dfuzz=true $(ASAN),)
 	@tools/test/fuzz "$(T)" "$(or $(SECONDS),60)"
 
 bench: all ## measure, each figure beside its floor
