@@ -234,6 +234,32 @@ static bool has_manifest(struct sl_cli *cli, const char *dir) {
     return path && access(path, F_OK) == 0;
 }
 
+static bool in_path(struct sl_str program) {
+    char path[4096];
+    struct sl_str rest = sl_str_of(getenv("PATH"));
+    while (rest.len) {
+        ptrdiff_t colon = sl_str_chr(rest, ':', 0);
+        struct sl_str folder = colon < 0 ? rest : sl_str_sub(rest, 0, (size_t)colon);
+        rest = sl_str_sub(rest, colon < 0 ? rest.len : (size_t)colon + 1, rest.len);
+        int len = snprintf(path, sizeof path, "%.*s/%.*s", SL_FMT(folder), SL_FMT(program));
+        if (len > 0 && (size_t)len < sizeof path && access(path, X_OK) == 0) return true;
+    }
+    return false;
+}
+
+// Deploys one of several, or says that it is left out because a program that its manifest needs is not on this machine.
+static int deploy_one(struct sl_cli *cli, const struct sl_cli_target *target, const char *dir, struct sl_error *err) {
+    struct sl_cli_manifest manifest;
+    int failed = sl_cli__manifest_read(cli, dir, &manifest, err);
+    for (struct sl_json *need = !failed && manifest.needs ? manifest.needs->first : NULL; need; need = need->next) {
+        if (in_path(need->text)) continue;
+        sl_cli__column(stdout, SL_CLI_BOLD, manifest.name, 24);
+        printf(" %-10s %.*s is not installed\n", "left out", SL_FMT(need->text));
+        return 0;
+    }
+    return failed ? failed : deploy(cli, target, dir, err);
+}
+
 // A folder without a sluice.json stands for those of its folders that have one.
 static int deploy_below(struct sl_cli *cli, const struct sl_cli_target *target, const char *dir, struct sl_error *err) {
     struct dirent **names;
@@ -245,7 +271,7 @@ static int deploy_below(struct sl_cli *cli, const struct sl_cli_target *target, 
         char *below = sl_arena_cstr(cli->arena, sl_arena_printf(cli->arena, "%s/%s", dir, names[i]->d_name));
         if (!failed && names[i]->d_name[0] != '.' && below && has_manifest(cli, below)) {
             failed = deployed++ < FOLDERS_MAX
-                         ? deploy(cli, target, below, err)
+                         ? deploy_one(cli, target, below, err)
                          : sl_fail(err, SL_E_LIMIT, "more than %d functions below %s", FOLDERS_MAX, dir);
         }
         free(names[i]);

@@ -25,6 +25,7 @@ struct sl_cli_manifest {
     int64_t memory, timeout;     // MB, seconds
     struct sl_json *environment; // {"NAME": "value"}, ${VAR} and ${VAR:-default} replaced
     struct sl_json *exclude;     // ["*.c"]: shell patterns, of names or of paths below code
+    struct sl_json *needs;       // ["javac"]: programs of its build or runtime; see deploy_below
     struct sl_json *routes;      // ["GET /hello", "$default"]: makes an HTTP API
     struct sl_json *hints;       // lines to print in the end; {url}, {path}, {VARIABLE} replaced
 };

@@ -28,6 +28,7 @@ static const struct key keys[] = {
     {"timeout", NUMBER, offsetof(struct sl_cli_manifest, timeout), false},
     {"environment", MAP, offsetof(struct sl_cli_manifest, environment), false},
     {"exclude", STRINGS, offsetof(struct sl_cli_manifest, exclude), false},
+    {"needs", STRINGS, offsetof(struct sl_cli_manifest, needs), false},
     {"routes", STRINGS, offsetof(struct sl_cli_manifest, routes), false},
     {"hints", STRINGS, offsetof(struct sl_cli_manifest, hints), false},
 };

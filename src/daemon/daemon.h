@@ -40,6 +40,9 @@ struct sl_daemon_config {
 
 // The verb. argv[0] is "serve".
 int sl_daemon_serve(int argc, char **argv);
+// Opens the folder of the language bootstraps: `given`, else beside the program, else where it was installed. -1 with
+// errno set.
+int sl_daemon_open_runtimes(const char *given);
 // Body of the server process; returns its exit status.
 int sl_daemon_server(const struct sl_daemon_config *config);
 

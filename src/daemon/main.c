@@ -9,6 +9,8 @@
 #include "jail/jail.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 static void report_sandbox(sl_cli_add_finding *add, void *report) {
     struct sl_jail_features features;
@@ -29,7 +31,9 @@ static void report_sandbox(sl_cli_add_finding *add, void *report) {
 
 static void report_runtimes(sl_cli_add_finding *add, void *report) {
     struct sl_runtime_info info;
-    sl_runtimes_probe();
+    int runtimes = sl_daemon_open_runtimes(getenv("SLUICE_RUNTIMES"));
+    sl_runtimes_probe(runtimes);
+    if (runtimes >= 0) close(runtimes);
     for (unsigned i = 0; sl_runtimes_row(i, &info); i++) {
         if (info.support == SL_RUNTIME_DEPRECATED) continue;
         char how[160] = "";

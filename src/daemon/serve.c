@@ -216,8 +216,7 @@ static int open_data(struct sl_daemon_config *config, const char *path, struct s
     return 0;
 }
 
-// Beside the program in the source tree or build folder, else where it was installed.
-static int open_runtimes(struct sl_daemon_config *config, const char *given, struct sl_error *err) {
+int sl_daemon_open_runtimes(const char *given) {
     char exe[2048] = "", path[4096];
     ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
     char *slash = len > 0 ? strrchr(exe, '/') : NULL;
@@ -225,13 +224,17 @@ static int open_runtimes(struct sl_daemon_config *config, const char *given, str
     const char *const places[] = {"../runtimes", "../share/sluice/runtimes", NULL};
     for (int i = 0; !given && places[i]; i++) {
         snprintf(path, sizeof path, "%s/%s", exe, places[i]);
-        config->runtimes_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (config->runtimes_dir >= 0) return 0;
+        int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (dir >= 0) return dir;
     }
-    const char *last = given ? given : SL_DATADIR "/runtimes";
-    config->runtimes_dir = open(last, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return open(given ? given : SL_DATADIR "/runtimes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int open_runtimes(struct sl_daemon_config *config, const char *given, struct sl_error *err) {
+    config->runtimes_dir = sl_daemon_open_runtimes(given);
     if (config->runtimes_dir >= 0) return 0;
-    return sl_fail_errno(err, "cannot find the runtimes folder (%s); say where it is with --runtimes DIR", last);
+    return sl_fail_errno(err, "cannot find the runtimes folder (%s); say where it is with --runtimes DIR",
+                         given ? given : SL_DATADIR "/runtimes");
 }
 
 static int open_listeners(struct sl_daemon_config *config, const char *address, struct sl_error *err) {
@@ -283,7 +286,7 @@ static int prepare(struct sl_daemon_config *config, struct sl_jail_config *jail,
     }
     if (open_runtimes(config, values->runtimes, err) || open_listeners(config, values->listen, err)) return err->kind;
     jail->runtimes_dir_fd = config->runtimes_dir;
-    sl_runtimes_probe();
+    sl_runtimes_probe(config->runtimes_dir);
     return 0;
 }
 

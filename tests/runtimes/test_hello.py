@@ -17,6 +17,7 @@ PYTHON = os.environ.get("SLUICE_TEST_PYTHON") or (SYSTEM_PYTHON if os.path.exist
 CASES = {
     "python": ([PYTHON, "-S", "-s", RUNTIMES / "python" / "bootstrap.py"], "app.handler", PYTHON),
     "nodejs": (["node", RUNTIMES / "nodejs" / "bootstrap.cjs"], "index.handler", "node"),
+    "ruby": (["ruby", "--disable=gems,did_you_mean,error_highlight", RUNTIMES / "ruby" / "bootstrap.rb"], "app.handler", "ruby"),
     "c": (["./bootstrap"], "unused", "cc"),
     "shell": (["./bootstrap"], "unused", "curl"),
 }
