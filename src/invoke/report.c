@@ -163,7 +163,8 @@ static const char *signal_text(int number) {
 }
 
 const char *sl_invoke__exit_text(const struct sl_jail_event *ended, char text[static 96]) {
-    if (ended->oom_killed) {
+    // Memory may have run out for a child only, while the runtime ended for a reason of its own.
+    if (ended->oom_killed && WIFSIGNALED(ended->status) && WTERMSIG(ended->status) == SIGKILL) {
         snprintf(text, 96, "Runtime exited with error: signal: killed");
         return "Runtime.OutOfMemory";
     }
