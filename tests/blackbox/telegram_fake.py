@@ -100,6 +100,8 @@ class TelegramFake:
 
         self._server = ThreadingHTTPServer((address, port), Handler)
         self._server.daemon_threads = True
+        # A caller may be gone between the look for a connection and its accept, which would then wait for ever, and shutdown() with it.
+        self._server.socket.setblocking(False)
         self.base = "http://%s:%d" % (address, self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
