@@ -164,6 +164,18 @@ def iam(server):
     return server.client("iam")
 
 
+@pytest.fixture(scope="session")
+def address():
+    """A private address of this machine, for this run only: closed to functions, but for what --allow opens. (Loopback always is.)
+    Only root may add one; ask for it by request.getfixturevalue in a test that needs a feature, which is looked at first."""
+    if os.geteuid() != 0:
+        pytest.skip("this user may not give the machine an address")
+    own = f"10.213.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
+    subprocess.run(["ip", "address", "add", own + "/32", "dev", "lo"], check=True)
+    yield own
+    subprocess.run(["ip", "address", "del", own + "/32", "dev", "lo"], check=True)
+
+
 # --- skips and reports ----------------------------------------------------------------------------------------------
 
 

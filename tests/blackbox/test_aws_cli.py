@@ -124,13 +124,13 @@ def test_permissions_tags_account_and_identity_by_the_environment_variable(aws):
     add = "lambda add-permission --function-name tagged --action lambda:InvokeFunction"
     who, role, limits, added, _, _ = aws.together(
         "sts get-caller-identity",
-        ["iam", "create-role", "--role-name", "cli", "--assume-role-policy-document", json.dumps(TRUST)],
+        ["iam", "create-role", "--role-name", "aws-cli", "--assume-role-policy-document", json.dumps(TRUST)],
         "lambda get-account-settings",
         f"{add} --statement-id one --principal apigateway.amazonaws.com --source-arn arn:aws:execute-api:us-east-1:000000000000:abc/*",
         f"{add} --statement-id two --principal 111122223333",
         f"lambda tag-resource --resource {ARN}tagged --tags team=bots,stage=prod",
     )
-    assert (who["Account"], role["Role"]["Arn"]) == ("000000000000", "arn:aws:iam::000000000000:role/cli")
+    assert (who["Account"], role["Role"]["Arn"]) == ("000000000000", "arn:aws:iam::000000000000:role/aws-cli")
     assert limits["AccountLimit"]["ConcurrentExecutions"] == 1000 and limits["AccountUsage"]["FunctionCount"] == 1
     assert json.loads(added["Statement"])["Resource"] == ARN + "tagged"
     policy, tags = aws.together("lambda get-policy --function-name tagged", f"lambda list-tags --resource {ARN}tagged")
@@ -142,6 +142,7 @@ def test_permissions_tags_account_and_identity_by_the_environment_variable(aws):
         "lambda remove-permission --function-name tagged --statement-id one",
         "lambda remove-permission --function-name tagged --statement-id two",
         f"lambda untag-resource --resource {ARN}tagged --tag-keys stage",
+        "iam delete-role --role-name aws-cli",
     )
     assert aws(f"lambda list-tags --resource {ARN}tagged --output text --query Tags.team") == "bots\n"
     gone = aws.run("lambda get-policy --function-name tagged")

@@ -8,7 +8,6 @@ reached by the host name of its API. Each of them answers in both ways, which ma
 
 import concurrent.futures
 import json
-import os
 import re
 import subprocess
 import urllib.parse
@@ -22,15 +21,6 @@ EXAMPLE = ROOT / "examples" / "telegram-echo"
 SECRET = "s3cret_-Token"
 GREETING = "Hello! Send me a text and I send it back. /menu shows some buttons."
 OUT = pytest.mark.needs("outgoing network")
-
-
-@pytest.fixture(scope="session")
-def address():
-    """A private address of this machine, of this run only: closed to functions but for what --allow opens. (Loopback they never reach.)"""
-    own = f"10.213.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
-    subprocess.run(["ip", "address", "add", own + "/32", "dev", "lo"], check=True)
-    yield own
-    subprocess.run(["ip", "address", "del", own + "/32", "dev", "lo"], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -252,8 +242,8 @@ def test_what_is_no_update_is_refused_and_the_bot_goes_on(bot):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @OUT
-def test_without_allow_no_function_reaches_this_machine(server, deployed, address, language):
-    with TelegramFake(retry_delay=0.02, address=address) as telegram:
+def test_without_allow_no_function_reaches_this_machine(request, server, deployed, language):
+    with TelegramFake(retry_delay=0.02, address=request.getfixturevalue("address")) as telegram:
         bot = deployed(server, telegram, language, "api")
         update = telegram.send_text("hello?")
         assert [d.status for d in telegram.wait_attempts(update, 1)][:1] == [502]
