@@ -117,6 +117,21 @@ int sl_codec_scalar(struct sl_arena *arena, const struct sl_shape *shape, struct
     return *ret ? SL_OK : sl_fail(err, SL_E_NO_MEMORY, "request too large");
 }
 
+static const struct sl_shape *error_in(const struct sl_operation *operation, struct sl_str name) {
+    for (const struct sl_shape *const *at = operation->errors; *at; at++) {
+        if (sl_str_eq((*at)->name, name) || sl_str_eq((*at)->error_code, name)) return *at;
+    }
+    return NULL;
+}
+
+const struct sl_shape *sl_codec_error(const struct sl_service *service, const struct sl_operation *operation,
+                                      struct sl_str name) {
+    const struct sl_shape *found = operation ? error_in(operation, name) : NULL;
+    for (unsigned i = 0; !found && service && i < service->operation_count; i++)
+        found = error_in(&service->operations[i], name);
+    return found;
+}
+
 struct sl_str sl_codec_text(struct sl_arena *arena, const struct sl_shape *shape, enum sl_time_format time,
                             const struct sl_json *value) {
     int64_t ms;

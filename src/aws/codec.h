@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// codec: between the wire and op->in / op->out, by the tables. One pair of functions per protocol; rest-json and query
-// are here, json 1.0/1.1 and rest-xml would be two more files with the same four functions.
+// codec: between the wire and op->in / op->out, by the tables. Per protocol (rest-json, json 1.0/1.1, query) the same
+// functions.
 //
 //   decode    request -> object keyed by the API's member names, types checked (SerializationException)
 //   validate  the object against the constraints, with AWS's sentences (protocol-independent)
@@ -19,6 +19,8 @@
 // ------------------------------------------------------------------------------------------------------------------------
 int sl_rest_json_decode(struct sl_arena *arena, const struct sl_route *route, const struct sl_aws_request *request,
                         struct sl_json **ret, struct sl_error *err);
+int sl_json_rpc_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request,
+                       struct sl_json **ret, struct sl_error *err);
 int sl_query_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request,
                     struct sl_json **ret, struct sl_error *err);
 
@@ -46,17 +48,26 @@ struct sl_reply {
 };
 
 int sl_rest_json_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err);
+int sl_json_rpc_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err);
 int sl_query_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err);
 
 // `service` or `operation` may be NULL (the request was not routed); `more` are further members (op->error_members), or
 // NULL.
 void sl_rest_json_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
                         int kind, struct sl_str message, const struct sl_json *more, struct sl_reply *ret);
+void sl_json_rpc_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
+                       int kind, struct sl_str message, const struct sl_json *more, struct sl_reply *ret);
 void sl_query_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
                     int kind, struct sl_str message, struct sl_str request_id, struct sl_reply *ret);
 
 // --- shared by the protocols
-// ------------------------------------------------------------------------------------------------------ Adds a header;
+// ------------------------------------------------------------------------------------------------------
+
+// The operation's own error of that name or query code, else any of the service's: the models do not list every error
+// with every operation. NULL if there is none; both may be NULL.
+const struct sl_shape *sl_codec_error(const struct sl_service *service, const struct sl_operation *operation,
+                                      struct sl_str name);
+// Adds a header;
 // dropped beyond SL_REPLY_HEADERS.
 void sl_reply_header(struct sl_reply *reply, struct sl_str name, struct sl_str value);
 // A date or time: ISO 8601 with zone, or an HTTP date. Milliseconds since 1970.

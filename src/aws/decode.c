@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// decode: rest-json requests (Smithy, "AWS restJson1 protocol") into one object keyed by the API's member names.
+// decode: rest-json requests (Smithy, "AWS restJson1 protocol") into one object keyed by the API's member names; and those
+// of the json 1.0/1.1 protocols ("AWS JSON 1.0 protocol"), whose input is the body alone.
 // Members come from URI labels, query parameters, headers and the JSON body; unknown body members are ignored, as AWS
 // does; null is the same as absent.
 //
@@ -320,6 +321,19 @@ int sl_rest_json_decode(struct sl_arena *arena, const struct sl_route *route, co
         }
         if (!kind && value) sl_json_set(in, member->name, value);
     }
+    if (kind) return kind;
+    if (sl_arena_failed(arena)) return no_memory(&d);
+    *ret = in;
+    return SL_OK;
+}
+
+int sl_json_rpc_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request,
+                       struct sl_json **ret, struct sl_error *err) {
+    struct decoder d = {arena, err};
+    struct sl_json *in = sl_json_new_object(arena), *body = NULL;
+    if (!in) return no_memory(&d);
+    int kind = parse_body(&d, request->body, &body);
+    if (!kind && body && operation->input) kind = decode_structure(&d, operation->input, body, in);
     if (kind) return kind;
     if (sl_arena_failed(arena)) return no_memory(&d);
     *ret = in;

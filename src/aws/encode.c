@@ -3,7 +3,8 @@
 // encode: rest-json answers. op->out, keyed by member names, goes to headers, status and body by the output shape;
 // members that the shape does not have are dropped, nulls too. Errors carry x-amzn-ErrorType and a body whose member
 // names differ by service and shape: "message" or "Message" as the error's shape has it, Lambda's "Type", further
-// members such as "resourceType".
+// members such as "resourceType". The json 1.0/1.1 protocols differ in what surrounds the body only: the type of an error
+// stands in "__type", and services that once spoke the query protocol add its code in x-amzn-query-error.
 #include <inttypes.h>
 
 #include "aws/codec.h"
@@ -170,23 +171,6 @@ int sl_rest_json_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error 
 // --- errors
 // ------------------------------------------------------------------------------------------------------------------------
 
-static const struct sl_shape *error_in(const struct sl_operation *operation, struct sl_str name) {
-    for (const struct sl_shape *const *at = operation->errors; *at; at++) {
-        if (sl_str_eq((*at)->name, name) || sl_str_eq((*at)->error_code, name)) return *at;
-    }
-    return NULL;
-}
-
-// The operation's own error of that name, else any of the service's: the models do not list every error with every
-// operation.
-static const struct sl_shape *error_shape(const struct sl_service *service, const struct sl_operation *operation,
-                                          struct sl_str name) {
-    const struct sl_shape *found = operation ? error_in(operation, name) : NULL;
-    for (unsigned i = 0; !found && service && i < service->operation_count; i++)
-        found = error_in(&service->operations[i], name);
-    return found;
-}
-
 static void write_pair(struct sl_buf *out, bool *first, struct sl_str key, const struct sl_json *value) {
     if (!*first) sl_buf_char(out, ',');
     *first = false;
@@ -217,7 +201,7 @@ static void write_modelled(struct sl_buf *out, const struct sl_shape *shape, con
 void sl_rest_json_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
                         int kind, struct sl_str message, const struct sl_json *more, struct sl_reply *ret) {
     struct sl_str name = sl_str_of(sl_error_name(kind));
-    const struct sl_shape *shape = error_shape(service, operation, name);
+    const struct sl_shape *shape = sl_codec_error(service, operation, name);
     const struct sl_json text = {.type = message.ptr ? SL_JSON_STRING : SL_JSON_NULL, .text = message};
     struct sl_buf out;
     *ret = (struct sl_reply){.status = shape ? shape->error_status : sl_error_status(kind), .content_type = json_type};
@@ -243,6 +227,54 @@ void sl_rest_json_error(struct sl_arena *arena, const struct sl_service *service
             write_pair(&out, &first, capital ? SL_STR("Message") : SL_STR("message"), &text);
         }
         sl_buf_char(&out, '}');
+    }
+    ret->body = out.failed ? SL_STR("{}") : sl_arena_dup(arena, sl_buf_view(&out));
+    sl_buf_free(&out);
+}
+
+// --- json 1.0 and 1.1
+// --------------------------------------------------------------------------------------------------------------
+
+static struct sl_str rpc_type(const struct sl_service *service) {
+    return service && sl_str_is(service->json_version, "1.0") ? SL_STR("application/x-amz-json-1.0")
+                                                              : SL_STR("application/x-amz-json-1.1");
+}
+
+int sl_json_rpc_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err) {
+    const struct sl_operation *model = op->model;
+    *ret = (struct sl_reply){
+        .status = op->status ? op->status : 200, .content_type = rpc_type(model->service), .body = SL_STR("")};
+    if (!model->output) return SL_OK;
+    struct sl_buf out;
+    sl_buf_init(&out, MAX_REPLY);
+    write_structure(&out, model->service, model->output, op->out);
+    return take(op->arena, &out, &ret->body, err);
+}
+
+void sl_json_rpc_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
+                       int kind, struct sl_str message, const struct sl_json *more, struct sl_reply *ret) {
+    struct sl_str name = sl_str_of(sl_error_name(kind));
+    const struct sl_shape *shape = sl_codec_error(service, operation, name);
+    const struct sl_json text = {.type = SL_JSON_STRING, .text = message.ptr ? message : SL_STR("")};
+    *ret = (struct sl_reply){.status = shape ? shape->error_status : sl_error_status(kind),
+                             .content_type = rpc_type(service)};
+    struct sl_str prefix = !service || !service->error_prefix.len     ? SL_STR("")
+                           : shape && !shape->error_framework         ? service->error_prefix
+                                                                      : SL_STR("com.amazon.coral.service#");
+    struct sl_json type = {.type = SL_JSON_STRING,
+                           .text = sl_arena_printf(arena, "%.*s%.*s", SL_FMT(prefix), SL_FMT(name))};
+    bool first = true;
+    struct sl_buf out;
+    sl_buf_init(&out, MAX_REPLY);
+    sl_buf_char(&out, '{');
+    write_pair(&out, &first, SL_STR("__type"), &type);
+    write_pair(&out, &first, SL_STR("message"), &text);
+    for (const struct sl_json *at = more ? more->first : NULL; at; at = at->next) write_pair(&out, &first, at->key, at);
+    sl_buf_char(&out, '}');
+    if (service && service->query_compatible) {
+        struct sl_str code = shape && shape->error_code.ptr ? shape->error_code : name;
+        sl_reply_header(ret, SL_STR("x-amzn-query-error"),
+                        sl_arena_printf(arena, "%.*s;%s", SL_FMT(code), ret->status >= 500 ? "Receiver" : "Sender"));
     }
     ret->body = out.failed ? SL_STR("{}") : sl_arena_dup(arena, sl_buf_view(&out));
     sl_buf_free(&out);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // engine: the way of one API request, see aws.h and op.h. A `struct call` is one request in progress. For SL_OP_STORE
-// it is allocated with an arena of its own into which the request is copied, because the client may go away while other
+// and SL_OP_WAIT it is allocated with an arena of its own into which the request is copied, because the client may go away while other
 // threads work on it; for SL_OP_DATA it lives in the request's arena and allocates nothing more.
 //
 //   sl_aws_handle ─ route ─ start_data ──────────────────────────── entry->run ── sl_op_answer ─ send
-//                        └─ start_store ─ [worker] understand ─ store job: run, publish ─ finish ─ send
+//                        └─ start_own ─ [worker] understand ─ store job: run, publish ─ finish ─ send
+//                                                         └── SL_OP_WAIT: entry->run ... sl_op_answer ─ finish ─ send
 //
 // Invariants: a call is answered exactly once, or not at all if its client went away; `http` is read and written on the
 // loop thread only.
@@ -38,7 +39,7 @@ struct call {
     struct sl_route route;
     const struct sl_service *service; // as far as known
     const struct sl_op_entry *entry;
-    struct sl_arena arena; // SL_OP_STORE
+    struct sl_arena arena; // SL_OP_STORE, SL_OP_WAIT
     struct sl_store_job job;
     int kind;              // 0, or what went wrong
     struct sl_str message; // of the failure, unbounded
@@ -59,12 +60,15 @@ static void begin_reply(struct call *call, const struct sl_reply *reply) {
         sl_http_add(call->http, reply->headers[i].name, reply->headers[i].value);
 }
 
-static bool is_query(const struct call *call) { return call->service && call->service->protocol == SL_PROTOCOL_QUERY; }
+static bool is_query(const struct call *call) { return call->op.protocol == SL_PROTOCOL_QUERY; }
+static bool is_rpc(const struct call *call) { return call->op.protocol == SL_PROTOCOL_JSON; }
 
 static void make_error(struct call *call, int kind, struct sl_str message, struct sl_reply *reply) {
     if (is_query(call)) {
         sl_query_error(call->op.arena, call->service, call->op.model, kind, message, sl_str_of(call->op.request_id),
                        reply);
+    } else if (is_rpc(call)) {
+        sl_json_rpc_error(call->op.arena, call->service, call->op.model, kind, message, call->op.error_members, reply);
     } else {
         sl_rest_json_error(call->op.arena, call->service, call->op.model, kind, message, call->op.error_members, reply);
     }
@@ -82,6 +86,7 @@ static void send_answer(struct call *call) {
     struct sl_str message = call->message;
     if (!kind) {
         kind = is_query(call) ? sl_query_encode(&call->op, &reply, &call->error)
+               : is_rpc(call) ? sl_json_rpc_encode(&call->op, &reply, &call->error)
                               : sl_rest_json_encode(&call->op, &reply, &call->error);
         message = sl_str_of(call->error.message);
     }
@@ -100,13 +105,24 @@ static void fail_with(struct call *call, const struct sl_error *err) {
     fail(call, err->kind, copy.ptr ? copy : SL_STR(""));
 }
 
-void sl_op_answer(struct sl_op *op) { send_answer((struct call *)op); }
+static void finish(struct call *call);
+
+static void end(struct call *call) {
+    if (call->entry->mode == SL_OP_WAIT) {
+        finish(call);
+    } else {
+        send_answer(call);
+    }
+}
+
+void sl_op_answer(struct sl_op *op) { end((struct call *)op); }
 
 void sl_op_answer_error(struct sl_op *op, const struct sl_error *err) {
-    struct call *call = (struct call *)op;
-    fail_with(call, err);
-    send_answer(call);
+    fail_with((struct call *)op, err);
+    end((struct call *)op);
 }
+
+struct sl_loop *sl_op_loop(const struct sl_op *op) { return ((const struct call *)op)->home; }
 
 void sl_op_begin(struct sl_op *op, int status) {
     struct call *call = (struct call *)op;
@@ -151,6 +167,7 @@ static int identify(struct call *call, struct sl_error *err) {
 
 static int decode(struct call *call, struct sl_error *err) {
     if (is_query(call)) return sl_query_decode(call->op.arena, call->op.model, &call->request, &call->op.in, err);
+    if (is_rpc(call)) return sl_json_rpc_decode(call->op.arena, call->op.model, &call->request, &call->op.in, err);
     return sl_rest_json_decode(call->op.arena, &call->route, &call->request, &call->op.in, err);
 }
 
@@ -178,15 +195,16 @@ static void understand(struct call *call) {
     }
 }
 
-// --- operations that run in the store
+// --- operations with a copy of their request: those that run in the store, and those that wait
 // ----------------------------------------------------------------------------------------------
 
 static void client_gone(struct sl_http_request *http) {
     struct call *call = http->user;
     call->http = NULL;
+    if (call->op.gone) call->op.gone(&call->op);
 }
 
-// Loop thread; the end of every SL_OP_STORE call.
+// Loop thread; the end of every SL_OP_STORE and SL_OP_WAIT call.
 static void finish(struct call *call) {
     struct sl_aws *aws = call->aws;
     if (call->prepared && !call->published && call->entry->discard) call->entry->discard(&call->op);
@@ -220,15 +238,19 @@ static void job_done(struct sl_store_job *job, int result, const struct sl_error
     finish(call);
 }
 
-// Operations that change nothing need not wait for the commit. The query protocol posts everything; there the name
-// tells.
+// Operations that change nothing need not wait for the commit. The query and json protocols post everything; there the
+// name tells.
 static bool reads_only(const struct sl_operation *operation) {
-    if (operation->service->protocol != SL_PROTOCOL_QUERY) return sl_str_is(operation->method, "GET");
-    return sl_str_starts(operation->name, SL_STR("Get")) || sl_str_starts(operation->name, SL_STR("List"));
+    if (operation->service->protocol == SL_PROTOCOL_REST_JSON) return sl_str_is(operation->method, "GET");
+    return sl_str_starts(operation->name, SL_STR("Get")) || sl_str_starts(operation->name, SL_STR("List")) ||
+           sl_str_starts(operation->name, SL_STR("Describe")) || sl_str_starts(operation->name, SL_STR("Filter"));
 }
 
 static void submit(struct call *call) {
-    if (!call->kind) {
+    if (!call->kind && call->entry->mode == SL_OP_WAIT) {
+        if (call->entry->run(&call->op, &call->error) == SL_OK) return;
+        fail_with(call, &call->error);
+    } else if (!call->kind) {
         call->job = (struct sl_store_job){
             .run = job_run, .committed = job_committed, .done = job_done, .read_only = reads_only(call->op.model)};
         if (sl_store_submit(call->aws->config.store, &call->job, &call->error) == SL_OK) return;
@@ -259,7 +281,7 @@ static bool copy_request(struct call *call, const struct sl_aws_request *from) {
     return !sl_arena_failed(arena);
 }
 
-static void start_store(const struct call *routed) {
+static void start_own(const struct call *routed) {
     struct sl_http_request *http = routed->http;
     struct call *call = malloc(sizeof *call);
     if (!call) {
@@ -275,7 +297,8 @@ static void start_store(const struct call *routed) {
     atomic_fetch_add(&call->aws->busy, 1);
     bool copied = copy_request(call, &routed->request);
     // The labels are views into the path: route again, in the copy.
-    if (!copied || (!is_query(call) && !sl_route_rest(call->service, &call->request, &call->route))) {
+    bool rest = call->op.protocol == SL_PROTOCOL_REST_JSON;
+    if (!copied || (rest && !sl_route_rest(call->service, &call->request, &call->route))) {
         fail(call, SL_E_NO_MEMORY, SL_STR("request too large"));
         finish(call);
         return;
@@ -321,29 +344,31 @@ static void view_request(const struct sl_http_request *http, struct sl_aws_reque
                                    .body = http->body};
 }
 
-static const struct sl_service *query_service(struct sl_str signing_name) {
-    for (const struct sl_service *const *at = sl_services; *at; at++) {
-        if ((*at)->protocol == SL_PROTOCOL_QUERY && sl_str_eq((*at)->signing_name, signing_name)) return *at;
-    }
-    return NULL;
-}
-
 // Finds the operation; sets call->kind if there is none.
 static void route(struct call *call, struct sl_str signing_name) {
     struct sl_arena *arena = call->op.arena;
     struct sl_str action = {0};
-    if (sl_route_any(signing_name, &call->request, &call->route)) {
+    if (sl_aws_request_header(&call->request, SL_STR("X-Amz-Target")).ptr) {
+        call->op.model = sl_route_target(&call->request, &call->service);
+        call->op.protocol = SL_PROTOCOL_JSON;
+    } else if (sl_route_any(signing_name, &call->request, &call->route)) {
         call->op.model = call->route.operation;
     } else {
         call->op.model = sl_route_query(arena, signing_name, &call->request, &action);
+        if (call->op.model) call->op.protocol = SL_PROTOCOL_QUERY;
     }
     if (call->op.model) {
         call->service = call->op.model->service;
         call->op.prefix = call->route.prefix;
         return;
     }
-    call->service = query_service(signing_name);
+    if (is_rpc(call)) {
+        fail(call, SL_E_UNKNOWN_OPERATION, (struct sl_str){0});
+        return;
+    }
+    call->service = sl_route_query_service(signing_name);
     if (call->service) {
+        call->op.protocol = SL_PROTOCOL_QUERY;
         fail(call, SL_E_INVALID_ACTION,
              sl_arena_printf(arena, "Could not find operation %.*s for version %.*s", SL_FMT(action),
                              SL_FMT(call->service->api_version)));
@@ -362,9 +387,19 @@ static struct sl_str signed_service(struct sl_arena *arena, const struct sl_aws_
     return sl_sigv4_parse(arena, request, &signature, &err) == SL_OK ? signature.service : (struct sl_str){0};
 }
 
+// "/123456789012/name", "/queue/us-east-1/123456789012/name": the address of a queue, to which old clients post.
+static bool is_queue_path(struct sl_str path) {
+    struct sl_str rest = sl_str_sub(path, 1, path.len), part;
+    if (sl_str_starts(rest, SL_STR("queue/"))) {
+        sl_str_split(&rest, '/', &part);
+        sl_str_split(&rest, '/', &part); // the region
+    }
+    return sl_str_split(&rest, '/', &part) && sl_is_account(part) && rest.len && sl_str_chr(rest, '/', 0) < 0;
+}
+
 static bool is_form_post(const struct sl_aws_request *request) {
     struct sl_str type = sl_aws_request_header(request, SL_STR("Content-Type"));
-    return sl_str_is(request->method, "POST") && sl_str_is(request->path, "/") &&
+    return sl_str_is(request->method, "POST") && (sl_str_is(request->path, "/") || is_queue_path(request->path)) &&
            sl_str_starts(type, SL_STR("application/x-www-form-urlencoded"));
 }
 
@@ -376,7 +411,8 @@ bool sl_aws_claims(const struct sl_http_request *http) {
     // Calls of deployed APIs are signed for execute-api too; only the callbacks to connections are ours.
     if (sl_str_is(service, "execute-api")) return sl_route_any(service, &request, &route);
     if (service.len || sl_aws_request_header(&request, SL_STR("X-Amz-Target")).ptr) return true;
-    return is_form_post(&request) || sl_route_any((struct sl_str){0}, &request, &route);
+    bool queue_get = is_queue_path(request.path) && sl_str_find(request.query, SL_STR("Action=")) >= 0;
+    return is_form_post(&request) || queue_get || sl_route_any((struct sl_str){0}, &request, &route);
 }
 
 // --- limits
@@ -465,7 +501,7 @@ void sl_aws_handle(struct sl_aws *aws, struct sl_http_request *http) {
     } else if (call.entry->mode == SL_OP_DATA) {
         start_data(&call);
     } else {
-        start_store(&call);
+        start_own(&call);
     }
 }
 
@@ -534,6 +570,7 @@ void sl_aws_operations_print(const struct sl_op_entry *const *tables, struct sl_
                           i ? "," : "", SL_FMT(operation->name), SL_FMT(operation->method), SL_FMT(operation->uri),
                           !entry                      ? "null"
                           : entry->mode == SL_OP_DATA ? "\"data\""
+                          : entry->mode == SL_OP_WAIT ? "\"wait\""
                                                       : "\"store\"");
         }
         sl_buf_cstr(out, "]}");

@@ -11,7 +11,8 @@
 
 #include "base/str.h"
 
-enum sl_protocol { SL_PROTOCOL_REST_JSON, SL_PROTOCOL_QUERY };
+// SL_PROTOCOL_JSON is awsJson1.0 and 1.1 (sl_service.json_version).
+enum sl_protocol { SL_PROTOCOL_REST_JSON, SL_PROTOCOL_QUERY, SL_PROTOCOL_JSON };
 
 enum sl_shape_type {
     SL_SHAPE_STRUCTURE,
@@ -38,6 +39,7 @@ struct sl_member {
     struct sl_str name;  // as the API documents it; the key in op->in and op->out
     struct sl_str wire;  // as it is sent: JSON key, query key, header name (or prefix), URI label
     struct sl_str shown; // as validation messages write it (lowerCamel)
+    struct sl_str query; // its name in the query protocol where that is another one; ptr NULL otherwise
     const struct sl_shape *shape;
     enum sl_location location;
     enum sl_time_format time; // overrides the shape's
@@ -54,7 +56,8 @@ struct sl_shape {
     uint16_t member_count;
     int16_t payload;                 // index of the member that is the body, or -1
     const struct sl_shape *of, *key; // list element, map value; map key
-    struct sl_str of_wire;           // query protocol: element name instead of "member"; ptr NULL if unnamed
+    struct sl_str of_wire;           // query protocol: element name instead of "member" (a map: instead of "value");
+    struct sl_str key_wire;          // a map's instead of "key"; both ptr NULL if unnamed
     const struct sl_str *enums;      // allowed values, NULL if free
     uint16_t enum_count;
     uint16_t pattern_id;     // 1 + index among all patterns, 0 without: the slot of the compiled pattern
@@ -68,6 +71,7 @@ struct sl_shape {
     bool of_bare;         // AWS prints the element's only constraint without "Member must satisfy constraint: [...]"
     int16_t error_status; // of an error shape, else 0
     bool error_fault;     // the server's fault: "Type" is "Service"
+    bool error_framework; // not of the model: the service framework's, under its own name space
     struct sl_str error_code; // query protocol's code if it is not the shape's name; ptr NULL otherwise
 };
 
@@ -104,8 +108,12 @@ struct sl_service {
     struct sl_str id;   // "Lambda", "API Gateway"
     struct sl_str api_version, endpoint_prefix, signing_name;
     struct sl_str xml_namespace; // ptr NULL without
+    struct sl_str target_prefix; // of X-Amz-Target, "AmazonSQS"; ptr NULL without
+    struct sl_str json_version;  // "1.0", "1.1"; ptr NULL without
+    struct sl_str error_prefix;  // before the names of modelled errors in "__type": "com.amazonaws.sqs#"; may be empty
     struct sl_str source;        // "botocore 1.43.11"
     enum sl_protocol protocol;
+    bool query_compatible;                 // also speaks the query protocol, as its old clients do
     bool partial;                          // the published model has more operations than the table
     const struct sl_operation *operations; // sorted by name
     uint16_t operation_count;

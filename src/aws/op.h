@@ -14,9 +14,13 @@
 // answers the error.
 //   0: the handler has answered or will, exactly once, on the same loop: sl_op_answer, sl_op_answer_error, or op->http
 //   itself. It must set op->http->aborted if it answers later.
+// Data flow of SL_OP_WAIT (a long poll): as SL_OP_DATA, but the request is copied, so that op outlives its client and
+// may be used by store jobs of the handler's own; op->http is NULL. The handler ends it exactly once, on the same loop,
+// with sl_op_answer or sl_op_answer_error, also when the client has gone (nothing is sent then). op->gone, if set, is
+// called when that happens, for handlers that need not go on. While it waits it costs its memory, and no thread.
 //
-// Ownership: op, its arena, in and out live until the answer is encoded. For SL_OP_STORE they are the engine's own (the
-// client may go away at any time without harm); for SL_OP_DATA they are the HTTP request's.
+// Ownership: op, its arena, in and out live until the answer is encoded. For SL_OP_STORE and SL_OP_WAIT they are the engine's own
+// (the client may go away at any time without harm); for SL_OP_DATA they are the HTTP request's.
 //
 // Values in op->in and op->out:
 //   members by their API names (UpperCamel where the model's are: "FunctionName", "ApiId"; apigateway's are lowerCamel:
@@ -34,6 +38,7 @@
 #include "base/json.h"
 
 struct sl_http_request;
+struct sl_loop;
 struct sl_store;
 struct sl_store_tx;
 
@@ -57,16 +62,19 @@ struct sl_op {
     char request_id[SL_UUID];
     int64_t now_ms; // wall clock when the request was complete
 
+    enum sl_protocol protocol; // that the client speaks: SQS knows two
+
     struct sl_store *store;
     struct sl_store_tx *tx;       // in `run` of SL_OP_STORE only
     struct sl_http_request *http; // in SL_OP_DATA only
     void *app;                    // the daemon's context
     void *state;                  // the handler's own, from prepare to run to publish
+    void (*gone)(struct sl_op *op); // SL_OP_WAIT: the client has gone; still to be ended by the handler, now or soon
 };
 
 typedef int sl_op_fn(struct sl_op *op, struct sl_error *err); // 0 or the error's kind
 
-enum sl_op_mode { SL_OP_STORE, SL_OP_DATA };
+enum sl_op_mode { SL_OP_STORE, SL_OP_DATA, SL_OP_WAIT };
 
 struct sl_op_entry {
     const char *service, *operation; // "lambda", "CreateFunction"
@@ -80,9 +88,12 @@ struct sl_op_entry {
     void (*discard)(struct sl_op *op);
 };
 
-// Answers of SL_OP_DATA handlers; op (and its arena) is gone when they return.
+// Answers of SL_OP_DATA and SL_OP_WAIT handlers; op (and its arena) is gone when they return.
 void sl_op_answer(struct sl_op *op); // from op->out
 void sl_op_answer_error(struct sl_op *op, const struct sl_error *err);
+
+// The loop that op lives on. Any thread.
+struct sl_loop *sl_op_loop(const struct sl_op *op);
 
 // What `sl_op_answer` would send, for handlers that write the body themselves (streams): "x-amzn-RequestId" and the
 // like are added by sl_op_begin, which calls sl_http_begin; the members of op->out that travel in headers are added

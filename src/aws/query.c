@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// query: the AWS query protocol (Smithy, "AWS Query protocol") that IAM and STS speak: a form in
-// ("Tags.member.1.Key=a"), XML out. The same four functions as rest-json. Members whose prefix occurs nowhere in the
+// query: the AWS query protocol (Smithy, "AWS Query protocol") that IAM, STS and old clients of SQS speak: a form in
+// ("Tags.member.1.Key=a"), XML out. Flattened lists and maps have no element around them: in the form
+// ("Attribute.1.Name=a"), in XML the entries repeat under the member's name. The same four functions as rest-json. Members whose prefix occurs nowhere in the
 // form are not visited, so that recursion ends with the input.
 #include "aws/codec.h"
 #include "base/clock.h"
@@ -62,12 +63,19 @@ static bool occurs(const struct form *form, struct sl_str prefix) {
 static int decode_at(struct form *form, const struct sl_shape *shape, bool flat, struct sl_str prefix,
                      struct sl_json **ret);
 
+// A flattened list goes by its element's name where it has one.
+static struct sl_str wire_name(const struct sl_member *member) {
+    const struct sl_shape *shape = member->shape;
+    if (shape->type == SL_SHAPE_LIST && (shape->flat || member->flat) && shape->of_wire.ptr) return shape->of_wire;
+    return member->query.ptr ? member->query : member->wire;
+}
+
 static int decode_structure(struct form *form, const struct sl_shape *shape, struct sl_str prefix,
                             struct sl_json *object) {
     for (unsigned i = 0; i < shape->member_count; i++) {
         const struct sl_member *member = &shape->members[i];
         struct sl_str key =
-            sl_arena_printf(form->arena, "%.*s%s%.*s", SL_FMT(prefix), prefix.len ? "." : "", SL_FMT(member->wire));
+            sl_arena_printf(form->arena, "%.*s%s%.*s", SL_FMT(prefix), prefix.len ? "." : "", SL_FMT(wire_name(member)));
         struct sl_json *value = NULL;
         if (!key.ptr || key.len > MAX_PREFIX || !occurs(form, key)) continue;
         int kind = decode_at(form, member->shape, member->flat, key, &value);
@@ -94,14 +102,17 @@ static int decode_list(struct form *form, const struct sl_shape *shape, bool fla
 }
 
 static int decode_map(struct form *form, const struct sl_shape *shape, struct sl_str prefix, struct sl_json *object) {
+    struct sl_str key_wire = shape->key_wire.ptr ? shape->key_wire : SL_STR("key");
+    struct sl_str value_wire = shape->of_wire.ptr ? shape->of_wire : SL_STR("value");
     for (unsigned n = 1; n <= MAX_ELEMENTS; n++) {
-        const struct pair *key = find(form, sl_arena_printf(form->arena, "%.*s.entry.%u.key", SL_FMT(prefix), n));
+        struct sl_str entry = sl_arena_printf(form->arena, "%.*s%s.%u", SL_FMT(prefix), shape->flat ? "" : ".entry", n);
+        const struct pair *key = find(form, sl_arena_printf(form->arena, "%.*s.%.*s", SL_FMT(entry), SL_FMT(key_wire)));
         struct sl_json *value = NULL;
         if (!key) break;
         int kind = decode_at(form, shape->of, false,
-                             sl_arena_printf(form->arena, "%.*s.entry.%u.value", SL_FMT(prefix), n), &value);
+                             sl_arena_printf(form->arena, "%.*s.%.*s", SL_FMT(entry), SL_FMT(value_wire)), &value);
         if (kind) return kind;
-        sl_json_set(object, key->key, value);
+        sl_json_set(object, key->value, value);
     }
     return SL_OK;
 }
@@ -125,6 +136,14 @@ static int decode_at(struct form *form, const struct sl_shape *shape, bool flat,
     }
 }
 
+// Old clients of SQS post to the queue's own URL and need not repeat it in the form.
+static void take_address(struct sl_arena *arena, const struct sl_operation *operation,
+                         const struct sl_aws_request *request, struct sl_json *in) {
+    const struct sl_member *address = sl_member_find(operation->input, SL_STR("QueueUrl"));
+    if (!operation->service->query_compatible || !address || sl_json_get(in, "QueueUrl") || request->path.len < 2) return;
+    sl_json_put_string(arena, in, "QueueUrl", request->path);
+}
+
 int sl_query_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request,
                     struct sl_json **ret, struct sl_error *err) {
     struct form form = {.arena = arena, .err = err};
@@ -134,6 +153,7 @@ int sl_query_decode(struct sl_arena *arena, const struct sl_operation *operation
     if (operation->input && in) kind = decode_structure(&form, operation->input, SL_STR(""), in);
     if (kind) return kind;
     if (!in || sl_arena_failed(arena)) return sl_fail(err, SL_E_NO_MEMORY, "request too large");
+    take_address(arena, operation, request, in);
     *ret = in;
     return SL_OK;
 }
@@ -177,15 +197,47 @@ static void put_close(struct sl_buf *out, struct sl_str name) { sl_buf_printf(ou
 static void put_value(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *shape,
                       enum sl_time_format time, const struct sl_json *value);
 
+static void put_element(struct sl_buf *out, struct sl_arena *arena, struct sl_str name, const struct sl_shape *shape,
+                        enum sl_time_format time, const struct sl_json *value) {
+    put_open(out, name);
+    put_value(out, arena, shape, time, value);
+    put_close(out, name);
+}
+
+static void put_entry(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *map, const struct sl_json *value) {
+    struct sl_str key_wire = map->key_wire.ptr ? map->key_wire : SL_STR("key");
+    put_open(out, key_wire);
+    put_text(out, value->key);
+    put_close(out, key_wire);
+    put_element(out, arena, map->of_wire.ptr ? map->of_wire : SL_STR("value"), map->of, SL_TIME_FORMAT_DEFAULT, value);
+}
+
+// A flattened list or map: its elements stand where the member would.
+static void put_flat(struct sl_buf *out, struct sl_arena *arena, struct sl_str name, const struct sl_shape *shape,
+                     const struct sl_json *value) {
+    for (const struct sl_json *at = value->first; at; at = at->next) {
+        put_open(out, name);
+        if (shape->type == SL_SHAPE_MAP) {
+            put_entry(out, arena, shape, at);
+        } else {
+            put_value(out, arena, shape->of, SL_TIME_FORMAT_DEFAULT, at);
+        }
+        put_close(out, name);
+    }
+}
+
 static void put_structure(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *shape,
                           const struct sl_json *object) {
     for (unsigned i = 0; i < shape->member_count; i++) {
         const struct sl_member *member = &shape->members[i];
         const struct sl_json *value = sl_json_get_str(object, member->name);
         if (!value || value->type == SL_JSON_NULL) continue;
-        put_open(out, member->wire);
-        put_value(out, arena, member->shape, member->time, value);
-        put_close(out, member->wire);
+        bool collection = member->shape->type == SL_SHAPE_LIST || member->shape->type == SL_SHAPE_MAP;
+        if (collection && (member->flat || member->shape->flat)) {
+            put_flat(out, arena, wire_name(member), member->shape, value);
+        } else {
+            put_element(out, arena, wire_name(member), member->shape, member->time, value);
+        }
     }
 }
 
@@ -202,11 +254,9 @@ static void put_value(struct sl_buf *out, struct sl_arena *arena, const struct s
         }
     } else if (shape->type == SL_SHAPE_MAP) {
         for (const struct sl_json *at = value->first; at; at = at->next) {
-            sl_buf_cstr(out, "<entry><key>");
-            put_text(out, at->key);
-            sl_buf_cstr(out, "</key><value>");
-            put_value(out, arena, shape->of, SL_TIME_FORMAT_DEFAULT, at);
-            sl_buf_cstr(out, "</value></entry>");
+            sl_buf_cstr(out, "<entry>");
+            put_entry(out, arena, shape, at);
+            sl_buf_cstr(out, "</entry>");
         }
     } else {
         enum sl_time_format format = time ? time : shape->time ? shape->time : SL_TIME_FORMAT_ISO8601;
@@ -232,17 +282,10 @@ int sl_query_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err
     return ret->body.ptr ? SL_OK : sl_fail(err, SL_E_LIMIT, "the answer is too large");
 }
 
-static const struct sl_shape *error_of(const struct sl_operation *operation, struct sl_str name) {
-    for (const struct sl_shape *const *at = operation ? operation->errors : NULL; at && *at; at++) {
-        if (sl_str_eq((*at)->name, name) || sl_str_eq((*at)->error_code, name)) return *at;
-    }
-    return NULL;
-}
-
 void sl_query_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
                     int kind, struct sl_str message, struct sl_str request_id, struct sl_reply *ret) {
     struct sl_str name = sl_str_of(sl_error_name(kind));
-    const struct sl_shape *shape = error_of(operation, name);
+    const struct sl_shape *shape = sl_codec_error(service, operation, name);
     int status = shape ? shape->error_status : sl_error_status(kind);
     struct sl_buf out;
     // The query services name the framework's errors without the suffix: "InvalidSignature" is an exception of
@@ -250,13 +293,15 @@ void sl_query_error(struct sl_arena *arena, const struct sl_service *service, co
     if (!shape && kind == SL_E_ACCESS_DENIED) name = SL_STR("AccessDenied");
     if (!shape && sl_str_ends(name, SL_STR("Exception")) && kind != SL_E_ACCESS_DENIED)
         name = sl_str_sub(name, 0, name.len - strlen("Exception"));
+    if (shape && shape->error_code.ptr) name = shape->error_code;
     sl_buf_init(&out, MAX_REPLY);
     sl_buf_cstr(&out, "<ErrorResponse");
     if (service && service->xml_namespace.ptr) sl_buf_printf(&out, " xmlns=\"%.*s\"", SL_FMT(service->xml_namespace));
     sl_buf_printf(&out, "><Error><Type>%s</Type><Code>%.*s</Code><Message>", status >= 500 ? "Receiver" : "Sender",
                   SL_FMT(name));
     put_text(&out, message);
-    sl_buf_printf(&out, "</Message></Error><RequestId>%.*s</RequestId></ErrorResponse>\n", SL_FMT(request_id));
+    sl_buf_printf(&out, "</Message>%s</Error><RequestId>%.*s</RequestId></ErrorResponse>\n",
+                  service && service->query_compatible ? "<Detail/>" : "", SL_FMT(request_id));
     *ret = (struct sl_reply){.status = status, .content_type = SL_STR("text/xml")};
     ret->body = out.failed ? SL_STR("") : sl_arena_dup(arena, sl_buf_view(&out));
     sl_buf_free(&out);

@@ -114,6 +114,29 @@ bool sl_route_knows(struct sl_str signing_name) {
     return false;
 }
 
+static bool speaks_query(const struct sl_service *service) {
+    return service->protocol == SL_PROTOCOL_QUERY || service->query_compatible;
+}
+
+const struct sl_service *sl_route_query_service(struct sl_str signing_name) {
+    for (const struct sl_service *const *at = sl_services; *at; at++) {
+        if (speaks_query(*at) && sl_str_eq((*at)->signing_name, signing_name)) return *at;
+    }
+    return NULL;
+}
+
+const struct sl_operation *sl_route_target(const struct sl_aws_request *request, const struct sl_service **ret_service) {
+    struct sl_str name = sl_aws_request_header(request, SL_STR("X-Amz-Target")), prefix;
+    *ret_service = NULL;
+    if (!sl_str_split(&name, '.', &prefix) || !name.ptr) return NULL;
+    for (const struct sl_service *const *at = sl_services; *at; at++) {
+        if (!sl_str_eq((*at)->target_prefix, prefix)) continue;
+        *ret_service = *at;
+        return sl_operation_find(*at, name);
+    }
+    return NULL;
+}
+
 static struct sl_str form_value(struct sl_arena *arena, struct sl_str form, struct sl_str name) {
     struct sl_str rest = form, pair, decoded;
     while (sl_str_split(&rest, '&', &pair)) {
@@ -133,7 +156,7 @@ const struct sl_operation *sl_route_query(struct sl_arena *arena, struct sl_str 
     *ret_action = action;
     if (!action.len) return NULL;
     for (const struct sl_service *const *at = sl_services; *at; at++) {
-        if ((*at)->protocol != SL_PROTOCOL_QUERY) continue;
+        if (!speaks_query(*at)) continue;
         if (signing_name.len ? !sl_str_eq((*at)->signing_name, signing_name) : !sl_str_eq((*at)->api_version, version))
             continue;
         const struct sl_operation *operation = sl_operation_find(*at, action);

@@ -28,10 +28,17 @@ bool sl_route_rest(const struct sl_service *service, const struct sl_aws_request
 // REST operation of any service whose signing name is `signing_name` (empty: of any service at all).
 bool sl_route_any(struct sl_str signing_name, const struct sl_aws_request *request, struct sl_route *ret);
 
+// Operation of the json 1.0/1.1 protocols, by X-Amz-Target ("AmazonSQS.SendMessage"). NULL if there is none;
+// *ret_service gets the service if its prefix is known.
+const struct sl_operation *sl_route_target(const struct sl_aws_request *request, const struct sl_service **ret_service);
+
 // Query-protocol operation: Action and Version in the form body (POST) or the query (GET). NULL if Action is absent or
 // unknown; *ret_action gets the action if there is one.
 const struct sl_operation *sl_route_query(struct sl_arena *arena, struct sl_str signing_name,
                                           const struct sl_aws_request *request, struct sl_str *ret_action);
+
+// The service of that signing name that speaks the query protocol, also if only for its old clients. NULL if none does.
+const struct sl_service *sl_route_query_service(struct sl_str signing_name);
 
 // Whether some service with that signing name exists in the tables.
 bool sl_route_knows(struct sl_str signing_name);

@@ -347,12 +347,25 @@ static void check_value(struct check *check, const struct sl_shape *shape, const
     }
 }
 
+static int check_required(struct sl_arena *arena, const struct sl_shape *input, const struct sl_json *in,
+                          struct sl_str *ret_message) {
+    for (unsigned i = 0; i < input->member_count; i++) {
+        const struct sl_member *member = &input->members[i];
+        if (!member->required || sl_json_get_str(in, member->name)) continue;
+        *ret_message = sl_arena_printf(arena, "The request must contain the parameter %.*s.", SL_FMT(member->name));
+        return SL_E_MISSING_PARAMETER;
+    }
+    return SL_OK;
+}
+
 int sl_validate(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_json *in,
                 struct sl_str *ret_message) {
     struct check check = {.plain_enum = sl_str_is(operation->service->name, "apigatewayv2")};
     bool body_first = sl_str_is(operation->service->name, "apigateway");
     const struct sl_shape *input = operation->input;
     if (!input) return SL_OK;
+    // SQS checks what is missing only, and names it in a sentence of its own; values are the operations' business.
+    if (sl_str_is(operation->service->name, "sqs")) return check_required(arena, input, in, ret_message);
     sl_buf_init(&check.text, MAX_MESSAGE);
     if (!body_first) {
         check_value(&check, input, in);
@@ -367,7 +380,11 @@ int sl_validate(struct sl_arena *arena, const struct sl_operation *operation, co
     int kind = SL_OK;
     if (check.count) {
         bool query = operation->service->protocol == SL_PROTOCOL_QUERY;
-        kind = check.plain_enum ? SL_E_BAD_REQUEST : query ? SL_E_QUERY_VALIDATION : SL_E_VALIDATION;
+        bool logs = sl_str_is(operation->service->name, "logs");
+        kind = check.plain_enum ? SL_E_BAD_REQUEST
+               : query          ? SL_E_QUERY_VALIDATION
+               : logs           ? SL_E_LOGS_PARAMETER
+                                : SL_E_VALIDATION;
         struct sl_str list = sl_buf_view(&check.text);
         bool counted = !(check.plain_enum && sl_str_starts(list, SL_STR("Invalid ")));
         *ret_message = counted ? sl_arena_printf(arena, "%u validation error%s detected: %.*s", check.count,

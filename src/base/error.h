@@ -63,7 +63,29 @@
     X(MALFORMED_POLICY, "MalformedPolicyDocument", 400)                                                                \
     X(INVALID_ACTION, "InvalidAction", 400)                                                                            \
     X(INVALID_INPUT, "InvalidInput", 400)                                                                              \
-    X(QUERY_VALIDATION, "ValidationError", 400)
+    X(QUERY_VALIDATION, "ValidationError", 400)                                                                        \
+    /* sqs: names as the JSON protocol has them; the query protocol's are in the tables */                             \
+    X(MISSING_PARAMETER, "MissingRequiredParameterException", 400)                                                     \
+    X(QUEUE_DOES_NOT_EXIST, "QueueDoesNotExist", 400)                                                                  \
+    X(QUEUE_NAME_EXISTS, "QueueNameExists", 400)                                                                       \
+    X(QUEUE_DELETED_RECENTLY, "QueueDeletedRecently", 400)                                                             \
+    X(INVALID_ATTRIBUTE_NAME, "InvalidAttributeName", 400)                                                             \
+    X(INVALID_ATTRIBUTE_VALUE, "InvalidAttributeValue", 400)                                                           \
+    X(INVALID_ADDRESS, "InvalidAddress", 404)                                                                          \
+    X(INVALID_RECEIPT_HANDLE, "ReceiptHandleIsInvalid", 404)                                                           \
+    X(MESSAGE_NOT_INFLIGHT, "MessageNotInflight", 400)                                                                 \
+    X(MESSAGE_CONTENTS, "InvalidMessageContents", 400)                                                                 \
+    X(OVER_LIMIT, "OverLimit", 403)                                                                                    \
+    X(PURGE_IN_PROGRESS, "PurgeQueueInProgress", 403)                                                                  \
+    X(BATCH_EMPTY, "EmptyBatchRequest", 400)                                                                           \
+    X(BATCH_TOO_MANY, "TooManyEntriesInBatchRequest", 400)                                                             \
+    X(BATCH_TOO_LONG, "BatchRequestTooLong", 400)                                                                      \
+    X(BATCH_NOT_DISTINCT, "BatchEntryIdsNotDistinct", 400)                                                             \
+    X(BATCH_ENTRY_ID, "InvalidBatchEntryId", 400)                                                                      \
+    X(UNSUPPORTED_OPERATION, "UnsupportedOperation", 400)                                                              \
+    /* logs */                                                                                                         \
+    X(ALREADY_EXISTS, "ResourceAlreadyExistsException", 400)                                                           \
+    X(LOGS_PARAMETER, "InvalidParameterException", 400)
 
 enum sl_error_kind {
     SL_OK = 0,

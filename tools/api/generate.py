@@ -6,7 +6,8 @@
     tools/api/generate.py --check                       CI: are api/*.json those of the botocore they name?
 
 Input: the facts imported by import_model.py, and api/recorded.json, the few places where AWS's own messages differ
-from the published models (order of enum values, patterns). Output: one C file of static const data, the same bytes
+from the published models (order of enum values, patterns), and what the older model of a service that changed its
+protocol says about the old one ("query": names of members, elements and errors). Output: one C file of static const data, the same bytes
 for the same input.
 
 Two facts are derived here rather than stored: the length limits that API Gateway's shape names spell out
@@ -43,7 +44,7 @@ LOCATIONS = {
     "statusCode": "SL_IN_STATUS",
 }
 TIMES = {None: "DEFAULT", "unixTimestamp": "EPOCH", "iso8601": "ISO8601", "rfc822": "RFC822"}
-PROTOCOLS = {"rest-json": "SL_PROTOCOL_REST_JSON", "query": "SL_PROTOCOL_QUERY"}
+PROTOCOLS = {"rest-json": "SL_PROTOCOL_REST_JSON", "query": "SL_PROTOCOL_QUERY", "json": "SL_PROTOCOL_JSON"}
 
 
 def c_string(text):
@@ -78,6 +79,7 @@ class Service:
         self.patterns = patterns
         self.shapes = {n: dict(s) for n, s in facts["shapes"].items()}
         self.apply_recorded()
+        self.apply_query()
         self.order = {n: i for i, n in enumerate(sorted(self.shapes))}
 
     def apply_recorded(self):
@@ -107,6 +109,29 @@ class Service:
             self.shapes[free] = {"t": self.shapes[row[1]]["t"]}
             self.shapes[structure]["m"] = [[m[0], free, *m[2:]] if m[0] == member else m for m in self.shapes[structure]["m"]]
 
+    def apply_query(self):
+        """The names that a service's query protocol had, and errors that its model does not list."""
+        query = self.recorded.get("query", {})
+        for path, name in query.get("members", {}).items():
+            structure, member = path.split(".")
+            for row in self.shapes[structure]["m"]:
+                if row[0] == member:
+                    row[2:] = [{**(row[2] if len(row) > 2 else {}), "q": name}]
+        for shape, name in query.get("elements", {}).items():
+            self.shapes[shape]["w"] = name
+        for shape, names in query.get("entries", {}).items():
+            self.shapes[shape]["kw"], self.shapes[shape]["w"] = names
+        for shape, (code, status) in query.get("errors", {}).items():
+            self.shapes[shape]["err"].update(code=code, status=status)
+        for shape, (code, status) in self.recorded.get("framework_errors", {}).items():
+            self.shapes[shape] = {"t": "structure", "m": [], "err": {"status": status, "code": code, "framework": True}}
+            for operation in self.facts["operations"].values():
+                operation["errors"] = operation.get("errors", []) + [shape]
+        if self.facts.get("queryCompatible"):
+            for name, operation in self.facts["operations"].items():
+                if "out" in operation:
+                    operation["wrapper"] = name + "Result"
+
     def c_name(self, kind):
         return f"{self.name}_{kind}"
 
@@ -133,6 +158,8 @@ class Service:
             f".location = {location}",
             f".time = SL_TIME_FORMAT_{TIMES[flags.get('ts')]}",
         ]
+        if "q" in flags:
+            fields.append(f".query = {view(flags['q'])}")
         fields += [f".{field} = true" for key, field in (("req", "required"), ("jsonvalue", "jsonvalue"), ("flat", "flat")) if flags.get(key)]
         return "    {" + ", ".join(fields) + "},"
 
@@ -145,6 +172,8 @@ class Service:
                 fields[2] = f".payload = {[m[0] for m in shape['m']].index(shape['payload'])}"
             if "err" in shape:
                 fields.append(f".error_status = {shape['err']['status']}")
+                if shape["err"].get("framework"):
+                    fields.append(".error_framework = true")
                 if shape["err"].get("fault"):
                     fields.append(".error_fault = true")
                 if "code" in shape["err"]:
@@ -155,6 +184,8 @@ class Service:
             fields.append(f".key = {self.ref(shape['key'])}")
         if "w" in shape:
             fields.append(f".of_wire = {view(shape['w'])}")
+        if "kw" in shape:
+            fields.append(f".key_wire = {view(shape['kw'])}")
         if "enum" in shape:
             fields += [f".enums = {self.c_name('enum')}_{self.order[name]}", f".enum_count = {len(shape['enum'])}"]
             fields.append(f".enum_text = {view(shape['enum_text'])}")
@@ -244,7 +275,11 @@ class Service:
             f".api_version = {view(f['apiVersion'])}",
             f".endpoint_prefix = {view(f['endpointPrefix'])}",
             f".signing_name = {view(f['signingName'])}",
-            f".xml_namespace = {view(f.get('xmlNamespace'))}",
+            f".xml_namespace = {view(f.get('xmlNamespace') or self.recorded.get('query', {}).get('namespace'))}",
+            f".target_prefix = {view(f.get('targetPrefix'))}",
+            f".json_version = {view(f.get('jsonVersion'))}",
+            f".error_prefix = {view(self.recorded.get('error_prefix', ''))}",
+            f".query_compatible = {'true' if f.get('queryCompatible') else 'false'}",
             f".source = {view(f['source'])}",
             f".protocol = {PROTOCOLS[f['protocol']]}",
             f".partial = {'true' if f.get('partial') else 'false'}",

@@ -31,8 +31,27 @@ import os
 import sys
 
 # Services whose every operation is a target, and those of which clients need only a part.
-WHOLE = ["lambda", "apigateway", "apigatewayv2", "apigatewaymanagementapi"]
+WHOLE = ["lambda", "apigateway", "apigatewayv2", "apigatewaymanagementapi", "sqs"]
 PART = {
+    "logs": [
+        "CreateLogGroup",
+        "CreateLogStream",
+        "DeleteLogGroup",
+        "DeleteLogStream",
+        "DeleteRetentionPolicy",
+        "DescribeLogGroups",
+        "DescribeLogStreams",
+        "FilterLogEvents",
+        "GetLogEvents",
+        "ListTagsForResource",
+        "ListTagsLogGroup",
+        "PutLogEvents",
+        "PutRetentionPolicy",
+        "TagLogGroup",
+        "TagResource",
+        "UntagLogGroup",
+        "UntagResource",
+    ],
     "sts": ["GetCallerIdentity"],
     "iam": [
         "AttachRolePolicy",
@@ -115,6 +134,8 @@ def shape_facts(shape):
     elif shape["type"] == "map":
         out["key"] = shape["key"]["shape"]
         out["of"] = shape["value"]["shape"]
+        if shape.get("flattened"):
+            out["flat"] = True
     if "enum" in shape:
         out["enum"] = shape["enum"]
     for key in ("min", "max", "pattern"):
@@ -175,6 +196,8 @@ def render(service, version):
     for key in ("targetPrefix", "jsonVersion", "xmlNamespace", "globalEndpoint"):
         if key in meta:
             header[key] = meta[key]
+    if "awsQueryCompatible" in meta:
+        header["queryCompatible"] = True  # old clients speak the query protocol; its names are in recorded.json
     if service in PART:
         header["partial"] = True  # the model has more operations than are imported here
 
