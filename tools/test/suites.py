@@ -125,7 +125,7 @@ def run_pytest(folder, build):
     report = os.path.join(ROOT, build, f"pytest-{os.path.basename(folder)}.xml")
     if os.path.exists(report):
         os.unlink(report)
-    command = [os.path.join(ROOT, "build/venv/bin/python"), "-B", "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--no-header"]
+    command = [os.path.join(ROOT, "build/venv/bin/python"), "-B", "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--no-header", "--timeout", "240"]
     command += ["--junitxml", report, folder]
     env = {**SANITIZER_ENV, **os.environ, "SLUICE_BIN": os.path.join(ROOT, build, "sluice")}
     try:
