@@ -16,6 +16,7 @@
 #include "http/http.h"
 #include "net/loop.h"
 
+#include <stdatomic.h>
 #include <sys/types.h>
 
 enum { SL_THREADS_MAX = 64 };
@@ -64,6 +65,7 @@ struct sl_front {
     struct sl_logs *logs;
     struct sl_event_queue *events;
     bool test_clock;
+    atomic_bool ending; // answers that never end by themselves must end now
 };
 extern const struct sl_http_handler sl_front_handler; // user: struct sl_front *
 

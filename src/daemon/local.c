@@ -62,6 +62,12 @@ static void follow(struct sl_timer *timer) {
     struct follower *follower = SL_CONTAINER(timer, struct follower, timer);
     struct sl_http_request *request = follower->request;
     struct sl_error err;
+    if (atomic_load(&follower->front->ending)) {
+        request->aborted = NULL;
+        follow_free(follower);
+        sl_http_end(request);
+        return;
+    }
     sl_buf_clear(&follower->bytes, READ_MAX);
     // A reader that does not read is not fed: the file keeps what it has not seen.
     bool room = sl_http_unsent(request) < UNSENT_MAX;

@@ -297,6 +297,7 @@ static void tell(struct server *server, unsigned count, void (*what)(struct sl_m
 // start; with --memory there is none, so they are executed first.
 static void drain(struct server *server) {
     struct sl_front *front = &server->front;
+    atomic_store(&front->ending, true);
     atomic_store(&server->draining, server->started);
     tell(server, server->started, drain_listener);
     while (atomic_load(&server->draining)) nap();

@@ -70,3 +70,23 @@ def test_the_clock_is_not_there_without_the_option(server):
 
 def test_logs_of_a_function_that_is_not_there(server):
     assert server.http("GET", "/_sluice/logs?function=nosuch").status == 404
+
+
+def test_a_followed_log_shows_new_lines_and_does_not_hold_up_the_end(start_server):
+    import http.client
+
+    server = start_server()
+    server.create_function("talks", {"index.py": "def handler(e, c): print('said', e)\n"})
+    server.invoke("talks", 1)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request("GET", "/_sluice/logs?function=talks&follow=1")
+    answer = connection.getresponse()
+    seen = b""
+    while b"said 1\n" not in seen:
+        seen += answer.read1()
+    server.invoke("talks", 2)
+    while b"said 2\n" not in seen:
+        seen += answer.read1()
+    assert server.stop() == 0
+    answer.read()  # a proper end, not a broken stream
+    connection.close()
