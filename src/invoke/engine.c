@@ -60,6 +60,7 @@ unsigned sl_invoker_busy(struct sl_invoker *invoker) {
 
 void sl_invoker_free(struct sl_invoker *invoker) {
     if (!invoker) return;
+    rcu_barrier(); // entries that were replaced are reclaimed
     // Instances that are left are the spawner's to kill: it sees our end of its socket close.
     struct cds_lfht_iter iter;
     struct cds_lfht_node *node;
@@ -84,7 +85,8 @@ void sl_invoker_free(struct sl_invoker *invoker) {
 // ---- answers ----------------------------------------------------------------------------------------------------
 
 // Takes a waiting (or not yet admitted) invocation out of the counts and answers it.
-void sl_invoke__finish(struct sl_invoker *invoker, struct sl_invocation *invocation, const struct sl_invocation_result *result) {
+void sl_invoke__finish(struct sl_invoker *invoker, struct sl_invocation *invocation,
+                       const struct sl_invocation_result *result) {
     struct sl_invoke__entry *entry = invocation->entry;
     if (result->outcome == SL_INVOCATION_ERROR) {
         atomic_fetch_add_explicit(&sl_invoke__of(invoker, invocation->loop)->errors, 1, memory_order_relaxed);
@@ -108,7 +110,8 @@ void sl_invoke__refuse(struct sl_invoker *invoker, struct sl_invocation *invocat
     sl_invoke__finish(invoker, invocation, &result);
 }
 
-static void refuse(struct sl_invoker *invoker, struct sl_invocation *invocation, int kind, const char *message, const char *reason) {
+static void refuse(struct sl_invoker *invoker, struct sl_invocation *invocation, int kind, const char *message,
+                   const char *reason) {
     struct sl_error error;
     sl_fail(&error, kind, "%s", message);
     sl_invoke__refuse(invoker, invocation, &error, reason);
@@ -131,8 +134,10 @@ static const char *admit(struct sl_invoker *invoker, struct sl_invoke__limit *li
     int own = atomic_fetch_add(&limit->in_flight, 1) + 1;
     int all = atomic_fetch_add(&invoker->in_flight, 1) + 1;
     const char *reason = NULL;
-    if (reserved >= 0 && own > reserved) reason = "ReservedFunctionConcurrentInvocationLimitExceeded";
-    else if (reserved < 0 && all > (int)invoker->config.account_concurrency) reason = "ConcurrentInvocationLimitExceeded";
+    if (reserved >= 0 && own > reserved)
+        reason = "ReservedFunctionConcurrentInvocationLimitExceeded";
+    else if (reserved < 0 && all > (int)invoker->config.account_concurrency)
+        reason = "ConcurrentInvocationLimitExceeded";
     if (!reason) return NULL;
     atomic_fetch_sub(&limit->in_flight, 1);
     atomic_fetch_sub(&invoker->in_flight, 1);

@@ -13,30 +13,30 @@ struct sl_store;
 struct sl_invoker_config {
     struct sl_loop **loops;
     unsigned loop_count;
-    struct sl_jail_client *jail;     // watched on loops[0]
-    struct sl_store *store;          // for code directories
+    struct sl_jail_client *jail; // watched on loops[0]
+    struct sl_store *store;      // for code directories
     // Where finished invocations' log lines go; a function so that invoke/ does not know observe/. On loop threads.
     void (*log)(void *user, unsigned loop, const struct sl_function *function, struct sl_str lines);
     void *log_user;
-    unsigned max_instances;          // on this machine
-    unsigned account_concurrency;    // AWS: 1000
-    int64_t idle_ms;                 // an idle instance is stopped after this
-    int64_t init_ms;                 // limit of the init phase (AWS: 10 s)
-    bool network;                    // functions may reach out
+    unsigned max_instances;       // on this machine
+    unsigned account_concurrency; // AWS: 1000
+    int64_t idle_ms;              // an idle instance is stopped after this
+    int64_t init_ms;              // limit of the init phase (AWS: 10 s)
+    bool network;                 // functions may reach out
 };
 
 int sl_invoker_new(struct sl_invoker **ret, const struct sl_invoker_config *config, struct sl_error *err);
 // On loop `index`'s own thread, before it takes requests: arms its timers; loop 0 also watches the jail.
 int sl_invoker_attach(struct sl_invoker *invoker, unsigned index, struct sl_error *err);
-// Once, from any thread: refuses new invocations, stops every idle instance, lets busy ones finish. `sl_invoker_busy` counts what still
-// runs, `sl_invoker_instances` the sandboxes that exist.
+// Once, from any thread: refuses new invocations, stops every idle instance, lets busy ones finish. `sl_invoker_busy`
+// counts what still runs, `sl_invoker_instances` the sandboxes that exist.
 void sl_invoker_drain(struct sl_invoker *invoker);
 unsigned sl_invoker_busy(struct sl_invoker *invoker);
 unsigned sl_invoker_instances(const struct sl_invoker *invoker);
 // After the loops have stopped: frees everything. The jail client is the caller's.
 void sl_invoker_free(struct sl_invoker *invoker);
-// Calling threads that publish or find and are not loop threads must be registered for RCU; loop threads are by the daemon.
-// Prometheus text: instances by state, invocations, errors, throttles, cold starts, durations.
+// Calling threads that publish or find and are not loop threads must be registered for RCU; loop threads are by the
+// daemon. Prometheus text: instances by state, invocations, errors, throttles, cold starts, durations.
 void sl_invoker_metrics(struct sl_invoker *invoker, struct sl_buf *out);
 // True when some function version published now uses that code.
 bool sl_invoker_uses_code(struct sl_invoker *invoker, struct sl_str sha256_hex);

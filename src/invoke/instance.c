@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// instance: the life of one sandbox, from asking the spawner to the report of its end. All on the owner loop's thread; the jail's
-// reports come to loop 0, which passes them on as letters to the owner.
+// instance: the life of one sandbox, from asking the spawner to the report of its end. All on the owner loop's thread;
+// the jail's reports come to loop 0, which passes them on as letters to the owner.
 //
 //   start ─► STARTING ─(started)─► INIT ─(first next)─► BUSY ⇄ IDLE ─► STOPPING ─(ended)─► freed
 //
-// An instance is freed in one place only, `ended`: whatever goes wrong, the sandbox is stopped and its end awaited. What the
-// invocation in flight is answered depends on why it ended: time-out, exit, out of memory, failed init.
+// An instance is freed in one place only, `ended`: whatever goes wrong, the sandbox is stopped and its end awaited.
+// What the invocation in flight is answered depends on why it ended: time-out, exit, out of memory, failed init.
 #include "invoke/internal.h"
 
 #include "base/clock.h"
@@ -152,15 +152,18 @@ static void runtime_ready(struct sl_runtime *runtime) {
         struct sl_error err;
         const struct sl_function *spec = &instance->pool->spec;
         // A share that cannot be set is the spawner's end, which is noticed elsewhere.
-        (void)sl_jail_set_cpu(instance->invoker->config.jail, instance->id, sl_jail_cpu_for_memory(spec->memory_mb), &err);
+        (void)sl_jail_set_cpu(instance->invoker->config.jail, instance->id, sl_jail_cpu_for_memory(spec->memory_mb),
+                              &err);
         sl_invoke__pool_offer(instance);
         return;
     }
     if (!instance->serving) {
+        sl_timer_stop(&instance->timer); // of one that was away
         sl_invoke__pool_offer(instance);
         return;
     }
-    // Asked for another event without answering this one. The emulator hands out the same again; so do we, while somebody waits.
+    // Asked for another event without answering this one. The emulator hands out the same again; so do we, while
+    // somebody waits.
     if (instance->invocation) {
         struct sl_invocation *invocation = instance->invocation;
         struct sl_runtime_event event = {
@@ -173,6 +176,20 @@ static void runtime_ready(struct sl_runtime *runtime) {
         };
         sl_runtime_send(runtime, &event);
     }
+}
+
+static void away_limit(struct sl_timer *timer) {
+    sl_invoke__instance_stop(SL_CONTAINER(timer, struct sl_instance, timer));
+}
+
+// Mostly the process is dying, and the report of its end comes next. One that asks again on another connection is
+// welcome, for as long as an init may take.
+static void runtime_gone(struct sl_runtime *runtime) {
+    struct sl_instance *instance = of(runtime);
+    if (instance->state != SL_INSTANCE_IDLE) return;
+    sl_invoke__pool_leave_idle(instance);
+    instance->state = SL_INSTANCE_AWAY;
+    sl_timer_start(instance->loop, &instance->timer, instance->invoker->config.init_ms, away_limit);
 }
 
 static void runtime_response(struct sl_runtime *runtime, struct sl_str body, struct sl_str content_type) {
@@ -212,8 +229,9 @@ static void runtime_too_large(struct sl_runtime *runtime) {
     struct sl_instance *instance = of(runtime);
     if (!instance->serving) return;
     drain_log(instance);
-    static const char document[] = "{\"errorType\":\"Function.ResponseSizeTooLarge\",\"errorMessage\":\"Response payload size "
-                                   "exceeded maximum allowed payload size (6291556 bytes).\"}";
+    static const char document[] =
+        "{\"errorType\":\"Function.ResponseSizeTooLarge\",\"errorMessage\":\"Response payload size "
+        "exceeded maximum allowed payload size (6291556 bytes).\"}";
     struct sl_invocation_result result = {
         .outcome = SL_INVOCATION_ERROR,
         .payload = {document, sizeof document - 1},
@@ -225,6 +243,7 @@ static void runtime_too_large(struct sl_runtime *runtime) {
 
 static const struct sl_runtime_handler runtime_handler = {
     .ready = runtime_ready,
+    .gone = runtime_gone,
     .response = runtime_response,
     .error = runtime_error,
     .init_error = runtime_init_error,
@@ -242,7 +261,8 @@ static int request_sandbox(struct sl_instance *instance, const char *log_stream,
     struct sl_invoker *invoker = instance->invoker;
     const struct sl_function *spec = &instance->pool->spec;
     int code = -1, block = -1;
-    if (sl_blob_open_dir(invoker->config.store, spec->code_sha256, &code, err)) return sl_wrap(err, "code of %.*s", SL_FMT(spec->name));
+    if (sl_blob_open_dir(invoker->config.store, spec->code_sha256, &code, err))
+        return sl_wrap(err, "code of %.*s", SL_FMT(spec->name));
     int kind = sl_invoke__launch_block(spec, code, log_stream, &block, err);
     if (kind == 0) {
         struct sl_jail_spec jail = {
@@ -332,7 +352,8 @@ static void started(struct sl_instance *instance) {
         instance->log_watch.fd = event->log_fd;
         stopped = true;
     }
-    if (sl_runtime_open(&instance->runtime, instance->loop, event->listen_fd, &runtime_handler, instance, &err)) stopped = true;
+    if (sl_runtime_open(&instance->runtime, instance->loop, event->listen_fd, &runtime_handler, instance, &err))
+        stopped = true;
     if (stopped) {
         sl_invoke__instance_stop(instance);
         return;
@@ -344,10 +365,12 @@ void sl_invoke__instance_stop(struct sl_instance *instance) {
     if (instance->state == SL_INSTANCE_STOPPING) return;
     instance->state = SL_INSTANCE_STOPPING;
     struct sl_error err;
-    if (sl_jail_stop(instance->invoker->config.jail, instance->id, &err)) sl_log_error("invoke", "stop instance: %s", err.message);
+    if (sl_jail_stop(instance->invoker->config.jail, instance->id, &err))
+        sl_log_error("invoke", "stop instance: %s", err.message);
 }
 
-// ---- the end ----------------------------------------------------------------------------------------------------------
+// ---- the end
+// ----------------------------------------------------------------------------------------------------------
 
 // Init ended without a runtime that asks for events: the invocation that waits longest gets the reason.
 static void init_ended(struct sl_instance *instance) {
@@ -369,16 +392,19 @@ static void init_ended(struct sl_instance *instance) {
         result.error_type = SL_STR("Runtime.InitError");
         sl_buf_str(document, sl_buf_view(&instance->init_error));
     } else if (ended->kind == SL_JAIL_FAILED) {
-        // The sandbox or its first program could not be made: AWS calls a bootstrap that cannot be executed an invalid entry point.
+        // The sandbox or its first program could not be made: AWS calls a bootstrap that cannot be executed an invalid
+        // entry point.
         result.error_type = SL_STR("Runtime.InvalidEntrypoint");
         char why[256];
-        snprintf(why, sizeof why, "%s: %s", ended->step, strerrordesc_np(ended->error) ? strerrordesc_np(ended->error) : "failed");
+        snprintf(why, sizeof why, "%s: %s", ended->step,
+                 strerrordesc_np(ended->error) ? strerrordesc_np(ended->error) : "failed");
         sl_invoke__error_document(document, "Runtime.InvalidEntrypoint", request_id, why);
         sl_log_warn("invoke", "instance of %.*s did not start: %s", SL_FMT(instance->pool->spec.name), why);
     } else if (instance->timed_out) {
         result.timed_out = true;
         result.error_type = SL_STR("Sandbox.Timedout");
-        snprintf(text, sizeof text, "Task timed out after %.2f seconds", (double)instance->invoker->config.init_ms / 1000);
+        snprintf(text, sizeof text, "Task timed out after %.2f seconds",
+                 (double)instance->invoker->config.init_ms / 1000);
         sl_invoke__error_document(document, "Sandbox.Timedout", request_id, text);
     } else {
         const char *type = sl_invoke__exit_text(ended, text);
@@ -394,7 +420,8 @@ static void ended(struct sl_instance *instance) {
     drain_log(instance);
     if (instance->serving && instance->timed_out) {
         char text[64];
-        snprintf(text, sizeof text, "Task timed out after %.2f seconds", (double)instance->pool->spec.timeout_ms / 1000);
+        snprintf(text, sizeof text, "Task timed out after %.2f seconds",
+                 (double)instance->pool->spec.timeout_ms / 1000);
         sl_invoke__log_timeout(instance);
         conclude_error(instance, "Sandbox.Timedout", text, true);
     } else if (instance->serving) {
@@ -411,9 +438,11 @@ static void ended(struct sl_instance *instance) {
     instance_free(instance);
 }
 
-// ---- the jail's reports -------------------------------------------------------------------------------------------------
+// ---- the jail's reports
+// -------------------------------------------------------------------------------------------------
 
-// A letter reaches the loop that owned the instance when it was sent; if the instance has moved on since, so does the letter.
+// A letter reaches the loop that owned the instance when it was sent; if the instance has moved on since, so does the
+// letter.
 static bool forwarded(struct sl_instance *instance, struct sl_mail *mail, void (*deliver)(struct sl_mail *)) {
     struct sl_loop *owner = instance->loop;
     if (owner == sl_loop_current()) return false;
@@ -421,9 +450,7 @@ static bool forwarded(struct sl_instance *instance, struct sl_mail *mail, void (
     return true;
 }
 
-static void deliver_started(struct sl_mail *mail) {
-    started(SL_CONTAINER(mail, struct sl_instance, started_mail));
-}
+static void deliver_started(struct sl_mail *mail) { started(SL_CONTAINER(mail, struct sl_instance, started_mail)); }
 
 static void deliver_ended(struct sl_mail *mail) {
     struct sl_instance *instance = SL_CONTAINER(mail, struct sl_instance, ended_mail);
@@ -444,11 +471,14 @@ static void deliver_given(struct sl_mail *mail) {
         ended(instance);
         return;
     }
-    bool failed = sl_runtime_attach(&instance->runtime, instance->loop, &err) ||
-                  sl_watch_start(instance->loop, &instance->log_watch, instance->log_watch.fd, EPOLLIN, log_ready, &err);
+    bool failed =
+        sl_runtime_attach(&instance->runtime, instance->loop, &err) ||
+        sl_watch_start(instance->loop, &instance->log_watch, instance->log_watch.fd, EPOLLIN, log_ready, &err);
     // The runtime may have closed its connection meanwhile; its end will be reported, and nothing may be sent to it.
-    if (failed || !sl_runtime_is_ready(&instance->runtime)) sl_invoke__instance_stop(instance);
-    else sl_invoke__pool_offer(instance);
+    if (failed || !sl_runtime_is_ready(&instance->runtime))
+        sl_invoke__instance_stop(instance);
+    else
+        sl_invoke__pool_offer(instance);
 }
 
 void sl_invoke__instance_give(struct sl_instance *instance, struct sl_loop *to) {
@@ -492,11 +522,12 @@ static void jail_ready(struct sl_watch *watch, uint32_t events) {
 }
 
 int sl_invoke__watch_jail(struct sl_invoker *invoker, struct sl_error *err) {
-    return sl_watch_start(invoker->loops[0].loop, &invoker->jail_watch, sl_jail_client_fd(invoker->config.jail), EPOLLIN,
-                          jail_ready, err);
+    return sl_watch_start(invoker->loops[0].loop, &invoker->jail_watch, sl_jail_client_fd(invoker->config.jail),
+                          EPOLLIN, jail_ready, err);
 }
 
-// ---- serving --------------------------------------------------------------------------------------------------------------
+// ---- serving
+// --------------------------------------------------------------------------------------------------------------
 
 static void deadline(struct sl_timer *timer) {
     struct sl_instance *instance = SL_CONTAINER(timer, struct sl_instance, timer);

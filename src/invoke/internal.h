@@ -3,14 +3,17 @@
 // internal: the objects behind invoke.h and who may touch what.
 //
 //   entry     a published function version. Immutable, found through an RCU hash table, reference-counted.
-//   pool      the instances of one (code, configuration). Several entries may share a pool over time (a change of the policy
-//             makes a new entry with the same pool). Split into shards, one per loop: a shard belongs to its loop's thread
-//             and needs no lock; what other threads may read of it is atomic.
-//   instance  a sandbox. Owned by one loop at a time (`loop`, atomic because the jail's reports are addressed by it). Given to
-//             another loop only by its owner, on the owner's thread (sl_invoke__instance_give): detached here, attached there.
+//   pool      the instances of one (code, configuration). Several entries may share a pool over time (a change of the
+//   policy
+//             makes a new entry with the same pool). Split into shards, one per loop: a shard belongs to its loop's
+//             thread and needs no lock; what other threads may read of it is atomic.
+//   instance  a sandbox. Owned by one loop at a time (`loop`, atomic because the jail's reports are addressed by it).
+//   Given to
+//             another loop only by its owner, on the owner's thread (sl_invoke__instance_give): detached here, attached
+//             there.
 //
-// Ways of an invocation: idle instance of the own shard -> else ask a loop that has an idle one -> else a new instance; whatever is ready
-// first serves the oldest waiting invocation.
+// Ways of an invocation: idle instance of the own shard -> else ask a loop that has an idle one -> else a new instance;
+// whatever is ready first serves the oldest waiting invocation.
 #ifndef SL_INVOKE_INTERNAL_H
 #define SL_INVOKE_INTERNAL_H
 
@@ -30,10 +33,10 @@ struct sl_invoke__pool;
 // Concurrency of one function over all its versions.
 struct sl_invoke__limit {
     struct sl_invoke__limit *next;
-    char *key;                  // "account:region:name"
+    char *key; // "account:region:name"
     atomic_uint references;
     atomic_int in_flight;
-    _Atomic int64_t reserved;   // -1: none
+    _Atomic int64_t reserved; // -1: none
 };
 
 struct sl_invoke__entry {
@@ -51,6 +54,7 @@ enum sl_instance_state {
     SL_INSTANCE_STARTING, // the spawner was asked
     SL_INSTANCE_INIT,     // runs, has not asked for an event yet
     SL_INSTANCE_IDLE,
+    SL_INSTANCE_AWAY, // was idle, and its runtime has left the connection on which it asked for an event
     SL_INSTANCE_BUSY,
     SL_INSTANCE_STOPPING, // the spawner was told to kill it
 };
@@ -61,47 +65,47 @@ struct sl_instance {
     struct sl_loop *_Atomic loop;
     enum sl_instance_state state;
     unsigned slot;
-    uint64_t id;                        // the jail's
-    struct sl_instance *next, *prev;    // in the shard's idle list
+    uint64_t id;                             // the jail's
+    struct sl_instance *next, *prev;         // in the shard's idle list
     struct sl_instance *lru_next, *lru_prev; // in the loop's list of idle instances, oldest first
     struct sl_runtime runtime;
     struct sl_watch log_watch;
     int memory_fd;
-    struct sl_timer timer;              // init limit, then the invocation's deadline
-    struct sl_invocation *invocation;   // being served; NULL when abandoned
-    struct sl_invoke__entry *entry;     // of the invocation being served
-    bool serving;                       // an invocation is in flight (also an abandoned one)
-    bool init_failed;                   // answered /init/error
-    bool seen_ready;                    // asked for an event at least once
-    bool first;                         // the next invocation is this instance's first (its REPORT shows the init)
+    struct sl_timer timer;            // init limit, then the invocation's deadline
+    struct sl_invocation *invocation; // being served; NULL when abandoned
+    struct sl_invoke__entry *entry;   // of the invocation being served
+    bool serving;                     // an invocation is in flight (also an abandoned one)
+    bool init_failed;                 // answered /init/error
+    bool seen_ready;                  // asked for an event at least once
+    bool first;                       // the next invocation is this instance's first (its REPORT shows the init)
     bool timed_out;
     char request_id[37];
     int64_t started_ns, ready_ns, dispatched_ns, idle_since_ns;
     int64_t init_us;
-    struct sl_buf log;                  // lines of the invocation (or init) in flight
-    struct sl_buf init_error;           // body of /init/error
+    struct sl_buf log;        // lines of the invocation (or init) in flight
+    struct sl_buf init_error; // body of /init/error
     // Reports of the jail: one of each kind at most.
     struct sl_mail started_mail, ended_mail;
     struct sl_jail_event started, ended;
-    struct sl_mail given_mail;          // on its way to another loop:
-    _Atomic bool given;                 // set by the giver, cleared on arrival
-    bool end_seen;                      // `ended` arrived before the instance itself did
+    struct sl_mail given_mail; // on its way to another loop:
+    _Atomic bool given;        // set by the giver, cleared on arrival
+    bool end_seen;             // `ended` arrived before the instance itself did
 };
 
 struct sl_invoke__shard {
-    struct sl_instance *idle;           // newest first
+    struct sl_instance *idle; // newest first
     atomic_uint idle_count, waiting_count;
     struct sl_invocation *waiting_first, *waiting_last;
-    unsigned starting, asked;           // instances on their way to this shard: new ones, and those asked of other loops
+    unsigned starting, asked; // instances on their way to this shard: new ones, and those asked of other loops
 };
 
 struct sl_invoke__pool {
     struct sl_invoker *invoker;
-    struct sl_function spec;            // what instances are started from
+    struct sl_function spec; // what instances are started from
     struct sl_arena arena;
     atomic_uint references;
     atomic_bool retired;
-    struct sl_invoke__shard shards[];   // invoker->loop_count
+    struct sl_invoke__shard shards[]; // invoker->loop_count
 };
 
 struct sl_invoke__loop {
@@ -110,7 +114,7 @@ struct sl_invoke__loop {
     struct sl_instance *lru_first, *lru_last;
     struct sl_timer sweep;
     struct sl_mail drain_mail;
-    struct sl_buf scratch;              // building of log lines and documents
+    struct sl_buf scratch; // building of log lines and documents
     // counters of this loop, read by others without order
     _Atomic uint64_t invocations, errors, throttles, cold_starts, duration_us;
 };
@@ -119,22 +123,22 @@ struct sl_invoker {
     struct sl_invoker_config config;
     struct sl_invoke__loop loops[SL_LOOPS_MAX];
     struct cds_lfht *functions, *urls;
-    pthread_mutex_t publish_lock;       // writers of the tables and of `limits`
+    pthread_mutex_t publish_lock; // writers of the tables and of `limits`
     struct sl_invoke__limit *limits;
     uint64_t generation;
-    atomic_int in_flight;               // invocations, all functions
+    atomic_int in_flight; // invocations, all functions
     atomic_uint instance_count;
     atomic_bool draining;
     struct sl_watch jail_watch;
-    pthread_mutex_t slot_lock;          // slots, slot_generation
-    struct sl_instance **slots;         // max_instances
+    pthread_mutex_t slot_lock;  // slots, slot_generation
+    struct sl_instance **slots; // max_instances
     uint32_t *slot_generation;
 };
 
 // --- registry.c
 void sl_invoke__entry_unref(struct sl_invoke__entry *entry);
-struct sl_invoke__entry *sl_invoke__entry_find(struct sl_invoker *invoker, struct sl_str account, struct sl_str region, struct sl_str name,
-                                               struct sl_str version);
+struct sl_invoke__entry *sl_invoke__entry_find(struct sl_invoker *invoker, struct sl_str account, struct sl_str region,
+                                               struct sl_str name, struct sl_str version);
 void sl_invoke__copy_function(struct sl_function *to, const struct sl_function *from, struct sl_arena *arena);
 
 // --- pool.c (owner loop's thread, except new/unref)
@@ -146,12 +150,16 @@ void sl_invoke__pool_enter(struct sl_invoke__pool *pool, struct sl_invocation *i
 // The instance wants an event: give it a waiting invocation, or to a loop that waits, or keep it idle.
 void sl_invoke__pool_offer(struct sl_instance *instance);
 void sl_invoke__pool_leave_idle(struct sl_instance *instance);
-// An instance on its way will not come: start another, or fail the oldest waiting invocation with what `fill` describes.
-void sl_invoke__pool_start_failed(struct sl_invoke__pool *pool, unsigned loop, const struct sl_invocation_result *result);
+// An instance on its way will not come: start another, or fail the oldest waiting invocation with what `fill`
+// describes.
+void sl_invoke__pool_start_failed(struct sl_invoke__pool *pool, unsigned loop,
+                                  const struct sl_invocation_result *result);
 void sl_invoke__sweep(struct sl_timer *timer);
 void sl_invoke__stop_all_idle(struct sl_mail *mail); // the loop's drain_mail
-void sl_invoke__finish(struct sl_invoker *invoker, struct sl_invocation *invocation, const struct sl_invocation_result *result);
-void sl_invoke__refuse(struct sl_invoker *invoker, struct sl_invocation *invocation, const struct sl_error *error, const char *reason);
+void sl_invoke__finish(struct sl_invoker *invoker, struct sl_invocation *invocation,
+                       const struct sl_invocation_result *result);
+void sl_invoke__refuse(struct sl_invoker *invoker, struct sl_invocation *invocation, const struct sl_error *error,
+                       const char *reason);
 
 // --- instance.c
 int sl_invoke__instance_start(struct sl_invoke__pool *pool, struct sl_loop *loop, struct sl_error *err);
@@ -162,7 +170,8 @@ void sl_invoke__instance_give(struct sl_instance *instance, struct sl_loop *to);
 int sl_invoke__watch_jail(struct sl_invoker *invoker, struct sl_error *err);
 
 // --- launch.c: what a sandbox executes. The block is the caller's to close.
-int sl_invoke__launch_block(const struct sl_function *function, int code_dir, const char *log_stream, int *ret_block, struct sl_error *err);
+int sl_invoke__launch_block(const struct sl_function *function, int code_dir, const char *log_stream, int *ret_block,
+                            struct sl_error *err);
 
 // --- report.c: log lines and error documents
 void sl_invoke__log_init_start(struct sl_instance *instance);

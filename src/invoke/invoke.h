@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// invoke: functions as the data plane sees them, and the one way to run them. The control plane (lambda/) publishes an immutable
-// description per function version; callers (the Invoke operation, HTTP APIs, function URLs, the event queue) hand over an
-// invocation and get exactly one `done`. Inside: pools of instances, concurrency, scaling, deadlines, billing.
+// invoke: functions as the data plane sees them, and the one way to run them. The control plane (lambda/) publishes an
+// immutable description per function version; callers (the Invoke operation, HTTP APIs, function URLs, the event queue)
+// hand over an invocation and get exactly one `done`. Inside: pools of instances, concurrency, scaling, deadlines,
+// billing.
 //
-// Threads: sl_invoke_* and sl_function_find are called on loop threads; publish and remove on the storage thread (after the commit).
-// Published functions are protected by RCU (QSBR: a loop turn is a read section): a pointer from sl_function_find is good until the
-// callback returns; sl_function_ref keeps it longer.
+// Threads: sl_invoke_* and sl_function_find are called on loop threads; publish and remove on the storage thread (after
+// the commit). Published functions are protected by RCU (QSBR: a loop turn is a read section): a pointer from
+// sl_function_find is good until the callback returns; sl_function_ref keeps it longer.
 #ifndef SL_INVOKE_INVOKE_H
 #define SL_INVOKE_INVOKE_H
 
@@ -20,8 +21,8 @@ struct sl_invoke__entry;
 struct sl_instance;
 
 enum {
-    SL_PAYLOAD_SYNC_MAX = 6291456,      // request payload of a synchronous invocation (Lambda quotas page)
-    SL_PAYLOAD_RESPONSE_MAX = 6291556,  // response: AWS's message names this number
+    SL_PAYLOAD_SYNC_MAX = 6291456,     // request payload of a synchronous invocation (Lambda quotas page)
+    SL_PAYLOAD_RESPONSE_MAX = 6291556, // response: AWS's message names this number
     SL_PAYLOAD_ASYNC_MAX = 1048576,
     SL_LOG_TAIL_MAX = 4096,
 };
@@ -29,13 +30,13 @@ enum {
 // What runs: one version of one function. All views belong to the function object.
 struct sl_function {
     struct sl_str account, region, name;
-    struct sl_str version;        // "$LATEST", "1", ...
-    struct sl_str arn;            // unqualified: arn:aws:lambda:REGION:ACCOUNT:function:NAME
-    struct sl_str runtime;        // "python3.11", "provided.al2023", ...
+    struct sl_str version; // "$LATEST", "1", ...
+    struct sl_str arn;     // unqualified: arn:aws:lambda:REGION:ACCOUNT:function:NAME
+    struct sl_str runtime; // "python3.11", "provided.al2023", ...
     struct sl_str handler;
     struct sl_str role;
-    struct sl_str code_sha256;    // hex: the blob directory
-    struct sl_str *environment;   // "KEY=value"
+    struct sl_str code_sha256;  // hex: the blob directory
+    struct sl_str *environment; // "KEY=value"
     unsigned environment_count;
     unsigned memory_mb, timeout_ms, tmp_mb;
     struct sl_str log_format;     // "Text" or "JSON"
@@ -47,32 +48,36 @@ struct sl_function {
     struct sl_str url_cors;       // JSON text of the Cors member, empty when there is none
     int64_t reserved_concurrency; // -1: none
     uint64_t generation;          // set by publish; another number means other code or configuration
-    uint64_t policy_generation;   // set by publish; changes whenever anything above changed (for callers' caches of decisions)
+    uint64_t
+        policy_generation; // set by publish; changes whenever anything above changed (for callers' caches of decisions)
 };
 
-// Publishes (or replaces) a version. Everything is copied. If nothing that an instance depends on changed (only policy, URL, role text...)
-// warm instances stay; else they are retired: busy ones finish, idle ones are stopped.
+// Publishes (or replaces) a version. Everything is copied. If nothing that an instance depends on changed (only policy,
+// URL, role text...) warm instances stay; else they are retired: busy ones finish, idle ones are stopped.
 int sl_function_publish(struct sl_invoker *invoker, const struct sl_function *function, struct sl_error *err);
-void sl_function_remove(struct sl_invoker *invoker, struct sl_str account, struct sl_str region, struct sl_str name, struct sl_str version);
+void sl_function_remove(struct sl_invoker *invoker, struct sl_str account, struct sl_str region, struct sl_str name,
+                        struct sl_str version);
 
 // NULL when there is none. `version` empty means $LATEST.
-const struct sl_function *sl_function_find(struct sl_invoker *invoker, struct sl_str account, struct sl_str region, struct sl_str name,
-                                           struct sl_str version);
+const struct sl_function *sl_function_find(struct sl_invoker *invoker, struct sl_str account, struct sl_str region,
+                                           struct sl_str name, struct sl_str version);
 // By the id of its URL.
 const struct sl_function *sl_function_find_url(struct sl_invoker *invoker, struct sl_str url_id);
 
 enum sl_invocation_outcome {
-    SL_INVOCATION_OK,       // payload is the function's answer
-    SL_INVOCATION_ERROR,    // X-Amz-Function-Error: payload is the error document ({"errorType":...}); function_error says "Unhandled"
-    SL_INVOCATION_REFUSED,  // the function did not run: `error` (throttled, not found, not ready, too large, shutting down)
+    SL_INVOCATION_OK,    // payload is the function's answer
+    SL_INVOCATION_ERROR, // X-Amz-Function-Error: payload is the error document ({"errorType":...}); function_error says
+                         // "Unhandled"
+    SL_INVOCATION_REFUSED, // the function did not run: `error` (throttled, not found, not ready, too large, shutting
+                           // down)
 };
 
 struct sl_invocation_result {
     enum sl_invocation_outcome outcome;
-    struct sl_str payload;         // valid during done
-    struct sl_str content_type;    // what the runtime posted, may be empty
-    struct sl_str function_error;  // "Unhandled" / "Handled" / empty
-    struct sl_str error_type;      // of an error: "Sandbox.Timedout", "Runtime.ExitError", ... (for gateways' decisions)
+    struct sl_str payload;        // valid during done
+    struct sl_str content_type;   // what the runtime posted, may be empty
+    struct sl_str function_error; // "Unhandled" / "Handled" / empty
+    struct sl_str error_type;     // of an error: "Sandbox.Timedout", "Runtime.ExitError", ... (for gateways' decisions)
     bool timed_out;
     struct sl_str executed_version;
     struct sl_str log_tail;        // last 4 KB of the invocation's log when asked for
@@ -81,16 +86,16 @@ struct sl_invocation_result {
     int64_t duration_us, init_us;
 };
 
-// One invocation. Belongs to the caller (embedded in the request's object), must stay until `done`, which runs once, on the loop thread that
-// started it, possibly before sl_invoke returns. Views must stay valid until then.
+// One invocation. Belongs to the caller (embedded in the request's object), must stay until `done`, which runs once, on
+// the loop thread that started it, possibly before sl_invoke returns. Views must stay valid until then.
 struct sl_invocation {
     // in
     struct sl_str account, region, name, version; // version empty: $LATEST
-    struct sl_str invoked_arn;     // as invoked, with qualifier: the runtime sees it
+    struct sl_str invoked_arn;                    // as invoked, with qualifier: the runtime sees it
     struct sl_str payload;
-    struct sl_str client_context;  // JSON text (decoded from base64), may be empty
-    struct sl_str trace_id;        // X-Amzn-Trace-Id; made when empty
-    char request_id[37];           // made when empty
+    struct sl_str client_context; // JSON text (decoded from base64), may be empty
+    struct sl_str trace_id;       // X-Amzn-Trace-Id; made when empty
+    char request_id[37];          // made when empty
     bool tail_log;
     void (*done)(struct sl_invocation *invocation, const struct sl_invocation_result *result);
     void *user;
@@ -103,8 +108,9 @@ struct sl_invocation {
 };
 
 void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation);
-// The caller no longer wants the answer (its client went away, or it gave up waiting). The function runs all the same, as on AWS; `done` will
-// not be called and the invocation object may be freed after this returns: what is still needed is copied.
+// The caller no longer wants the answer (its client went away, or it gave up waiting). The function runs all the same,
+// as on AWS; `done` will not be called and the invocation object may be freed after this returns: what is still needed
+// is copied.
 void sl_invoke_abandon(struct sl_invoker *invoker, struct sl_invocation *invocation);
 
 // A synthetic "Root=1-5f..-..." trace id into the arena.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// pool: which instance serves which invocation. Everything of a shard happens on its loop's own thread; loops help one another by
-// letters: a loop that needs an instance asks one that has an idle one, and a loop that gets an idle instance gives it to one that waits.
+// pool: which instance serves which invocation. Everything of a shard happens on its loop's own thread; loops help one
+// another by letters: a loop that needs an instance asks one that has an idle one, and a loop that gets an idle
+// instance gives it to one that waits.
 //
-// Invariants: every invocation that entered gets exactly one finish; an instance is in the idle list of its loop's shard exactly while
-// its state is IDLE; starting + asked never exceeds the number of waiting invocations at the time of asking.
+// Invariants: every invocation that entered gets exactly one finish; an instance is in the idle list of its loop's
+// shard exactly while its state is IDLE; starting + asked never exceeds the number of waiting invocations at the time
+// of asking.
 #include "invoke/internal.h"
 
 #include "base/log.h"
@@ -79,22 +81,30 @@ static void enter_idle(struct sl_instance *instance) {
     atomic_fetch_add_explicit(&shard->idle_count, 1, memory_order_relaxed);
     instance->lru_next = NULL;
     instance->lru_prev = here->lru_last;
-    if (here->lru_last) here->lru_last->lru_next = instance;
-    else here->lru_first = instance;
+    if (here->lru_last)
+        here->lru_last->lru_next = instance;
+    else
+        here->lru_first = instance;
     here->lru_last = instance;
 }
 
 void sl_invoke__pool_leave_idle(struct sl_instance *instance) {
     struct sl_invoke__shard *shard = shard_of(instance);
     struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
-    if (instance->prev) instance->prev->next = instance->next;
-    else shard->idle = instance->next;
+    if (instance->prev)
+        instance->prev->next = instance->next;
+    else
+        shard->idle = instance->next;
     if (instance->next) instance->next->prev = instance->prev;
     atomic_fetch_sub_explicit(&shard->idle_count, 1, memory_order_relaxed);
-    if (instance->lru_prev) instance->lru_prev->lru_next = instance->lru_next;
-    else here->lru_first = instance->lru_next;
-    if (instance->lru_next) instance->lru_next->lru_prev = instance->lru_prev;
-    else here->lru_last = instance->lru_prev;
+    if (instance->lru_prev)
+        instance->lru_prev->lru_next = instance->lru_next;
+    else
+        here->lru_first = instance->lru_next;
+    if (instance->lru_next)
+        instance->lru_next->lru_prev = instance->lru_prev;
+    else
+        here->lru_last = instance->lru_prev;
     instance->next = instance->prev = instance->lru_next = instance->lru_prev = NULL;
 }
 
@@ -103,17 +113,23 @@ void sl_invoke__pool_leave_idle(struct sl_instance *instance) {
 static void push_waiting(struct sl_invoke__shard *shard, struct sl_invocation *invocation) {
     invocation->next = NULL;
     invocation->prev = shard->waiting_last;
-    if (shard->waiting_last) shard->waiting_last->next = invocation;
-    else shard->waiting_first = invocation;
+    if (shard->waiting_last)
+        shard->waiting_last->next = invocation;
+    else
+        shard->waiting_first = invocation;
     shard->waiting_last = invocation;
     atomic_fetch_add_explicit(&shard->waiting_count, 1, memory_order_relaxed);
 }
 
 static void unlink_waiting(struct sl_invoke__shard *shard, struct sl_invocation *invocation) {
-    if (invocation->prev) invocation->prev->next = invocation->next;
-    else shard->waiting_first = invocation->next;
-    if (invocation->next) invocation->next->prev = invocation->prev;
-    else shard->waiting_last = invocation->prev;
+    if (invocation->prev)
+        invocation->prev->next = invocation->next;
+    else
+        shard->waiting_first = invocation->next;
+    if (invocation->next)
+        invocation->next->prev = invocation->prev;
+    else
+        shard->waiting_last = invocation->prev;
     invocation->next = invocation->prev = NULL;
     atomic_fetch_sub_explicit(&shard->waiting_count, 1, memory_order_relaxed);
 }
@@ -124,7 +140,8 @@ static struct sl_invocation *pop_waiting(struct sl_invoke__shard *shard) {
     return invocation;
 }
 
-static void fail_waiting(struct sl_invoke__pool *pool, unsigned loop, const struct sl_error *error, const char *reason) {
+static void fail_waiting(struct sl_invoke__pool *pool, unsigned loop, const struct sl_error *error,
+                         const char *reason) {
     struct sl_invocation *invocation = pop_waiting(&pool->shards[loop]);
     if (invocation) sl_invoke__refuse(pool->invoker, invocation, error, reason);
 }
@@ -208,7 +225,8 @@ void sl_invoke__pool_offer(struct sl_instance *instance) {
     enter_idle(instance);
 }
 
-void sl_invoke__pool_start_failed(struct sl_invoke__pool *pool, unsigned loop, const struct sl_invocation_result *result) {
+void sl_invoke__pool_start_failed(struct sl_invoke__pool *pool, unsigned loop,
+                                  const struct sl_invocation_result *result) {
     struct sl_invocation *invocation = pop_waiting(&pool->shards[loop]);
     if (invocation) sl_invoke__finish(pool->invoker, invocation, result);
 }
@@ -272,7 +290,7 @@ static struct sl_invocation *orphan_new(const struct sl_invocation *invocation) 
     struct sl_invocation *copy = &orphan->invocation;
     *copy = *invocation;
     copy->done = orphan_done;
-    struct sl_str *const views[] = {&copy->account, &copy->region,  &copy->name,           &copy->version,
+    struct sl_str *const views[] = {&copy->account, &copy->region,   &copy->name,           &copy->version,
                                     &copy->payload, &copy->trace_id, &copy->client_context, &copy->invoked_arn};
     for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) *views[i] = sl_arena_dup(&orphan->arena, *views[i]);
     if (!sl_arena_failed(&orphan->arena)) return copy;

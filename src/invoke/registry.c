@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// registry: published function versions in an RCU hash table. Readers (loop threads) take no lock; the writer (the storage
-// thread) replaces whole entries, and the old one is freed after a grace period and its last reference.
+// registry: published function versions in an RCU hash table. Readers (loop threads) take no lock; the writer (the
+// storage thread) replaces whole entries, and the old one is freed after a grace period and its last reference.
 #include "invoke/internal.h"
 
 #include "base/log.h"
@@ -15,10 +15,10 @@ enum { ENTRY_MAX = 1024 * 1024 };
 
 void sl_invoke__copy_function(struct sl_function *to, const struct sl_function *from, struct sl_arena *arena) {
     *to = *from;
-    struct sl_str *const views[] = {&to->account,     &to->region,     &to->name,      &to->version,  &to->arn,
-                                    &to->runtime,     &to->handler,    &to->role,      &to->code_sha256, &to->log_format,
-                                    &to->log_level,   &to->log_group,  &to->policy,    &to->url_id,   &to->url_auth,
-                                    &to->url_cors};
+    struct sl_str *const views[] = {&to->account,     &to->region,     &to->name,      &to->version,
+                                    &to->arn,         &to->runtime,    &to->handler,   &to->role,
+                                    &to->code_sha256, &to->log_format, &to->log_level, &to->log_group,
+                                    &to->policy,      &to->url_id,     &to->url_auth,  &to->url_cors};
     for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) *views[i] = sl_arena_dup(arena, *views[i]);
     to->environment = sl_arena_alloc(arena, from->environment_count * sizeof(struct sl_str) + 1);
     if (!to->environment) {
@@ -54,7 +54,8 @@ static struct sl_str make_key(char *out, size_t cap, struct sl_str account, stru
     return len < 0 || (size_t)len >= cap ? SL_STR("") : sl_str_n(out, (size_t)len);
 }
 
-// FNV-1a. Names are bounded and made by authenticated operators; a flood of collisions would only slow their own server.
+// FNV-1a. Names are bounded and made by authenticated operators; a flood of collisions would only slow their own
+// server.
 static unsigned long hash(struct sl_str key) {
     uint64_t value = 1469598103934665603u;
     for (size_t i = 0; i < key.len; i++) value = (value ^ (unsigned char)key.ptr[i]) * 1099511628211u;
@@ -66,7 +67,8 @@ static int match_key(struct cds_lfht_node *node, const void *key) {
 }
 
 static int match_url(struct cds_lfht_node *node, const void *key) {
-    return sl_str_eq(*(const struct sl_str *)key, SL_CONTAINER(node, struct sl_invoke__entry, url_node)->function.url_id);
+    return sl_str_eq(*(const struct sl_str *)key,
+                     SL_CONTAINER(node, struct sl_invoke__entry, url_node)->function.url_id);
 }
 
 static struct cds_lfht_node *lookup(struct cds_lfht *table, struct sl_str key, cds_lfht_match_fct match) {
@@ -144,13 +146,16 @@ void sl_invoke__entry_unref(struct sl_invoke__entry *entry) {
     free(entry);
 }
 
-static void entry_reclaim(struct rcu_head *head) { sl_invoke__entry_unref(SL_CONTAINER(head, struct sl_invoke__entry, rcu)); }
+static void entry_reclaim(struct rcu_head *head) {
+    sl_invoke__entry_unref(SL_CONTAINER(head, struct sl_invoke__entry, rcu));
+}
 
 static struct sl_invoke__entry *entry_new(struct sl_invoker *invoker, const struct sl_function *function,
                                           struct sl_invoke__entry *old, struct sl_error *err) {
     struct sl_invoke__entry *entry = calloc(1, sizeof *entry);
     char key[512];
-    struct sl_str key_view = make_key(key, sizeof key, function->account, function->region, function->name, function->version);
+    struct sl_str key_view =
+        make_key(key, sizeof key, function->account, function->region, function->name, function->version);
     if (!entry || !(entry->key = strndup(key_view.ptr, key_view.len))) {
         free(entry);
         sl_fail(err, SL_E_NO_MEMORY, "no memory for a function");
@@ -171,7 +176,8 @@ static struct sl_invoke__entry *entry_new(struct sl_invoker *invoker, const stru
     }
     if (!entry->pool || !entry->limit || sl_arena_failed(&entry->arena)) {
         sl_fail(err, SL_E_NO_MEMORY, "no memory for function %s", entry->key);
-        return NULL; // leaks a few bytes in a process that is out of memory; unwinding half an entry would need more code than it saves
+        return NULL; // leaks a few bytes in a process that is out of memory; unwinding half an entry would need more
+                     // code than it saves
     }
     entry->function.policy_generation = ++invoker->generation;
     entry->function.generation = share ? old->function.generation : invoker->generation;
@@ -186,13 +192,13 @@ static void unlink_entry(struct sl_invoker *invoker, struct sl_invoke__entry *en
 int sl_function_publish(struct sl_invoker *invoker, const struct sl_function *function, struct sl_error *err) {
     sl_rcu_begin();
     pthread_mutex_lock(&invoker->publish_lock);
-    struct sl_invoke__entry *old = sl_invoke__entry_find(invoker, function->account, function->region, function->name,
-                                                         function->version);
+    struct sl_invoke__entry *old =
+        sl_invoke__entry_find(invoker, function->account, function->region, function->name, function->version);
     struct sl_invoke__entry *entry = entry_new(invoker, function, old, err);
     if (entry) {
         atomic_store(&entry->limit->reserved, function->reserved_concurrency);
-        // The new one is added before the old one goes, and lookups return the first match of a bucket: a reader that meets
-        // both sees either, never none.
+        // The new one is added before the old one goes, and lookups return the first match of a bucket: a reader that
+        // meets both sees either, never none.
         struct sl_str key = sl_str_of(entry->key);
         cds_lfht_add(invoker->functions, hash(key), &entry->node);
         if (entry->function.url_id.len) cds_lfht_add(invoker->urls, hash(entry->function.url_id), &entry->url_node);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// report: the platform's lines in a function's log (INIT_START, START, END, REPORT, the time-out line) in AWS's form, text or
-// JSON, and the error documents AWS makes when the function itself cannot.
+// report: the platform's lines in a function's log (INIT_START, START, END, REPORT, the time-out line) in AWS's form,
+// text or JSON, and the error documents AWS makes when the function itself cannot.
 #include "base/clock.h"
 #include "invoke/internal.h"
 
@@ -55,16 +55,16 @@ static void put_ms(struct sl_buf *out, int64_t us) {
     sl_buf_put(out, decimals, sizeof decimals);
 }
 
-static void end_json(struct sl_instance *instance, int64_t duration_us, int64_t init_us, uint64_t billed, uint64_t peak_mb,
-                     const char *status, const char *error_type) {
+static void end_json(struct sl_instance *instance, int64_t duration_us, int64_t init_us, uint64_t billed,
+                     uint64_t peak_mb, const char *status, const char *error_type) {
     struct sl_buf *log = &instance->log;
     json_head(instance, "platform.report");
     sl_buf_printf(log, "\"requestId\":\"%s\",\"status\":\"%s\",", instance->request_id, status);
     if (error_type) sl_buf_printf(log, "\"errorType\":\"%s\",", error_type);
     sl_buf_cstr(log, "\"metrics\":{\"durationMs\":");
     put_ms(log, duration_us);
-    sl_buf_printf(log, ",\"billedDurationMs\":%llu,\"memorySizeMB\":%u,\"maxMemoryUsedMB\":%llu", (unsigned long long)billed,
-                  instance->pool->spec.memory_mb, (unsigned long long)peak_mb);
+    sl_buf_printf(log, ",\"billedDurationMs\":%llu,\"memorySizeMB\":%u,\"maxMemoryUsedMB\":%llu",
+                  (unsigned long long)billed, instance->pool->spec.memory_mb, (unsigned long long)peak_mb);
     if (init_us) {
         sl_buf_cstr(log, ",\"initDurationMs\":");
         put_ms(log, init_us);
@@ -72,8 +72,8 @@ static void end_json(struct sl_instance *instance, int64_t duration_us, int64_t 
     sl_buf_cstr(log, "}}}\n");
 }
 
-static void end_text(struct sl_instance *instance, int64_t duration_us, int64_t init_us, uint64_t billed, uint64_t peak_mb,
-                     const char *status, const char *error_type) {
+static void end_text(struct sl_instance *instance, int64_t duration_us, int64_t init_us, uint64_t billed,
+                     uint64_t peak_mb, const char *status, const char *error_type) {
     struct sl_buf *log = &instance->log;
     sl_buf_cstr(log, "END RequestId: ");
     sl_buf_put(log, instance->request_id, 36);
@@ -105,14 +105,18 @@ void sl_invoke__log_end(struct sl_instance *instance, int64_t duration_us, const
     // Initialisation is billed with the first invocation (since August 2025).
     uint64_t billed = (uint64_t)((duration_us + init_us + 999) / 1000);
     if (billed == 0) billed = 1;
-    int64_t peak = instance->ended.memory_peak > 0 ? instance->ended.memory_peak : sl_jail_memory_peak(instance->memory_fd);
+    int64_t peak =
+        instance->ended.memory_peak > 0 ? instance->ended.memory_peak : sl_jail_memory_peak(instance->memory_fd);
     uint64_t peak_mb = peak > 0 ? (uint64_t)(peak + 1048575) / 1048576 : 0;
-    // The kernel's high-water mark includes pages it was about to give back; a report above the limit would be nonsense.
+    // The kernel's high-water mark includes pages it was about to give back; a report above the limit would be
+    // nonsense.
     if (peak_mb > instance->pool->spec.memory_mb) peak_mb = instance->pool->spec.memory_mb;
     // A function may print half a line; the platform's lines start on lines of their own.
     if (instance->log.len && instance->log.ptr[instance->log.len - 1] != '\n') sl_buf_char(&instance->log, '\n');
-    if (as_json(instance)) end_json(instance, duration_us, init_us, billed, peak_mb, status, error_type);
-    else end_text(instance, duration_us, init_us, billed, peak_mb, status, error_type);
+    if (as_json(instance))
+        end_json(instance, duration_us, init_us, billed, peak_mb, status, error_type);
+    else
+        end_text(instance, duration_us, init_us, billed, peak_mb, status, error_type);
 }
 
 void sl_invoke__log_timeout(struct sl_instance *instance) {
@@ -150,15 +154,24 @@ void sl_invoke__error_document(struct sl_buf *out, const char *type, const char 
 // Names as AWS prints them ("signal: killed").
 static const char *signal_text(int number) {
     switch (number) {
-    case SIGKILL: return "killed";
-    case SIGSEGV: return "segmentation fault";
-    case SIGABRT: return "aborted";
-    case SIGBUS: return "bus error";
-    case SIGFPE: return "floating point exception";
-    case SIGILL: return "illegal instruction";
-    case SIGTERM: return "terminated";
-    case SIGSYS: return "bad system call";
-    default: return sigdescr_np(number) ? sigdescr_np(number) : "unknown";
+    case SIGKILL:
+        return "killed";
+    case SIGSEGV:
+        return "segmentation fault";
+    case SIGABRT:
+        return "aborted";
+    case SIGBUS:
+        return "bus error";
+    case SIGFPE:
+        return "floating point exception";
+    case SIGILL:
+        return "illegal instruction";
+    case SIGTERM:
+        return "terminated";
+    case SIGSYS:
+        return "bad system call";
+    default:
+        return sigdescr_np(number) ? sigdescr_np(number) : "unknown";
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// api: the endpoints of the Runtime API. See runtime.h. Answers and error bodies follow AWS's Runtime Interface Emulator.
+// api: the endpoints of the Runtime API. See runtime.h. Answers and error bodies follow AWS's Runtime Interface
+// Emulator.
 #include "runtime/runtime.h"
 
 #include "base/encoding.h"
@@ -11,9 +12,9 @@
 #include <unistd.h>
 
 enum {
-    RESPONSE_MAX = 6291556,    // the number AWS's message names
-    ERROR_MAX = 1024 * 1024,   // error bodies and causes: AWS drops larger ones
-    HEAD_MAX = 64 * 1024,      // X-Ray causes travel in a header
+    RESPONSE_MAX = 6291556,  // the number AWS's message names
+    ERROR_MAX = 1024 * 1024, // error bodies and causes: AWS drops larger ones
+    HEAD_MAX = 64 * 1024,    // X-Ray causes travel in a header
     BODY_TIMEOUT_MS = 60000,
 };
 
@@ -25,15 +26,17 @@ static const struct sl_http_config *config(void);
 // ---- answers ----------------------------------------------------------------------------------------------------
 
 static void refuse(struct sl_http_request *request, int status, const char *type, const char *message) {
-    struct sl_str body = sl_arena_printf(request->arena, "{\"errorMessage\":\"%s\",\"errorType\":\"%s\"}\n", message, type);
+    struct sl_str body =
+        sl_arena_printf(request->arena, "{\"errorMessage\":\"%s\",\"errorType\":\"%s\"}\n", message, type);
     sl_http_respond(request, status, json_type, body);
 }
 
 static void refuse_state(struct sl_http_request *request, const char *from, const char *to) {
-    struct sl_str message = sl_arena_printf(request->arena,
-                                            "State transition from %s to %s failed for runtime. Error: State transition is "
-                                            "not allowed",
-                                            from, to);
+    struct sl_str message =
+        sl_arena_printf(request->arena,
+                        "State transition from %s to %s failed for runtime. Error: State transition is "
+                        "not allowed",
+                        from, to);
     refuse(request, 403, "InvalidStateTransition", message.ptr);
 }
 
@@ -50,12 +53,21 @@ static const char *state_name(const struct sl_runtime *runtime) {
 
 static void next_gone(struct sl_http_request *request) {
     struct sl_runtime *runtime = request->user;
-    if (runtime->parked == request) runtime->parked = NULL;
+    if (runtime->parked != request) return;
+    runtime->parked = NULL;
+    runtime->handler->gone(runtime);
 }
 
 static void handle_next(struct sl_runtime *runtime, struct sl_http_request *request) {
-    if (runtime->parked) {
-        refuse_state(request, "Ready", "Ready");
+    struct sl_http_request *before = runtime->parked;
+    if (before) {
+        // The newest wins: whoever asks again has most likely lost the connection of the first, which we have not heard
+        // yet.
+        request->user = runtime;
+        request->aborted = next_gone;
+        runtime->parked = request;
+        before->aborted = NULL;
+        refuse_state(before, "Ready", "Ready");
         return;
     }
     request->user = runtime;
@@ -127,8 +139,10 @@ static void handle(struct sl_http_request *request, void *user) {
         handle_init_error(runtime, request);
     } else if (post && parse_invocation(request->path, &id, &verb) &&
                (sl_str_is(verb, "response") || sl_str_is(verb, "error"))) {
-        if (is_current(runtime, id)) handle_answer(runtime, request, sl_str_is(verb, "error"));
-        else refuse(request, 400, "InvalidRequestID", "Invalid request ID");
+        if (is_current(runtime, id))
+            handle_answer(runtime, request, sl_str_is(verb, "error"));
+        else
+            refuse(request, 400, "InvalidRequestID", "Invalid request ID");
     } else if (get && sl_str_is(request->path, "/2018-06-01/ping")) {
         sl_http_respond(request, 200, SL_STR("text/plain"), SL_STR("pong"));
     } else {
@@ -140,15 +154,16 @@ static void handle(struct sl_http_request *request, void *user) {
 
 static const char too_large_text[] = "Exceeded maximum allowed payload size (6291556 bytes).";
 
-// A response that announces too many bytes is refused before they are read; one that is chunked is refused by http when it
-// passes the limit (see `refused`).
+// A response that announces too many bytes is refused before they are read; one that is chunked is refused by http when
+// it passes the limit (see `refused`).
 static int head(struct sl_http_request *request, size_t *max_body, void *user) {
     struct sl_runtime *runtime = user;
     struct sl_str id, verb;
     bool response = parse_invocation(request->path, &id, &verb) && sl_str_is(verb, "response");
     *max_body = response ? RESPONSE_MAX : ERROR_MAX;
     uint64_t length;
-    if (!response || !sl_str_to_u64(sl_http_header(request, SL_STR("Content-Length")), &length) || length <= RESPONSE_MAX) {
+    if (!response || !sl_str_to_u64(sl_http_header(request, SL_STR("Content-Length")), &length) ||
+        length <= RESPONSE_MAX) {
         return 0;
     }
     if (is_current(runtime, id)) {
@@ -159,8 +174,8 @@ static int head(struct sl_http_request *request, size_t *max_body, void *user) {
     return 1;
 }
 
-static void refused(struct sl_http_conn *conn, int status, const char *reason, struct sl_buf *headers, struct sl_buf *body,
-                    void *user) {
+static void refused(struct sl_http_conn *conn, int status, const char *reason, struct sl_buf *headers,
+                    struct sl_buf *body, void *user) {
     (void)conn;
     struct sl_runtime *runtime = user;
     sl_buf_cstr(headers, "Content-Type: application/json\r\n");
@@ -210,7 +225,8 @@ static void accept_ready(struct sl_watch *watch, uint32_t events) {
 }
 
 static const struct sl_http_config *config(void) {
-    static const struct sl_http_handler handler = {.head = head, .handle = handle, .refused = refused, .closed = closed};
+    static const struct sl_http_handler handler = {
+        .head = head, .handle = handle, .refused = refused, .closed = closed};
     static const struct sl_http_config value = {
         .handler = &handler,
         .max_head = HEAD_MAX,
@@ -225,8 +241,8 @@ static const struct sl_http_config *config(void) {
     return &value;
 }
 
-int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, int listen_fd, const struct sl_runtime_handler *handler,
-                    void *user, struct sl_error *err) {
+int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, int listen_fd,
+                    const struct sl_runtime_handler *handler, void *user, struct sl_error *err) {
     *runtime = (struct sl_runtime){.handler = handler, .user = user, .loop = loop, .listener.fd = -1};
     if (sl_watch_start(loop, &runtime->listener, listen_fd, EPOLLIN, accept_ready, err)) {
         close(listen_fd);
@@ -237,7 +253,7 @@ int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, int listen
 
 void sl_runtime_close(struct sl_runtime *runtime) {
     if (!runtime->loop) return;
-    runtime->parked = NULL;
+    runtime->parked = NULL; // next_gone has nothing to report
     while (runtime->conn_count) {
         struct sl_http_conn *conn = runtime->conns[--runtime->conn_count];
         sl_http_conn_set_user(conn, NULL);

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// runtime: the server's side of the Lambda Runtime API (version 2018-06-01) for one instance. The listening socket lives inside
-// the instance's own network namespace, so the connection is the identity: whoever speaks here is this instance and no other.
+// runtime: the server's side of the Lambda Runtime API (version 2018-06-01) for one instance. The listening socket
+// lives inside the instance's own network namespace, so the connection is the identity: whoever speaks here is this
+// instance and no other.
 //
-// Data flow: the runtime inside asks GET .../invocation/next, which is parked; sl_runtime_send answers it with an event; POST
-// .../response or .../error for the same request id ends the invocation. Every byte is hostile: paths, ids, states and sizes are
-// checked here, and a wrong call gets the answer AWS's emulator gives.
+// Data flow: the runtime inside asks GET .../invocation/next, which is parked; sl_runtime_send answers it with an
+// event; POST
+// .../response or .../error for the same request id ends the invocation. Every byte is hostile: paths, ids, states and
+// sizes are checked here, and a wrong call gets the answer AWS's emulator gives.
 //
-// Threads: all calls and callbacks on the owning loop's thread. Callbacks must not close the runtime (stop the instance instead and
-// close when its end is reported): the request that caused them is still being answered.
+// Threads: all calls and callbacks on the owning loop's thread. Callbacks must not close the runtime (stop the instance
+// instead and close when its end is reported): the request that caused them is still being answered.
 #ifndef SL_RUNTIME_RUNTIME_H
 #define SL_RUNTIME_RUNTIME_H
 
@@ -19,6 +21,9 @@ struct sl_runtime;
 struct sl_runtime_handler {
     // GET next is parked: the runtime wants an event. May call sl_runtime_send at once.
     void (*ready)(struct sl_runtime *runtime);
+    // The connection of the parked next was lost, so there is nowhere to send an event until `ready` comes again.
+    // (Dying processes show it so before their end is reported.)
+    void (*gone)(struct sl_runtime *runtime);
     // The current invocation's answer. Views are valid during the call.
     void (*response)(struct sl_runtime *runtime, struct sl_str body, struct sl_str content_type);
     // The current invocation failed in the function; `type` is Lambda-Runtime-Function-Error-Type or empty.
@@ -44,11 +49,12 @@ struct sl_runtime {
 };
 
 // Takes ownership of listen_fd (non-blocking).
-int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, int listen_fd, const struct sl_runtime_handler *handler, void *user,
-                    struct sl_error *err);
+int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, int listen_fd,
+                    const struct sl_runtime_handler *handler, void *user, struct sl_error *err);
 // Closes all connections and the listener. Accepts a runtime that was never opened (zeroed).
 void sl_runtime_close(struct sl_runtime *runtime);
-// Moving to another loop, in two steps: detach on the old owner's thread while a next is parked; attach on the new owner's thread.
+// Moving to another loop, in two steps: detach on the old owner's thread while a next is parked; attach on the new
+// owner's thread.
 void sl_runtime_detach(struct sl_runtime *runtime);
 int sl_runtime_attach(struct sl_runtime *runtime, struct sl_loop *loop, struct sl_error *err);
 
