@@ -13,6 +13,8 @@
 // at open.
 #include "store/internal.h"
 
+#include "base/clock.h"
+
 #include <unistd.h>
 
 static const char *const sql[SL_SQL_COUNT] = {
@@ -43,6 +45,41 @@ static const char *const sql[SL_SQL_COUNT] = {
     [SL_SQL_EVENT_DUE] = "SELECT id,due_ms,accepted_ms,attempts,request_id,function,context,payload FROM event "
                          "WHERE id IN (SELECT id FROM event INDEXED BY event_due WHERE due_ms<=?3 AND id>?1 "
                          "ORDER BY id LIMIT ?2) ORDER BY id",
+#define MESSAGE "seq,queue,visible_ms,sent_ms,first_ms,received_ms,receipt,receives,id,grp,doc,body"
+    [SL_SQL_MESSAGE_LAST] = "SELECT max(seq) FROM message",
+    [SL_SQL_MESSAGE_APPEND] = "INSERT INTO message(" MESSAGE ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
+    [SL_SQL_MESSAGE_GET] = "SELECT " MESSAGE " FROM message WHERE seq=?1 AND queue=?2",
+    [SL_SQL_MESSAGE_VISIBLE] = "SELECT " MESSAGE " FROM message INDEXED BY message_visible "
+                               "WHERE queue=?1 AND visible_ms<=?2 ORDER BY visible_ms LIMIT ?3",
+    [SL_SQL_MESSAGE_OF_GROUP] = "SELECT " MESSAGE " FROM message INDEXED BY message_group "
+                                "WHERE queue=?1 AND grp=?2 AND grp<>'' ORDER BY seq LIMIT ?3",
+    [SL_SQL_MESSAGE_UPDATE] =
+        "UPDATE message SET visible_ms=?2, first_ms=?3, received_ms=?4, receipt=?5, receives=?6 WHERE seq=?1",
+    [SL_SQL_MESSAGE_MOVE] = "UPDATE message SET visible_ms=?2, first_ms=?3, received_ms=?4, receipt=?5, receives=?6, "
+                            "seq=?7, queue=?8, sent_ms=?9, id=?10, doc=?11 WHERE seq=?1",
+    [SL_SQL_MESSAGE_REMOVE] = "DELETE FROM message WHERE seq=?1",
+    [SL_SQL_MESSAGE_CLEAR] = "DELETE FROM message WHERE queue=?1",
+    [SL_SQL_MESSAGE_EXPIRE] = "DELETE FROM message WHERE seq IN (SELECT seq FROM message INDEXED BY message_age "
+                              "WHERE queue=?1 AND sent_ms<?2 LIMIT ?3)",
+    [SL_SQL_MESSAGE_COUNT] =
+        "SELECT count(*) FILTER (WHERE visible_ms<=?2), count(*) FILTER (WHERE visible_ms>?2 AND receives>0), "
+        "count(*) FILTER (WHERE visible_ms>?2 AND receives=0) FROM message INDEXED BY message_visible WHERE queue=?1",
+    [SL_SQL_MESSAGE_NEXT] = "SELECT min(visible_ms) FROM message WHERE queue=?1 AND visible_ms>?2",
+    [SL_SQL_GROUP_NEXT] = "SELECT min(ready_ms) FROM message_order WHERE queue=?1 AND ready_ms>?2",
+    [SL_SQL_GROUP_READY] = "SELECT grp FROM message_order INDEXED BY message_order_ready WHERE queue=?1 AND ready_ms<=?2 "
+                           "ORDER BY ready_ms LIMIT ?3",
+    [SL_SQL_GROUP_ADD] = "INSERT INTO message_order(queue,grp,ready_ms) VALUES(?1,?2,?3) ON CONFLICT DO NOTHING",
+    [SL_SQL_GROUP_SET] = "UPDATE message_order SET ready_ms=?3 WHERE queue=?1 AND grp=?2",
+    [SL_SQL_GROUP_REMOVE] = "DELETE FROM message_order WHERE queue=?1 AND grp=?2",
+    [SL_SQL_GROUP_CLEAR] = "DELETE FROM message_order WHERE queue=?1",
+    [SL_SQL_GROUP_SCAN] = "SELECT visible_ms,receives FROM message INDEXED BY message_group "
+                          "WHERE queue=?1 AND grp=?2 AND grp<>'' ORDER BY seq",
+    [SL_SQL_DEDUP_FIND] = "SELECT seq,id FROM message_dedup WHERE queue=?1 AND key=?2 AND until_ms>?3",
+    [SL_SQL_DEDUP_PUT] = "INSERT INTO message_dedup(queue,key,seq,id,until_ms) VALUES(?1,?2,?3,?4,?5) "
+                         "ON CONFLICT DO UPDATE SET seq=excluded.seq, id=excluded.id, until_ms=excluded.until_ms",
+    [SL_SQL_DEDUP_CLEAR] = "DELETE FROM message_dedup WHERE queue=?1",
+    [SL_SQL_DEDUP_EXPIRE] = "DELETE FROM message_dedup WHERE (queue,key) IN (SELECT queue,key FROM message_dedup "
+                            "INDEXED BY message_dedup_until WHERE until_ms<=?1 LIMIT ?2)",
 };
 
 int sl_store__fail(struct sl_store_tx *tx, const char *what, struct sl_error *err) {
@@ -135,8 +172,27 @@ static int migrate_1(sqlite3 *db) {
                         NULL, NULL, NULL);
 }
 
+static int migrate_2(sqlite3 *db) {
+    // message_visible also covers the counts. message_order: one row per group of an ordered queue.
+    return sqlite3_exec(
+        db,
+        "CREATE TABLE message(seq INTEGER PRIMARY KEY, queue INTEGER NOT NULL, visible_ms INTEGER NOT NULL, "
+        "sent_ms INTEGER NOT NULL, first_ms INTEGER NOT NULL, received_ms INTEGER NOT NULL, receipt INTEGER NOT NULL, "
+        "receives INTEGER NOT NULL, id TEXT NOT NULL, grp TEXT NOT NULL, doc TEXT NOT NULL, body TEXT NOT NULL) STRICT;"
+        "CREATE INDEX message_visible ON message(queue, visible_ms, receives);"
+        "CREATE INDEX message_age ON message(queue, sent_ms);"
+        "CREATE INDEX message_group ON message(queue, grp, seq) WHERE grp<>'';"
+        "CREATE TABLE message_order(queue INTEGER NOT NULL, grp TEXT NOT NULL, ready_ms INTEGER NOT NULL, "
+        "PRIMARY KEY(queue, grp)) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX message_order_ready ON message_order(queue, ready_ms);"
+        "CREATE TABLE message_dedup(queue INTEGER NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, "
+        "until_ms INTEGER NOT NULL, PRIMARY KEY(queue, key)) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX message_dedup_until ON message_dedup(until_ms);",
+        NULL, NULL, NULL);
+}
+
 // Row i takes a database of version i to version i + 1. Rows are only ever added.
-static int (*const migrations[])(sqlite3 *db) = {migrate_1};
+static int (*const migrations[])(sqlite3 *db) = {migrate_1, migrate_2};
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 
 static int read_pragma(sqlite3 *db, const char *text, int *ret) {
@@ -180,6 +236,18 @@ static int load_next_event(struct sl_store_tx *tx, struct sl_error *err) {
     return result;
 }
 
+// Numbers must also ascend past those of messages that were removed before a restart. No server sends more than a
+// thousand messages in every millisecond, so the clock tells a number that was not reached yet.
+static int load_next_message(struct sl_store_tx *tx, struct sl_error *err) {
+    sqlite3_stmt *statement = sl_store__prepare(tx, SL_SQL_MESSAGE_LAST, err);
+    if (!statement) return SL_E_IO;
+    int result = sqlite3_step(statement) == SQLITE_ROW ? 0 : sl_store__fail(tx, "read messages", err);
+    int64_t last = result ? 0 : sqlite3_column_int64(statement, 0), now = sl_clock_ms() * 1000;
+    tx->next_message = last >= now ? last + 1 : now;
+    sl_store__finish(tx, SL_SQL_MESSAGE_LAST, statement);
+    return result;
+}
+
 int sl_store__database_open(struct sl_store_tx *tx, bool memory, struct sl_error *err) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, register_vfs);
@@ -198,7 +266,8 @@ int sl_store__database_open(struct sl_store_tx *tx, bool memory, struct sl_error
         return sl_store__fail(tx, "set up sluice.db in the data directory", err);
     }
     int result = migrate(tx, err);
-    return result ? result : load_next_event(tx, err);
+    if (!result) result = load_next_event(tx, err);
+    return result ? result : load_next_message(tx, err);
 }
 
 void sl_store__database_close(struct sl_store_tx *tx) {

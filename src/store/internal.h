@@ -5,6 +5,7 @@
 //   store.c     the queue, the storage thread, group commit, open and close
 //   database.c  the SQLite connection: VFS, settings, migrations, cached statements, error texts
 //   resource.c  documents          event.c  the queue of asynchronous invocations
+//   queue.c     messages of queues
 //   blob.c      code on disk       tree.c   directory trees by descriptor: remove, make durable
 //
 // Owner: everything in struct sl_store_tx belongs to the storage thread. Blob functions run on any thread; what they
@@ -39,6 +40,29 @@ enum sl_store__sql {
     SL_SQL_EVENT_REMOVE,
     SL_SQL_EVENT_ALL,
     SL_SQL_EVENT_DUE,
+    SL_SQL_MESSAGE_LAST,
+    SL_SQL_MESSAGE_APPEND,
+    SL_SQL_MESSAGE_GET,
+    SL_SQL_MESSAGE_VISIBLE,
+    SL_SQL_MESSAGE_OF_GROUP,
+    SL_SQL_MESSAGE_UPDATE,
+    SL_SQL_MESSAGE_MOVE,
+    SL_SQL_MESSAGE_REMOVE,
+    SL_SQL_MESSAGE_CLEAR,
+    SL_SQL_MESSAGE_EXPIRE,
+    SL_SQL_MESSAGE_COUNT,
+    SL_SQL_MESSAGE_NEXT,
+    SL_SQL_GROUP_NEXT,
+    SL_SQL_GROUP_READY,
+    SL_SQL_GROUP_ADD,
+    SL_SQL_GROUP_SET,
+    SL_SQL_GROUP_REMOVE,
+    SL_SQL_GROUP_CLEAR,
+    SL_SQL_GROUP_SCAN,
+    SL_SQL_DEDUP_FIND,
+    SL_SQL_DEDUP_PUT,
+    SL_SQL_DEDUP_CLEAR,
+    SL_SQL_DEDUP_EXPIRE,
     SL_SQL_COUNT
 };
 
@@ -46,6 +70,7 @@ struct sl_store_tx {
     sqlite3 *db;
     sqlite3_stmt *statements[SL_SQL_COUNT];
     struct sl_buf text;        // a document being written
+    int64_t next_message;      // as next_event, and ascending over restarts
     int64_t next_event;        // never given twice while the store is open, also not after an undone job
     bool read_only, one_write; // of the job that runs now
     unsigned writes;           // that it tried

@@ -7,7 +7,8 @@
 //
 // Resources (functions, APIs, routes, roles ...) are documents: a key (kind, account, region, parent, id) and a JSON
 // text in the shape the API answers, private members beginning with '_'. That is one table for 300 operations; a new
-// resource kind needs no migration. Events (accepted asynchronous invocations) and blobs (code) have their own verbs.
+// resource kind needs no migration. Events (accepted asynchronous invocations), messages (of queues) and blobs (code)
+// have their own verbs.
 //
 // Invariants: what `done` reported as committed survives kill -9 and power loss (WAL, synchronous=FULL); `run` and
 // `committed` are called on the storage thread only; `done` on the loop that submitted.
@@ -41,7 +42,7 @@ struct sl_store_job {
     bool read_only; // needs no transaction: answered as soon as it has run, unless a write of the same batch ran before
                     // it, whose effects it may have seen: then with that commit. A put, delete or append in it fails
                     // with SL_E_USAGE.
-    bool one_write; // promises at most one put, delete, append, reschedule or remove, and to succeed if that one did:
+    bool one_write; // promises at most one put, delete, append, update, reschedule or remove, and to succeed if that one did:
                     // so it needs no savepoint, which costs more than a small write. A second write fails with
                     // SL_E_USAGE; failing after the write is a bug that undoes the whole batch.
     // internal
@@ -111,6 +112,73 @@ int sl_event_remove(struct sl_store_tx *tx, int64_t id, struct sl_error *err);
 // SL_E_NO_MEMORY when they do not fit it: ask for fewer.
 int sl_event_load(struct sl_store_tx *tx, struct sl_arena *arena, int64_t now_ms, int64_t after, unsigned limit,
                   struct sl_event **ret, unsigned *ret_count, struct sl_error *err);
+
+// --- messages: what queues hold ---
+//
+// A queue is a number that its owner chose (random, never given twice). A message that waits, is delayed or is in flight
+// is one row; which of them it is follows from visible_ms. Reading is by index: what is visible, oldest first; or group
+// by group, for ordered queues, whose groups have a row of their own that says when they may be read next.
+struct sl_message {
+    int64_t seq; // store's, ascending, also over restarts: the order within a group
+    int64_t queue;
+    int64_t visible_ms;  // not to be received before
+    int64_t sent_ms;     // for the retention period
+    int64_t first_ms;    // first received; 0: never
+    int64_t received_ms; // last received; 0: never
+    int64_t receipt;     // drawn at the last receive: what a receipt handle must know; 0: never
+    unsigned receives;
+    struct sl_str id, group; // group: "" without
+    struct sl_str doc;       // JSON: attributes
+    struct sl_str body;
+};
+// Sets seq.
+int sl_message_append(struct sl_store_tx *tx, struct sl_message *message, struct sl_error *err);
+// SL_E_NOT_FOUND when the queue has no such message (any more). Strings live in the arena.
+int sl_message_get(struct sl_store_tx *tx, struct sl_arena *arena, int64_t queue, int64_t seq, struct sl_message *ret,
+                   struct sl_error *err);
+// Visible at now_ms, by the time when they became so. *ret in the arena.
+int sl_message_visible(struct sl_store_tx *tx, struct sl_arena *arena, int64_t queue, int64_t now_ms, unsigned limit,
+                       struct sl_message **ret, unsigned *ret_count, struct sl_error *err);
+// The first ones of a group, in order, visible or not.
+int sl_message_of_group(struct sl_store_tx *tx, struct sl_arena *arena, int64_t queue, struct sl_str group,
+                        unsigned limit, struct sl_message **ret, unsigned *ret_count, struct sl_error *err);
+// Writes visible_ms, first_ms, received_ms, receipt, receives.
+int sl_message_update(struct sl_store_tx *tx, const struct sl_message *message, struct sl_error *err);
+// Puts it at the end of another queue, with everything that sl_message_update writes, its sent_ms, id and doc. Sets queue
+// and seq.
+int sl_message_move(struct sl_store_tx *tx, struct sl_message *message, int64_t queue, struct sl_error *err);
+int sl_message_remove(struct sl_store_tx *tx, int64_t seq, struct sl_error *err);
+// All messages and groups of a queue; with `memory` its deduplication too (the queue itself goes).
+int sl_message_clear(struct sl_store_tx *tx, int64_t queue, bool memory, struct sl_error *err);
+// Removes at most `limit` that were sent before; *ret_count tells how many.
+int sl_message_expire(struct sl_store_tx *tx, int64_t queue, int64_t sent_before_ms, unsigned limit,
+                      unsigned *ret_count, struct sl_error *err);
+struct sl_message_counts {
+    int64_t visible, in_flight, delayed;
+};
+// Counts index entries: linear in the queue's length.
+int sl_message_count(struct sl_store_tx *tx, int64_t queue, int64_t now_ms, struct sl_message_counts *ret,
+                     struct sl_error *err);
+// When the next message (of an ordered queue: the next group) becomes receivable after now_ms; INT64_MAX: not by time.
+int sl_message_next(struct sl_store_tx *tx, int64_t queue, bool ordered, int64_t now_ms, int64_t *ret_ms,
+                    struct sl_error *err);
+
+// Groups of an ordered queue. A group may be read when none of its messages is in flight.
+// Names of groups that may be read at now_ms, longest ready first. *ret in the arena.
+int sl_group_ready(struct sl_store_tx *tx, struct sl_arena *arena, int64_t queue, int64_t now_ms, unsigned limit,
+                   struct sl_str **ret, unsigned *ret_count, struct sl_error *err);
+// A message was appended: the group is made if it is not there.
+int sl_group_add(struct sl_store_tx *tx, int64_t queue, struct sl_str group, int64_t ready_ms, struct sl_error *err);
+// A message of the group was received, removed or changed: finds out anew when the group may be read; without messages
+// it goes.
+int sl_group_settle(struct sl_store_tx *tx, int64_t queue, struct sl_str group, int64_t now_ms, struct sl_error *err);
+
+// Deduplication: what was sent to a queue under a key lately. SL_E_NOT_FOUND when nothing was, or until_ms has passed.
+int sl_dedup_find(struct sl_store_tx *tx, struct sl_arena *arena, int64_t queue, struct sl_str key, int64_t now_ms,
+                  int64_t *ret_seq, struct sl_str *ret_id, struct sl_error *err);
+int sl_dedup_put(struct sl_store_tx *tx, int64_t queue, struct sl_str key, int64_t seq, struct sl_str id,
+                 int64_t until_ms, struct sl_error *err);
+int sl_dedup_expire(struct sl_store_tx *tx, int64_t now_ms, unsigned limit, struct sl_error *err);
 
 // --- blobs: code, by content hash, as directories and files under the data directory ---
 //
