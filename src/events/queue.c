@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "invoke/alias.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -214,6 +215,8 @@ static void execute(struct sl_event_queue *queue, const struct sl_event *event) 
         invocation->client_context = sl_json_string(context, "client");
         invocation->trace_id = sl_json_string(context, "trace");
     }
+    invocation->version = sl_alias_resolve(&job->arena, invocation->account, invocation->region, invocation->name,
+                                           invocation->version);
     memcpy(invocation->request_id, job->event.request_id, sizeof invocation->request_id);
     invocation->done = executed;
     invocation->user = job;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "base/log.h"
+#include "invoke/alias.h"
 
 static const struct sl_str path_form = SL_STR_INIT("/_aws/execute-api/");
 
@@ -108,7 +109,7 @@ static bool permitted(struct sl_gw_call *call) {
     const struct sl_gw_integration *integration = call->route->integration;
     if (integration->name.len == 0) return false;
     if (integration->role) return true;
-    const struct sl_function *function = sl_function_find(
+    const struct sl_function *function = sl_callable_find(
         call->gateway->invoker, integration->account, integration->region, integration->name, integration->qualifier);
     if (!function) return false;
     int method = (int)call->request->method < SL_GW_METHODS ? (int)call->request->method : SL_GW_ANY;
@@ -249,7 +250,8 @@ static void invoke(struct sl_gw_call *call) {
     invocation->account = integration->account;
     invocation->region = integration->region;
     invocation->name = integration->name;
-    invocation->version = integration->qualifier;
+    invocation->version = sl_alias_resolve(call->request->arena, integration->account, integration->region,
+                                           integration->name, integration->qualifier);
     invocation->invoked_arn = integration->invoked_arn;
     invocation->payload = sl_buf_view(&call->buffer->buf);
     invocation->trace_id = call->trace_id;

@@ -26,6 +26,10 @@ struct sl_key sl_lambda__version_key(struct sl_op *op, struct sl_str name, struc
     return key_of(op, "lambda.version", name, id);
 }
 
+struct sl_key sl_lambda__alias_key(struct sl_op *op, struct sl_str name, struct sl_str alias) {
+    return key_of(op, "lambda.alias", name, alias);
+}
+
 struct sl_key sl_lambda__policy_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier) {
     return key_of(op, "lambda.policy", name, qualifier.len > 0 ? qualifier : SL_STR("$LATEST"));
 }
@@ -45,11 +49,17 @@ int sl_lambda__load(struct sl_op *op, const struct sl_lambda__target *target, st
 int sl_lambda__load_qualified(struct sl_op *op, const struct sl_lambda__target *target, struct sl_json **ret,
                               struct sl_error *err) {
     bool latest = sl_lambda__is_latest(target->qualifier);
-    // There are no aliases yet, so a name that is neither $LATEST nor a number finds nothing.
-    if (!latest && !sl_lambda__is_number(target->qualifier))
-        return sl_lambda__not_found(op, target, target->qualifier, err);
-    struct sl_key key = latest ? sl_lambda__function_key(op, target->name)
-                               : sl_lambda__version_key(op, target->name, target->qualifier);
+    struct sl_str version = target->qualifier;
+    if (!latest && !sl_lambda__is_number(version)) {
+        struct sl_json *alias;
+        int found = sl_lambda__load_alias(op, target->name, version, &alias, err);
+        if (found != 0) return found;
+        if (!alias) return sl_lambda__not_found(op, target, version, err);
+        version = sl_json_string(alias, "FunctionVersion");
+        latest = sl_lambda__is_latest(version);
+    }
+    struct sl_key key =
+        latest ? sl_lambda__function_key(op, target->name) : sl_lambda__version_key(op, target->name, version);
     int result = sl_store_get(op->tx, op->arena, &key, ret, err);
     if (result == SL_E_NOT_FOUND) return sl_lambda__not_found(op, target, target->qualifier, err);
     if (result == 0 && target->qualifier.len > 0)

@@ -147,10 +147,25 @@ int sl_lambda__get(struct sl_op *op, struct sl_error *err) {
     return 0;
 }
 
-static int delete_children(struct sl_op *op, struct sl_str name, struct sl_error *err) {
+static int delete_aliases(struct sl_op *op, struct sl_str name, struct sl_error *err) {
+    const struct sl_key key = sl_lambda__alias_key(op, name, SL_STR(""));
     struct sl_json *page;
     struct sl_str after = SL_STR("");
     int result = 0;
+    for (bool more = true; more && result == 0;) {
+        result = sl_store_list(op->tx, op->arena, &key, after, 100, &page, &more, err);
+        for (const struct sl_json *item = result == 0 ? page->first : NULL; item; item = item->next) {
+            after = sl_json_string(item, "id");
+            sl_lambda__stage_alias_removal(op, name, after);
+        }
+    }
+    return result == 0 ? sl_store_delete_children(op->tx, &key, err) : result;
+}
+
+static int delete_children(struct sl_op *op, struct sl_str name, struct sl_error *err) {
+    struct sl_json *page;
+    struct sl_str after = SL_STR("");
+    int result = delete_aliases(op, name, err);
     for (bool more = true; more && result == 0;) {
         result = sl_lambda__version_list(op, name, after, 100, &page, &more, err);
         for (const struct sl_json *item = result == 0 ? page->first : NULL; item; item = item->next) {
@@ -184,6 +199,7 @@ static int delete_version(struct sl_op *op, const struct sl_lambda__target *targ
     const struct sl_key key = sl_lambda__version_key(op, target->name, target->qualifier);
     const struct sl_key policy = sl_lambda__policy_key(op, target->name, target->qualifier);
     int result = sl_lambda__load(op, target, &latest, err);
+    if (result == 0) result = sl_lambda__check_unaliased(op, target->name, target->qualifier, err);
     if (result == 0) result = sl_store_delete(op->tx, &key, NULL, err);
     if (result == 0) result = sl_store_delete(op->tx, &policy, NULL, err);
     if (result == 0) sl_lambda__stage_removal(op, target->name, target->qualifier);

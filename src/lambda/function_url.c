@@ -3,8 +3,7 @@
 // function_url: Create-, Get-, Update-, Delete- and ListFunctionUrlConfig(s). What a URL does with a request is in
 // url.c.
 //
-// There are no aliases yet, so a URL belongs to a whole function; a qualifier (the model allows aliases only) names
-// nothing.
+// A URL belongs to a whole function or to an alias (the model allows no other qualifier).
 #include "lambda/internal.h"
 
 #include "aws/page.h"
@@ -64,6 +63,8 @@ static int save(struct sl_op *op, const struct sl_lambda__target *target, const 
     const struct sl_key function_key = sl_lambda__function_key(op, target->name);
     struct sl_json *latest;
     int result = url ? sl_store_put(op->tx, &key, url, err) : sl_store_delete(op->tx, &key, NULL, err);
+    if (result == 0 && target->qualifier.len > 0)
+        return sl_lambda__stage_alias(op, target->name, target->qualifier, err);
     if (result == 0) result = sl_store_get(op->tx, op->arena, &function_key, &latest, err);
     return result == 0 ? sl_lambda__stage(op, latest, err) : result;
 }
@@ -76,14 +77,15 @@ int sl_lambda__create_url(struct sl_op *op, struct sl_error *err) {
     if (result != 0) return result;
     const struct sl_key function = sl_lambda__function_key(op, target.name);
     const struct sl_key key = sl_lambda__url_key(op, target.name, target.qualifier);
-    if (target.qualifier.len > 0 || !sl_store_has(op->tx, &function))
+    const struct sl_key alias = sl_lambda__alias_key(op, target.name, target.qualifier);
+    if (!sl_store_has(op->tx, &function) || (target.qualifier.len > 0 && !sl_store_has(op->tx, &alias)))
         return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Function does not exist");
     if (sl_store_has(op->tx, &key))
         return sl_fail(err, SL_E_RESOURCE_CONFLICT,
                        "Failed to create function url config for [functionArn = %.*s]. Error message:  "
                        "FunctionUrlConfig exists for "
                        "this Lambda function", // both spaces are AWS's
-                       SL_FMT(target.arn));
+                       SL_FMT(sl_lambda__qualified_arn(op, &target, target.qualifier)));
     char id[URL_ID + 1];
     sl_random_lower(id, URL_ID);
     struct sl_json *url = sl_json_new_object(op->arena);
@@ -91,7 +93,7 @@ int sl_lambda__create_url(struct sl_op *op, struct sl_error *err) {
     sl_lambda__put(op, url, "FunctionUrl",
                    sl_arena_printf(op->arena, "http://%s.lambda-url.%.*s.%.*s/", id, SL_FMT(op->region),
                                    SL_FMT(app->public_host)));
-    sl_lambda__put(op, url, "FunctionArn", target.arn);
+    sl_lambda__put(op, url, "FunctionArn", sl_lambda__qualified_arn(op, &target, target.qualifier));
     sl_lambda__put(op, url, "CreationTime", now_text(op));
     sl_lambda__put(op, url, "LastModifiedTime", now_text(op));
     sl_lambda__put(op, url, "InvokeMode", SL_STR("BUFFERED"));

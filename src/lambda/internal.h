@@ -8,6 +8,7 @@
 //                                                    "_concurrency", "_last_version", "_published" (fingerprint, see
 //                                                    version.c)
 //   lambda.version     name        %010d of number   FunctionConfiguration of that version + "_code"
+//   lambda.alias       name        name of it        AliasConfiguration
 //   lambda.policy      name        qualifier         {"Policy": {...}, "RevisionId": ...}; "$LATEST" for the
 //   unqualified function lambda.url         name        qualifier         FunctionUrlConfig + "_id"
 //
@@ -66,6 +67,7 @@ bool sl_lambda__is_alias(struct sl_str qualifier);  // has the form of an alias'
 // ----------------------------------------------------------------------------------------------
 struct sl_key sl_lambda__function_key(struct sl_op *op, struct sl_str name);
 struct sl_key sl_lambda__version_key(struct sl_op *op, struct sl_str name, struct sl_str version); // "" for listings
+struct sl_key sl_lambda__alias_key(struct sl_op *op, struct sl_str name, struct sl_str alias); // "" for listings
 struct sl_key sl_lambda__policy_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
 struct sl_key sl_lambda__url_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
 // $LATEST's document, 404 without a qualifier in the text when there is none.
@@ -135,6 +137,9 @@ struct sl_lambda__work {
 struct sl_lambda__work *sl_lambda__work(struct sl_op *op); // makes it at first use; NULL when the arena is full
 // In run, after all puts: remembers what publish has to tell invoke/. `document` is a function's or version's document.
 int sl_lambda__stage(struct sl_op *op, const struct sl_json *document, struct sl_error *err);
+// The same for an alias, from its document, policy and URL; and for one that went away.
+int sl_lambda__stage_alias(struct sl_op *op, struct sl_str name, struct sl_str alias, struct sl_error *err);
+void sl_lambda__stage_alias_removal(struct sl_op *op, struct sl_str name, struct sl_str alias);
 void sl_lambda__stage_removal(struct sl_op *op, struct sl_str name, struct sl_str version);
 // Stages $LATEST and every version again: after a change of what they share (concurrency), or of policies and URLs.
 int sl_lambda__stage_all(struct sl_op *op, const struct sl_json *latest, struct sl_error *err);
@@ -152,6 +157,14 @@ int sl_lambda__version_list(struct sl_op *op, struct sl_str name, struct sl_str 
                             struct sl_json **ret, bool *ret_more, struct sl_error *err);
 // PublishTo names Lambda Managed Instances, which are not here.
 int sl_lambda__publish_to_check(struct sl_op *op, struct sl_error *err);
+
+// --- alias.c
+// -------------------------------------------------------------------------------------------------------------------
+// *ret is NULL when there is no such alias.
+int sl_lambda__load_alias(struct sl_op *op, struct sl_str name, struct sl_str alias, struct sl_json **ret,
+                          struct sl_error *err);
+// 409 if an alias leads to the version.
+int sl_lambda__check_unaliased(struct sl_op *op, struct sl_str name, struct sl_str version, struct sl_error *err);
 
 // --- account.c
 // -------------------------------------------------------------------------------------------------------------------
@@ -177,6 +190,11 @@ int sl_lambda__update_code(struct sl_op *op, struct sl_error *err);
 int sl_lambda__update_configuration(struct sl_op *op, struct sl_error *err);
 int sl_lambda__publish_version(struct sl_op *op, struct sl_error *err);
 int sl_lambda__list_versions(struct sl_op *op, struct sl_error *err);
+int sl_lambda__create_alias(struct sl_op *op, struct sl_error *err);
+int sl_lambda__get_alias(struct sl_op *op, struct sl_error *err);
+int sl_lambda__update_alias(struct sl_op *op, struct sl_error *err);
+int sl_lambda__delete_alias(struct sl_op *op, struct sl_error *err);
+int sl_lambda__list_aliases(struct sl_op *op, struct sl_error *err);
 int sl_lambda__add_permission(struct sl_op *op, struct sl_error *err);
 int sl_lambda__remove_permission(struct sl_op *op, struct sl_error *err);
 int sl_lambda__get_policy(struct sl_op *op, struct sl_error *err);

@@ -12,6 +12,7 @@
 #include "base/encoding.h"
 #include "events/queue.h"
 #include "http/http.h"
+#include "invoke/alias.h"
 #include "lambda/payload.h"
 
 // One Invoke in progress; in the request's arena.
@@ -89,18 +90,15 @@ static int decode_context(struct sl_op *op, struct sl_str *ret, struct sl_error 
     return 0;
 }
 
-// The version to run. There are no aliases yet: any other qualifier names nothing.
+// The version to run; an alias's is chosen for each invocation. An event's is chosen when it runs.
 static int find_version(struct sl_op *op, const struct sl_lambda__target *target, struct sl_str *ret_version,
                         struct sl_error *err) {
     const struct sl_app *app = op->app;
     bool latest = sl_lambda__is_latest(target->qualifier);
     struct sl_str version = latest ? SL_STR("$LATEST") : target->qualifier;
-    bool can_be = latest || sl_lambda__is_number(version);
-    if (!can_be || !sl_function_find(app->invoker, op->account, op->region, target->name, version))
-        return sl_lambda__not_found(op, target, version,
-                                    err); // Invoke names the qualifier even when none was given [AWS]
-    *ret_version = version;
-    return 0;
+    *ret_version = sl_alias_resolve(op->arena, op->account, op->region, target->name, version);
+    if (sl_function_find(app->invoker, op->account, op->region, target->name, *ret_version)) return 0;
+    return sl_lambda__not_found(op, target, version, err); // names the qualifier even when none was given [AWS]
 }
 
 // Everything that is the same for the three invocation types. The payload defaults to an empty object.

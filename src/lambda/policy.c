@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// policy: AddPermission, RemovePermission, GetPolicy: the resource policy of a function or of one of its versions.
+// policy: AddPermission, RemovePermission, GetPolicy: the resource policy of a function, or of one of its versions or
+// aliases.
 //
 // A policy is a document of its own with a RevisionId of its own (recorded November 2025: publishing a version changes
 // the function's RevisionId and leaves the policy's). Statements are built exactly as AWS builds them: members and
@@ -99,10 +100,18 @@ static int load_subject(struct sl_op *op, const struct sl_lambda__target *target
         return sl_fail(err, SL_E_INVALID_PARAMETER, "We currently do not support adding policies for $LATEST.");
     int result = sl_lambda__load(op, target, ret, err);
     if (result != 0 || target->qualifier.len == 0) return result;
-    if (sl_lambda__is_alias(target->qualifier))
+    if (!sl_lambda__is_alias(target->qualifier)) return sl_lambda__load_qualified(op, target, ret, err);
+    result = sl_lambda__load_alias(op, target->name, target->qualifier, ret, err);
+    if (result == 0 && !*ret)
         return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Cannot find alias arn: %.*s",
                        SL_FMT(sl_lambda__qualified_arn(op, target, target->qualifier)));
-    return sl_lambda__load_qualified(op, target, ret, err);
+    return result;
+}
+
+static int stage(struct sl_op *op, const struct sl_lambda__target *target, const struct sl_json *subject,
+                 struct sl_error *err) {
+    return sl_lambda__is_alias(target->qualifier) ? sl_lambda__stage_alias(op, target->name, target->qualifier, err)
+                                                  : sl_lambda__stage(op, subject, err);
 }
 
 // The policy's document or NULL.
@@ -180,7 +189,7 @@ int sl_lambda__add_permission(struct sl_op *op, struct sl_error *err) {
         return sl_fail(err, SL_E_POLICY_LENGTH, "The final policy size (%zu) is bigger than the limit (%d).", size,
                        SL_LAMBDA_POLICY_MAX);
     result = save(op, &target, policy, err);
-    return result == 0 ? sl_lambda__stage(op, subject, err) : result;
+    return result == 0 ? stage(op, &target, subject, err) : result;
 }
 
 // Takes the statement out; the list is rebuilt, because a node has one parent.
@@ -215,7 +224,7 @@ int sl_lambda__remove_permission(struct sl_op *op, struct sl_error *err) {
         const struct sl_key key = sl_lambda__policy_key(op, target.name, target.qualifier);
         result = sl_store_delete(op->tx, &key, NULL, err);
     }
-    return result == 0 ? sl_lambda__stage(op, subject, err) : result;
+    return result == 0 ? stage(op, &target, subject, err) : result;
 }
 
 int sl_lambda__get_policy(struct sl_op *op, struct sl_error *err) {

@@ -10,11 +10,14 @@
 #include "lambda/internal.h"
 
 #include "base/log.h"
+#include "invoke/alias.h"
 #include "lambda/lambda.h"
 
 struct sl_lambda__change {
     struct sl_lambda__change *next;
     bool remove;
+    bool is_alias;
+    struct sl_alias alias;       // is_alias; of a removal: the face's account, region, name, version
     struct sl_function function; // of a removal: account, region, name, version
 };
 
@@ -119,6 +122,35 @@ static int build(const struct source *source, const struct sl_json *latest, cons
     return result;
 }
 
+static int build_alias(const struct source *source, struct sl_str name, const struct sl_json *document,
+                       struct sl_alias *ret, struct sl_error *err) {
+    struct sl_str alias = sl_json_string(document, "Name");
+    struct sl_json *policy, *url;
+    int result = child(source, "lambda.policy", name, alias, &policy, err);
+    if (result == 0) result = child(source, "lambda.url", name, alias, &url, err);
+    if (result != 0) return result;
+    const struct sl_json *weights =
+        sl_json_get(sl_json_get(document, "RoutingConfig"), "AdditionalVersionWeights");
+    *ret = (struct sl_alias){
+        .face =
+            {
+                .account = source->account,
+                .region = source->region,
+                .name = name,
+                .version = alias,
+                .arn = sl_json_string(document, "AliasArn"),
+                .policy = text_of(source->arena, sl_json_get(policy, "Policy")),
+                .url_id = string_or(url, "_id", SL_STR("")),
+                .url_auth = string_or(url, "AuthType", SL_STR("")),
+                .url_cors = text_of(source->arena, sl_json_get(url, "Cors")),
+            },
+        .versions = {sl_json_string(document, "FunctionVersion"), SL_STR("")},
+    };
+    if (weights && weights->count > 0 && sl_json_to_double(weights->first, &ret->weight))
+        ret->versions[1] = weights->first->key;
+    return 0;
+}
+
 // --- staging and publishing
 // ------------------------------------------------------------------------------------------------------------
 
@@ -165,6 +197,29 @@ int sl_lambda__stage_all(struct sl_op *op, const struct sl_json *latest, struct 
     return result;
 }
 
+int sl_lambda__stage_alias(struct sl_op *op, struct sl_str name, struct sl_str alias, struct sl_error *err) {
+    struct source source = {.tx = op->tx, .arena = op->arena, .account = op->account, .region = op->region};
+    struct sl_json *document;
+    struct sl_alias built;
+    const struct sl_key key = sl_lambda__alias_key(op, name, alias);
+    int result = sl_store_get(op->tx, op->arena, &key, &document, err);
+    if (result == 0) result = build_alias(&source, name, document, &built, err);
+    if (result != 0) return result;
+    struct sl_lambda__change *change = add_change(op);
+    if (!change) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a change of an alias");
+    change->is_alias = true;
+    change->alias = built;
+    return 0;
+}
+
+void sl_lambda__stage_alias_removal(struct sl_op *op, struct sl_str name, struct sl_str alias) {
+    struct sl_lambda__change *change = add_change(op);
+    if (!change) return; // as below
+    change->remove = change->is_alias = true;
+    change->alias.face =
+        (struct sl_function){.account = op->account, .region = op->region, .name = name, .version = alias};
+}
+
 void sl_lambda__stage_removal(struct sl_op *op, struct sl_str name, struct sl_str version) {
     struct sl_lambda__change *change = add_change(op);
     if (!change) return; // the arena is full: the operation fails when its answer is made
@@ -187,12 +242,25 @@ static void publish_one(struct sl_invoker *invoker, struct sl_arena *arena, cons
                      SL_FMT(function->version), err.message);
 }
 
+static void publish_alias(const struct sl_alias *alias) {
+    struct sl_error err = {0};
+    if (sl_alias_publish(alias, &err) != 0)
+        sl_log_error("lambda", "%.*s is stored but could not be published: %s", SL_FMT(alias->face.arn), err.message);
+}
+
 void sl_lambda__publish(struct sl_op *op) {
     struct sl_lambda__work *work = op->state;
     struct sl_app *app = op->app;
     if (!work) return;
     for (const struct sl_lambda__change *change = work->changes; change; change = change->next) {
-        const struct sl_function *function = &change->function;
+        const struct sl_function *function = change->is_alias ? &change->alias.face : &change->function;
+        if (change->is_alias) {
+            if (change->remove)
+                sl_alias_remove(function->account, function->region, function->name, function->version);
+            else
+                publish_alias(&change->alias);
+            continue;
+        }
         if (!change->remove) {
             publish_one(app->invoker, op->arena, function);
             continue;
@@ -251,7 +319,13 @@ static int load_one(struct load *load, struct sl_store_tx *tx, const char *kind,
     latest_key.id = key.parent.len > 0 ? key.parent : key.id;
     struct source source = {.tx = tx, .arena = arena, .account = key.account, .region = key.region};
     struct sl_function function;
+    struct sl_alias alias;
     int result = sl_store_get(tx, arena, &key, &document, err);
+    if (result == 0 && strcmp(kind, "lambda.alias") == 0) {
+        result = build_alias(&source, key.parent, document, &alias, err);
+        if (result == 0) publish_alias(&alias);
+        return result;
+    }
     if (result == 0) result = sl_store_get(tx, arena, &latest_key, &latest, err);
     if (result == 0) result = build(&source, latest, document, &function, err);
     if (result == 0) {
@@ -281,7 +355,8 @@ static int load_kind(struct load *load, struct sl_store_tx *tx, const char *kind
 static int load_run(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err) {
     struct load *load = SL_CONTAINER(job, struct load, job);
     int result = load_kind(load, tx, "lambda.function", err);
-    return result == 0 ? load_kind(load, tx, "lambda.version", err) : result;
+    if (result == 0) result = load_kind(load, tx, "lambda.version", err);
+    return result == 0 ? load_kind(load, tx, "lambda.alias", err) : result;
 }
 
 int sl_lambda_load(struct sl_app *app, struct sl_error *err) {

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "invoke/alias.h"
 #include "invoke/invoke.h"
 #include "invoke/proxy_event.h"
 #include "lambda/url_auth.h"
@@ -193,7 +194,8 @@ static void invoke(struct call *call, const struct sl_function *function, struct
         .account = sl_arena_dup(request->arena, function->account),
         .region = sl_arena_dup(request->arena, function->region),
         .name = sl_arena_dup(request->arena, function->name),
-        .version = sl_arena_dup(request->arena, function->version),
+        .version = sl_arena_dup(request->arena, sl_alias_resolve(request->arena, function->account, function->region,
+                                                                 function->name, function->version)),
         .invoked_arn = sl_arena_dup(request->arena, function->arn),
         .trace_id = trace_id.len > 0 ? trace_id : sl_trace_id_new(request->arena),
         .done = invoked,
@@ -216,7 +218,7 @@ static void invoke(struct call *call, const struct sl_function *function, struct
 void sl_lambda_url_handle(struct sl_app *app, struct sl_http_request *request) {
     struct sl_str id = lower(request->arena, url_id(request)), authorizer, account;
     struct call *call = sl_arena_zalloc(request->arena, sizeof(*call));
-    const struct sl_function *function = id.len > 0 ? sl_function_find_url(app->invoker, id) : NULL;
+    const struct sl_function *function = id.len > 0 ? sl_callable_find_url(app->invoker, id) : NULL;
     struct sl_error err = {0};
     if (!call) {
         refuse(request, 503, "ServiceUnavailableException", SL_STR("Service Unavailable"));
