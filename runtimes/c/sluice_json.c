@@ -47,9 +47,7 @@ static void end_node(struct parser *p, uint32_t node) {
     p->doc->nodes[node].next = p->doc->count;
 }
 
-static int peek(const struct parser *p) {
-    return p->at < p->len ? (unsigned char)p->text[p->at] : -1;
-}
+static int peek(const struct parser *p) { return p->at < p->len ? (unsigned char)p->text[p->at] : -1; }
 
 static void skip_blanks(struct parser *p) {
     while (p->at < p->len && memchr(" \t\n\r", p->text[p->at], 4)) {
@@ -296,8 +294,7 @@ void sluice_json_free(struct sluice_json *doc) {
 }
 
 enum sluice_json_kind sluice_json_kind(const struct sluice_json *doc, int node) {
-    return node < 0 || (uint32_t)node >= doc->count ? SLUICE_JSON_ABSENT
-                                                    : (enum sluice_json_kind)doc->nodes[node].kind;
+    return node < 0 || (uint32_t)node >= doc->count ? SLUICE_JSON_ABSENT : (enum sluice_json_kind)doc->nodes[node].kind;
 }
 
 int sluice_json_first(const struct sluice_json *doc, int parent) {

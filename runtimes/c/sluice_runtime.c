@@ -34,16 +34,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_EVENT ((size_t)8 << 20)
-#define MAX_HEAD ((size_t)1 << 20)
-#define MAX_BODY ((size_t)6291556) // Lambda's limit of a buffered answer: 6 MiB and 100 bytes
-#define HEAD_ROOM ((size_t)1024)   // more than the longest head post_head() can make
-#define CHUNK_ROOM ((size_t)16)    // room for a chunk's size line in front of it
-#define CHUNK_SIZE ((size_t)16384)
+#define MAX_EVENT   ((size_t)8 << 20)
+#define MAX_HEAD    ((size_t)1 << 20)
+#define MAX_BODY    ((size_t)6291556) // Lambda's limit of a buffered answer: 6 MiB and 100 bytes
+#define HEAD_ROOM   ((size_t)1024)    // more than the longest head post_head() can make
+#define CHUNK_ROOM  ((size_t)16)      // room for a chunk's size line in front of it
+#define CHUNK_SIZE  ((size_t)16384)
 #define EXIT_WAIT_S 2 // how long a post that ends the process waits for its answer
-#define MAX_ID ((size_t)128)
-#define USER_AGENT "sluice-c/1"
-#define PREFIX "/2018-06-01/runtime/"
+#define MAX_ID      ((size_t)128)
+#define USER_AGENT  "sluice-c/1"
+#define PREFIX      "/2018-06-01/runtime/"
 
 enum { BROKEN = -1 }; // the connection ended or failed, or what came is not HTTP
 
@@ -112,9 +112,7 @@ static int append(struct buffer *b, const void *data, size_t len) {
     return 0;
 }
 
-static int append_text(struct buffer *b, const char *text) {
-    return append(b, text, strlen(text));
-}
+static int append_text(struct buffer *b, const char *text) { return append(b, text, strlen(text)); }
 
 // The length of the UTF-8 sequence at `s`, or 0 if there is none (RFC 3629: no surrogates, no overlong forms).
 static size_t utf8_length(const unsigned char *s, size_t left) {
@@ -379,8 +377,9 @@ static int read_response(struct connection *c, struct http_response *r) {
 
 static int append_next(struct buffer *b, const struct connection *c) {
     char text[256];
-    int n = snprintf(text, sizeof text, "GET " PREFIX "invocation/next HTTP/1.1\r\nHost: %s\r\nUser-Agent: " USER_AGENT
-                     "\r\n\r\n", c->address);
+    int n = snprintf(text, sizeof text,
+                     "GET " PREFIX "invocation/next HTTP/1.1\r\nHost: %s\r\nUser-Agent: " USER_AGENT "\r\n\r\n",
+                     c->address);
     return append(b, text, (size_t)n);
 }
 
@@ -402,8 +401,10 @@ static void copy_printable(char *to, size_t cap, const char *from) {
 
 // Writes a post's head. `fields` are whole header lines. At most HEAD_ROOM bytes: every part is bounded.
 static size_t post_head(char *to, const struct connection *c, const char *path, const char *type, const char *fields) {
-    int n = snprintf(to, HEAD_ROOM, "POST " PREFIX "%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: " USER_AGENT
-                     "\r\nContent-Type: %s\r\n%s\r\n", path, c->address, type, fields);
+    int n =
+        snprintf(to, HEAD_ROOM,
+                 "POST " PREFIX "%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: " USER_AGENT "\r\nContent-Type: %s\r\n%s\r\n",
+                 path, c->address, type, fields);
     return n < 0 || (size_t)n >= HEAD_ROOM ? 0 : (size_t)n;
 }
 
@@ -716,8 +717,7 @@ int sluice_run(sluice_handler handler, void *arg) {
         return 1;
     }
     struct http_response event;
-    while (next_event(&c, &event) == 0 && handle(&c, &response, &event, handler, arg) == 0) {
-    }
+    while (next_event(&c, &event) == 0 && handle(&c, &response, &event, handler, arg) == 0) {}
     connection_close(&c);
     free(c.in.data);
     free(response.out.data);

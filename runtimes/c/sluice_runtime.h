@@ -80,8 +80,8 @@ void sluice_content_type(struct sluice_response *response, const char *type);
 // has been sent. Returns -1, so that a handler can say `return sluice_fail(...)`.
 int sluice_fail(struct sluice_response *response, const char *type, const char *message);
 
-// From here on the answer is sent while it is written (function URLs with RESPONSE_STREAM, REST streaming). Pieces leave
-// when 16 KiB have gathered, or at sluice_flush(). Returns 0 or -1.
+// From here on the answer is sent while it is written (function URLs with RESPONSE_STREAM, REST streaming). Pieces
+// leave when 16 KiB have gathered, or at sluice_flush(). Returns 0 or -1.
 int sluice_stream(struct sluice_response *response);
 int sluice_flush(struct sluice_response *response);
 

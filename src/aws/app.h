@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// app: the parts of the running server that operation handlers reach (sl_op.app). Made by the daemon at start, never changed
-// after. A bag of pointers on purpose: handlers stay testable with the few parts they use.
+// app: the parts of the running server that operation handlers reach (sl_op.app). Made by the daemon at start, never
+// changed after. A bag of pointers on purpose: handlers stay testable with the few parts they use.
 #ifndef SL_AWS_APP_H
 #define SL_AWS_APP_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// logs: see logs.h. A record in a loop's buffer is {path length, text length, path, text}; the writer thread groups nothing
-// and simply appends record by record, keeping a few files open during a burst.
+// logs: see logs.h. A record in a loop's buffer is {path length, text length, path, text}; the writer thread groups
+// nothing and simply appends record by record, keeping a few files open during a burst.
 #include "observe/logs.h"
 
 #include "base/log.h"
@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 enum {
-    HAND_OVER = 64 * 1024,            // a loop's buffer this large goes to the writer at once
-    BUFFER_MAX = 4 * 1024 * 1024,     // per loop; more than the writer can take in a moment is dropped
-    QUEUE_MAX = 32 * 1024 * 1024,     // all buffers waiting for the writer
-    ROTATE_AT = 32 * 1024 * 1024,     // one file; the previous one is kept as ".1"
+    HAND_OVER = 64 * 1024,        // a loop's buffer this large goes to the writer at once
+    BUFFER_MAX = 4 * 1024 * 1024, // per loop; more than the writer can take in a moment is dropped
+    QUEUE_MAX = 32 * 1024 * 1024, // all buffers waiting for the writer
+    ROTATE_AT = 32 * 1024 * 1024, // one file; the previous one is kept as ".1"
     PATH_CAP = 256,
     OPEN_FILES = 32,
 };
@@ -150,7 +150,8 @@ static void *writer_main(void *user) {
 
 // ---- the loops' side --------------------------------------------------------------------------------------------
 
-// Appends `text` percent-encoded (RFC 3986), so that a group's slashes become part of a file name. Built in place: this runs per invocation.
+// Appends `text` percent-encoded (RFC 3986), so that a group's slashes become part of a file name. Built in place: this
+// runs per invocation.
 static size_t put_encoded(char *out, size_t at, size_t cap, struct sl_str text) {
     static const char hex[16] = "0123456789ABCDEF";
     for (size_t i = 0; i < text.len && at + 3 < cap; i++) {
@@ -176,15 +177,16 @@ static size_t log_path(struct sl_str account, struct sl_str region, struct sl_st
     return at + 4;
 }
 
-// The buffer's last record, if it is of that path: then the text is simply added to it, and reaches the file in one write.
+// The buffer's last record, if it is of that path: then the text is simply added to it, and reaches the file in one
+// write.
 static struct sl_str last_path(const struct shard *shard, struct record *ret) {
     if (!shard->bytes.len) return (struct sl_str){NULL, 0};
     memcpy(ret, shard->bytes.ptr + shard->last, sizeof *ret);
     return sl_str_n(shard->bytes.ptr + shard->last + sizeof *ret, ret->path_len);
 }
 
-void sl_logs_append(struct sl_logs *logs, unsigned loop, struct sl_str account, struct sl_str region, struct sl_str group,
-                    struct sl_str text) {
+void sl_logs_append(struct sl_logs *logs, unsigned loop, struct sl_str account, struct sl_str region,
+                    struct sl_str group, struct sl_str text) {
     struct shard *shard = &logs->shards[loop];
     char path[PATH_CAP];
     size_t path_len = log_path(account, region, group, path);
@@ -233,8 +235,8 @@ void sl_logs_flush(struct sl_logs *logs, unsigned loop) {
     pthread_mutex_unlock(&logs->lock);
 }
 
-int sl_logs_read(struct sl_logs *logs, struct sl_str account, struct sl_str region, struct sl_str group, int64_t *offset, size_t max,
-                 struct sl_buf *out, struct sl_error *err) {
+int sl_logs_read(struct sl_logs *logs, struct sl_str account, struct sl_str region, struct sl_str group,
+                 int64_t *offset, size_t max, struct sl_buf *out, struct sl_error *err) {
     char path[PATH_CAP];
     log_path(account, region, group, path);
     int fd = openat(logs->dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

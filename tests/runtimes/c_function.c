@@ -11,8 +11,8 @@
 
 static int show_context(const struct sluice_context *c, struct sluice_response *r) {
     const char *trace = getenv("_X_AMZN_TRACE_ID");
-    const char *fields[] = {c->request_id, c->function_arn, c->trace_id, c->client_context, c->cognito_identity,
-                            c->tenant_id,  trace};
+    const char *fields[] = {c->request_id,       c->function_arn, c->trace_id, c->client_context,
+                            c->cognito_identity, c->tenant_id,    trace};
     sluice_write(r, "[", 1);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         if (fields[i]) {

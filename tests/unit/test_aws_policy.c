@@ -70,7 +70,7 @@ static void an_explicit_deny_wins_wherever_it_stands(void **state) {
                                   "\"Resource\":\"*\"},{" ALLOW_INVOKE ",\"Principal\":\"*\"}]}");
     struct sl_json *last =
         parse("{\"Statement\":[{" ALLOW_INVOKE ",\"Principal\":\"*\"},{\"Effect\":\"Deny\",\"Principal\":\"*\","
-                                               "\"Action\":\"LAMBDA:Invoke*\",\"Resource\":\"*\"}]}");
+              "\"Action\":\"LAMBDA:Invoke*\",\"Resource\":\"*\"}]}");
     assert_int_equal(sl_policy_evaluate(first, &request), SL_POLICY_DENY);
     assert_int_equal(sl_policy_evaluate(last, &request), SL_POLICY_DENY);
     assert_int_equal(sl_policy_evaluate(parse("{\"Statement\":[]}"), &request), SL_POLICY_SILENT);

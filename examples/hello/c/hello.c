@@ -29,6 +29,4 @@ static int hello(const struct sluice_event *event, const struct sluice_context *
     return 0;
 }
 
-int main(void) {
-    return sluice_run(hello, NULL);
-}
+int main(void) { return sluice_run(hello, NULL); }

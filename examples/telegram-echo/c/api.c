@@ -11,9 +11,7 @@
 
 #ifdef WEBHOOK_ONLY
 
-int api_available(void) {
-    return 0;
-}
+int api_available(void) { return 0; }
 
 enum api_result api_call(const char *method, const char *json, size_t len, int64_t timeout_ms) {
     (void)json, (void)len, (void)timeout_ms;
@@ -28,7 +26,7 @@ enum api_result api_call(const char *method, const char *json, size_t len, int64
 #include <string.h>
 
 #define CALL_TIMEOUT_MS 10000L
-#define MAX_LOGGED 1000 // of an error's text; answers that are fine are not looked at
+#define MAX_LOGGED      1000 // of an error's text; answers that are fine are not looked at
 
 struct answer {
     char text[MAX_LOGGED + 1];
@@ -44,9 +42,7 @@ static size_t keep(char *data, size_t size, size_t count, void *arg) {
     return len;
 }
 
-int api_available(void) {
-    return 1;
-}
+int api_available(void) { return 1; }
 
 // Fills `url`; returns -1 if there is no token or it all is too long.
 static int make_url(char *url, size_t cap, const char *method) {

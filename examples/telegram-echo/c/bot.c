@@ -25,14 +25,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SLOTS 1024 // update ids are consecutive, so the last 1024 updates are remembered
+#define SLOTS     1024 // update ids are consecutive, so the last 1024 updates are remembered
 #define MAX_CALLS 2
 #define ANSWER_MS 250 // what calls of the API leave of the invocation's time for answering Telegram
 
-static const char MENU[] =
-    "{\"inline_keyboard\":[[{\"text\":\"Tea\",\"callback_data\":\"tea\"},"
-    "{\"text\":\"Coffee\",\"callback_data\":\"coffee\"}],"
-    "[{\"text\":\"Nothing, thanks\",\"callback_data\":\"nothing\"}]]}";
+static const char MENU[] = "{\"inline_keyboard\":[[{\"text\":\"Tea\",\"callback_data\":\"tea\"},"
+                           "{\"text\":\"Coffee\",\"callback_data\":\"coffee\"}],"
+                           "[{\"text\":\"Nothing, thanks\",\"callback_data\":\"nothing\"}]]}";
 static const char GREETING[] = "Hello! Send me a text and I send it back. /menu shows some buttons.";
 static const char ONLY_TEXT[] = "I can only echo text.";
 
@@ -226,12 +225,12 @@ static int answer_message(const struct sluice_json *update, int message, struct 
     if (is_command(text, "/start")) {
         failed = add_call(calls, "sendMessage", "{\"chat_id\":%.*s,\"text\":\"%s\"}", chat.len, chat.at, GREETING);
     } else if (is_command(text, "/menu")) {
-        failed = add_call(calls, "sendMessage",
-                          "{\"chat_id\":%.*s,\"text\":\"What would you like?\",\"reply_markup\":%s}", chat.len, chat.at,
-                          MENU);
+        failed =
+            add_call(calls, "sendMessage", "{\"chat_id\":%.*s,\"text\":\"What would you like?\",\"reply_markup\":%s}",
+                     chat.len, chat.at, MENU);
     } else {
-        failed = add_call(calls, "sendMessage", "{\"chat_id\":%.*s,\"text\":%.*s}", chat.len, chat.at, echo.len,
-                          echo.at);
+        failed =
+            add_call(calls, "sendMessage", "{\"chat_id\":%.*s,\"text\":%.*s}", chat.len, chat.at, echo.len, echo.at);
     }
     free(text);
     return failed;
