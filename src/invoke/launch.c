@@ -156,6 +156,12 @@ static void java_command(struct command *command, const struct sl_function *func
     argument(command, "sluice.runtime.Main");
 }
 
+// The virtual machine sets all categories of the locale or none, and LANG's is not on every host.
+static void java_variables(struct list *list, const struct sl_runtime_info *info) {
+    (void)info;
+    add(list, "LC_ALL", SL_STR("C.UTF-8"));
+}
+
 static bool is_mono(const struct sl_runtime_info *info) {
     return info->interpreter && strstr(info->interpreter, "/mono") != NULL;
 }
@@ -186,7 +192,7 @@ static const struct launcher {
     [SL_LANGUAGE_PYTHON] = {python_command, python_variables},
     [SL_LANGUAGE_NODEJS] = {nodejs_command, nodejs_variables},
     [SL_LANGUAGE_RUBY] = {ruby_command, ruby_variables},
-    [SL_LANGUAGE_JAVA] = {java_command, NULL},
+    [SL_LANGUAGE_JAVA] = {java_command, java_variables},
     [SL_LANGUAGE_DOTNET] = {dotnet_command, dotnet_variables},
 };
 

@@ -18,6 +18,7 @@ CASES = {
     "python": ([PYTHON, "-S", "-s", RUNTIMES / "python" / "bootstrap.py"], "app.handler", PYTHON),
     "nodejs": (["node", RUNTIMES / "nodejs" / "bootstrap.cjs"], "index.handler", "node"),
     "ruby": (["ruby", "--disable=gems,did_you_mean,error_highlight", RUNTIMES / "ruby" / "bootstrap.rb"], "app.handler", "ruby"),
+    "java": (["java", "-Xmx80m", "-cp", RUNTIMES / "java" / "build" / "sluice-runtime.jar", "sluice.runtime.Main"], "hello.Hello::handle", "javac"),
     "c": (["./bootstrap"], "unused", "cc"),
     "shell": (["./bootstrap"], "unused", "curl"),
 }
@@ -29,9 +30,10 @@ def test_hello_answers_direct_and_http_invocations(tmp_path, language):
     if shutil.which(needs) is None:
         pytest.skip("%s is not installed" % needs)
     readme = (EXAMPLES / language / "README.md").read_text()
-    build = readme.split("```\n")[1].partition(" &&\naws ")[0]
+    build = readme.split("```\n")[1].rpartition(" &&\naws ")[0]
     archive = tmp_path / "hello.zip"
-    subprocess.run(build.replace("/tmp/hello-%s.zip" % language, str(archive)), shell=True, check=True, cwd=REPO)
+    # Its files belong into this test's folder, the results as well as what lies between.
+    subprocess.run(build.replace("/tmp/hello-%s.zip" % language, str(archive)).replace("/tmp/hello-", "%s/" % tmp_path), shell=True, check=True, cwd=REPO)
     task = tmp_path / "task"
     shutil.unpack_archive(archive, task)
     if command == ["./bootstrap"]:
