@@ -260,9 +260,13 @@ static uint32_t init_cpu(const struct sl_function *spec) {
 static int request_sandbox(struct sl_instance *instance, const char *log_stream, struct sl_error *err) {
     struct sl_invoker *invoker = instance->invoker;
     const struct sl_function *spec = &instance->pool->spec;
-    int code = -1, block = -1;
+    int code = -1, layers = -1, block = -1;
     if (sl_blob_open_dir(invoker->config.store, spec->code_sha256, &code, err))
         return sl_wrap(err, "code of %.*s", SL_FMT(spec->name));
+    if (spec->layers_sha256.len && sl_blob_open_dir(invoker->config.store, spec->layers_sha256, &layers, err)) {
+        close(code);
+        return sl_wrap(err, "layers of %.*s", SL_FMT(spec->name));
+    }
     int kind = sl_invoke__launch_block(spec, code, log_stream, &block, err);
     if (kind == 0) {
         struct sl_jail_spec jail = {
@@ -271,12 +275,13 @@ static int request_sandbox(struct sl_instance *instance, const char *log_stream,
             .tmp_mb = spec->tmp_mb,
             .network = invoker->config.network,
             .code_dir_fd = code,
-            .opt_dir_fd = -1,
+            .opt_dir_fd = layers,
             .block_fd = block,
         };
         kind = sl_jail_start(invoker->config.jail, instance->id, &jail, err);
         close(block);
     }
+    if (layers >= 0) close(layers);
     close(code);
     return kind;
 }
