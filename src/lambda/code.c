@@ -226,6 +226,34 @@ static int store_package(struct sl_op *op, struct sl_str zip, struct sl_lambda__
     return result;
 }
 
+static int make_blob(struct sl_store *store, int (*fill)(void *user, int dir, struct sl_error *err), void *user,
+                     struct sl_str sha256, struct sl_error *err) {
+    char scratch[64];
+    int dir;
+    int result = sl_blob_scratch(store, scratch, &dir, err);
+    if (result != 0) return result;
+    result = fill(user, dir, err);
+    close(dir);
+    if (result == 0) return sl_blob_adopt(store, scratch, sha256, err);
+    sl_blob_discard(store, scratch);
+    return result;
+}
+
+int sl_lambda__code_make(struct sl_op *op, int (*fill)(void *user, int dir, struct sl_error *err), void *user,
+                         struct sl_lambda__code *ret, struct sl_error *err) {
+    struct sl_str sha256 = sl_str_of(ret->sha256);
+    (void)pthread_rwlock_rdlock(&unpacking);
+    int result = 0;
+    if (!pin(sha256))
+        result = sl_fail(err, SL_E_NO_MEMORY, "out of memory for layers");
+    else
+        ret->pinned = true;
+    if (result == 0 && !sl_blob_has(op->store, sha256)) result = make_blob(op->store, fill, user, sha256, err);
+    pthread_rwlock_unlock(&unpacking);
+    if (result != 0) sl_lambda__code_unpin(ret);
+    return result;
+}
+
 int sl_lambda__code_take(struct sl_op *op, struct sl_str zip, struct sl_lambda__code *ret, struct sl_error *err) {
     sl_lambda__code_sweep(op->store, GRACE_MS);
     if (zip.len == 0) return sl_fail(err, SL_E_INVALID_PARAMETER, "Uploaded file must be a non-empty zip");

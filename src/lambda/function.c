@@ -59,7 +59,8 @@ int sl_lambda__create_prepare(struct sl_op *op, struct sl_error *err) {
     if (result == 0) result = check_tags(op, err);
     if (result == 0) result = sl_lambda__publish_to_check(op, err);
     if (result == 0) result = sl_lambda__code_source(op, code, &zip, err);
-    return result == 0 ? sl_lambda__code_take(op, zip, &work->code, err) : result;
+    if (result == 0) result = sl_lambda__code_take(op, zip, &work->code, err);
+    return result == 0 ? sl_lambda__layers_take(op, err) : result;
 }
 
 // What AWS fills in [AWS, test_function_lifecycle].

@@ -12,11 +12,17 @@ int sl_lambda__get_configuration(struct sl_op *op, struct sl_error *err) {
     return result;
 }
 
+int sl_lambda__update_configuration_prepare(struct sl_op *op, struct sl_error *err) {
+    struct sl_lambda__target target;
+    int result = sl_lambda__target_unqualified(op, &target, err);
+    if (result == 0) result = sl_lambda__settings_check(op, err);
+    return result == 0 ? sl_lambda__layers_take(op, err) : result;
+}
+
 int sl_lambda__update_configuration(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_json *latest;
     int result = sl_lambda__target_unqualified(op, &target, err);
-    if (result == 0) result = sl_lambda__settings_check(op, err);
     if (result == 0) result = sl_lambda__load(op, &target, &latest, err);
     if (result == 0) result = sl_lambda__check_revision(op, latest, err);
     if (result == 0) result = sl_lambda__settings_apply(op, latest, err);

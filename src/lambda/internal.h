@@ -12,6 +12,10 @@
 //   lambda.policy      name        qualifier         {"Policy": {...}, "RevisionId": ...}; "$LATEST" for the
 //   unqualified function lambda.url         name        qualifier         FunctionUrlConfig + "_id"
 //
+//   lambda.layer        ""          name              {"_last": number of its newest version}
+//   lambda.layer_version name       counts down       LayerVersion as GetLayerVersion answers it + "_code"
+//   lambda.layer_policy  name       as its version    as lambda.policy
+//
 // State. Code is unpacked before the transaction and published right after it, before the answer goes out; so a
 // function is stored as Active, and "Pending" exists only in the answer of the operation that made it. As on AWS the
 // answer carries a RevisionId that the activation replaces: an update that names it fails with 412.
@@ -103,6 +107,9 @@ struct sl_lambda__code {
 };
 // `prepare` half of an operation that brings code: checks, unpacks, keeps the bytes, pins the blob. Worker thread.
 int sl_lambda__code_take(struct sl_op *op, struct sl_str zip, struct sl_lambda__code *ret, struct sl_error *err);
+// A directory blob that is not a package: `fill` writes it when there is none named ret->sha256 yet. Pinned likewise.
+int sl_lambda__code_make(struct sl_op *op, int (*fill)(void *user, int dir, struct sl_error *err), void *user,
+                         struct sl_lambda__code *ret, struct sl_error *err);
 void sl_lambda__code_unpin(struct sl_lambda__code *code);
 // Which published function uses which blob. `owner` is "account/region/name/version". Any thread.
 void sl_lambda__code_use(struct sl_str owner, struct sl_str sha256);
@@ -120,6 +127,8 @@ int sl_lambda__settings_check(struct sl_op *op, struct sl_error *err);
 int sl_lambda__settings_apply(struct sl_op *op, struct sl_json *document, struct sl_error *err);
 int sl_lambda__environment_check(struct sl_op *op, const struct sl_json *variables, struct sl_error *err);
 int sl_lambda__layers_check(struct sl_op *op, const struct sl_json *layers, struct sl_error *err);
+// layer_use.c, the `prepare` half: finds the layers of the request and merges them. Worker thread.
+int sl_lambda__layers_take(struct sl_op *op, struct sl_error *err);
 int sl_lambda__runtime_check(struct sl_op *op, struct sl_str runtime, struct sl_error *err);
 int sl_lambda__role_check(struct sl_op *op, struct sl_str role, struct sl_error *err);
 // Features that name resources this server has not: AWS's error for a resource that does not exist
@@ -132,6 +141,9 @@ int sl_lambda__foreign_check(struct sl_op *op, struct sl_error *err);
 struct sl_lambda__change;
 struct sl_lambda__work {
     struct sl_lambda__code code;
+    struct sl_lambda__code layers; // the merged layers; pinned only when the request has some
+    struct sl_json *layer_list;    // and how the configuration shows them
+    struct sl_str layer_owner;     // PublishLayerVersion: the new version's ARN
     struct sl_lambda__change *changes, **tail;
 };
 struct sl_lambda__work *sl_lambda__work(struct sl_op *op); // makes it at first use; NULL when the arena is full
@@ -187,9 +199,22 @@ int sl_lambda__delete(struct sl_op *op, struct sl_error *err);
 int sl_lambda__get_code_signing(struct sl_op *op, struct sl_error *err);
 int sl_lambda__update_code_prepare(struct sl_op *op, struct sl_error *err);
 int sl_lambda__update_code(struct sl_op *op, struct sl_error *err);
+int sl_lambda__update_configuration_prepare(struct sl_op *op, struct sl_error *err);
 int sl_lambda__update_configuration(struct sl_op *op, struct sl_error *err);
 int sl_lambda__publish_version(struct sl_op *op, struct sl_error *err);
 int sl_lambda__list_versions(struct sl_op *op, struct sl_error *err);
+int sl_lambda__publish_layer_prepare(struct sl_op *op, struct sl_error *err);
+int sl_lambda__publish_layer(struct sl_op *op, struct sl_error *err);
+void sl_lambda__layer_published(struct sl_op *op);
+int sl_lambda__get_layer(struct sl_op *op, struct sl_error *err);
+int sl_lambda__get_layer_by_arn(struct sl_op *op, struct sl_error *err);
+int sl_lambda__list_layers(struct sl_op *op, struct sl_error *err);
+int sl_lambda__list_layer_versions(struct sl_op *op, struct sl_error *err);
+int sl_lambda__delete_layer(struct sl_op *op, struct sl_error *err);
+void sl_lambda__layer_deleted(struct sl_op *op);
+int sl_lambda__add_layer_permission(struct sl_op *op, struct sl_error *err);
+int sl_lambda__remove_layer_permission(struct sl_op *op, struct sl_error *err);
+int sl_lambda__get_layer_policy(struct sl_op *op, struct sl_error *err);
 int sl_lambda__create_alias(struct sl_op *op, struct sl_error *err);
 int sl_lambda__get_alias(struct sl_op *op, struct sl_error *err);
 int sl_lambda__update_alias(struct sl_op *op, struct sl_error *err);

@@ -103,6 +103,7 @@ static int build(const struct source *source, const struct sl_json *latest, cons
         .handler = string_or(document, "Handler", SL_STR("")),
         .role = sl_json_string(document, "Role"),
         .code_sha256 = sl_json_string(document, "_code"),
+        .layers_sha256 = string_or(document, "_layers", SL_STR("")),
         .memory_mb = (unsigned)sl_json_int(document, "MemorySize", 128),
         .timeout_ms = (unsigned)sl_json_int(document, "Timeout", 3) * 1000,
         .tmp_mb = (unsigned)sl_json_int(sl_json_get(document, "EphemeralStorage"), "Size", 512),
@@ -233,9 +234,18 @@ static struct sl_str owner_of(struct sl_arena *arena, const struct sl_function *
                            SL_FMT(function->name), SL_FMT(function->version));
 }
 
+static struct sl_str layers_owner_of(struct sl_arena *arena, const struct sl_function *function) {
+    return sl_arena_printf(arena, "%.*s/layers", SL_FMT(owner_of(arena, function)));
+}
+
 static void publish_one(struct sl_invoker *invoker, struct sl_arena *arena, const struct sl_function *function) {
     struct sl_error err = {0};
     sl_lambda__code_use(owner_of(arena, function), function->code_sha256);
+    struct sl_str layers = layers_owner_of(arena, function);
+    if (function->layers_sha256.len > 0)
+        sl_lambda__code_use(layers, function->layers_sha256);
+    else
+        sl_lambda__code_unuse(layers);
     // The document is committed: a restart publishes it. Until then calls get the version that was there before.
     if (sl_function_publish(invoker, function, &err) != 0)
         sl_log_error("lambda", "%.*s:%.*s is stored but could not be published: %s", SL_FMT(function->arn),
@@ -267,13 +277,17 @@ void sl_lambda__publish(struct sl_op *op) {
         }
         sl_function_remove(app->invoker, function->account, function->region, function->name, function->version);
         sl_lambda__code_unuse(owner_of(op->arena, function));
+        sl_lambda__code_unuse(layers_owner_of(op->arena, function));
     }
     sl_lambda__code_unpin(&work->code);
+    sl_lambda__code_unpin(&work->layers);
 }
 
 void sl_lambda__discard(struct sl_op *op) {
     struct sl_lambda__work *work = op->state;
-    if (work) sl_lambda__code_unpin(&work->code);
+    if (!work) return;
+    sl_lambda__code_unpin(&work->code);
+    sl_lambda__code_unpin(&work->layers);
 }
 
 // --- at start
@@ -335,6 +349,25 @@ static int load_one(struct load *load, struct sl_store_tx *tx, const char *kind,
     return result;
 }
 
+static int own_layer(void *user, const struct sl_key *key, struct sl_str text, struct sl_error *err) {
+    (void)key;
+    struct sl_arena *arena = user;
+    struct sl_json *document;
+    int result = sl_json_parse(arena, text, &document, err);
+    if (result == 0) sl_lambda__code_use(sl_json_string(document, "LayerVersionArn"), sl_json_string(document, "_code"));
+    sl_arena_reset(arena);
+    return result;
+}
+
+// Layers own their blobs, as versions of functions do.
+static int load_layers(struct sl_store_tx *tx, struct sl_error *err) {
+    struct sl_arena arena;
+    sl_arena_init(&arena, 16u << 20);
+    int result = sl_store_each(tx, "lambda.layer_version", own_layer, &arena, err);
+    sl_arena_free(&arena);
+    return result;
+}
+
 static int load_kind(struct load *load, struct sl_store_tx *tx, const char *kind, struct sl_error *err) {
     load->first = NULL;
     load->tail = &load->first;
@@ -356,7 +389,8 @@ static int load_run(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_
     struct load *load = SL_CONTAINER(job, struct load, job);
     int result = load_kind(load, tx, "lambda.function", err);
     if (result == 0) result = load_kind(load, tx, "lambda.version", err);
-    return result == 0 ? load_kind(load, tx, "lambda.alias", err) : result;
+    if (result == 0) result = load_kind(load, tx, "lambda.alias", err);
+    return result == 0 ? load_layers(tx, err) : result;
 }
 
 int sl_lambda_load(struct sl_app *app, struct sl_error *err) {

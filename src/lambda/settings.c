@@ -92,8 +92,7 @@ static struct sl_str layer_of(struct sl_str arn) {
     return sl_str_sub(arn, 0, end > 0 ? end - 1 : 0);
 }
 
-// There are no layers yet (PublishLayerVersion is not served), so each ARN that passes the checks AWS makes first does
-// not exist.
+// The checks AWS makes before it looks for the layers (layer_use.c).
 int sl_lambda__layers_check(struct sl_op *op, const struct sl_json *layers, struct sl_error *err) {
     if (!layers || layers->count == 0) return 0;
     if (layers->count > SL_LAMBDA_LAYERS_MAX)
@@ -113,7 +112,7 @@ int sl_lambda__layers_check(struct sl_op *op, const struct sl_json *layers, stru
                     "%.*s and %.*s are versions of the same layer.",
                     SL_FMT(one->text), SL_FMT(other->text));
     }
-    return sl_fail(err, SL_E_INVALID_PARAMETER, "Layer version %.*s does not exist.", SL_FMT(layers->first->text));
+    return 0;
 }
 
 int sl_lambda__runtime_check(struct sl_op *op, struct sl_str runtime, struct sl_error *err) {
@@ -268,7 +267,17 @@ static void put_foreign(struct sl_op *op, struct sl_json *document) {
         sl_json_put_bool(op->arena, vpc, "Ipv6AllowedForDualStack", false);
         sl_json_set(document, SL_STR("VpcConfig"), vpc);
     }
-    if (sl_json_get(op->in, "Layers")) sl_json_remove(document, "Layers");
+}
+
+// An empty list takes the layers away.
+static void put_layers(struct sl_op *op, struct sl_json *document) {
+    const struct sl_lambda__work *work = op->state;
+    if (!sl_json_get(op->in, "Layers")) return;
+    sl_json_remove(document, "Layers");
+    sl_json_remove(document, "_layers");
+    if (!work || !work->layer_list) return;
+    sl_json_set(document, SL_STR("Layers"), work->layer_list);
+    sl_lambda__put(op, document, "_layers", sl_arena_dup(op->arena, sl_str_of(work->layers.sha256)));
 }
 
 int sl_lambda__settings_apply(struct sl_op *op, struct sl_json *document, struct sl_error *err) {
@@ -295,6 +304,7 @@ int sl_lambda__settings_apply(struct sl_op *op, struct sl_json *document, struct
         sl_json_set(document, SL_STR("SnapStart"), shown);
     }
     put_foreign(op, document);
+    put_layers(op, document);
     const struct sl_json *logging = sl_json_get(op->in, "LoggingConfig");
     return logging ? merge_logging(op, document, logging, err) : 0;
 }
