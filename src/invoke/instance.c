@@ -21,12 +21,9 @@
 enum {
     INIT_ERROR_MAX = 1024 * 1024,
     LOG_READ = 16 * 1024,
+    LOG_READS = 8,         // in one go: more than a pipe holds, so that nothing that was printed before is missed
     INIT_CPU_MILLI = 2000, // the init phase is not held to the share that the memory size buys, as on AWS
 };
-
-static const struct sl_runtime_handler runtime_handler;
-
-static struct sl_instance *of(struct sl_runtime *runtime) { return runtime->user; }
 
 // ---- slots: the jail's ids ----------------------------------------------------------------------------------------
 
@@ -52,69 +49,11 @@ static void slot_release(struct sl_instance *instance) {
     pthread_mutex_unlock(&instance->invoker->slot_lock);
 }
 
-// ---- answers to the invocation in flight --------------------------------------------------------------------------
-
-static int64_t duration_us(const struct sl_instance *instance) {
-    return (sl_clock_mono_ns() - instance->dispatched_ns) / 1000;
-}
-
-static void finish_log(struct sl_instance *instance, struct sl_invocation_result *result, const char *status) {
-    sl_invoke__log_end(instance, result->duration_us, status, result->error_type.len ? result->error_type.ptr : NULL);
-    size_t len = instance->log.len < SL_LOG_TAIL_MAX ? instance->log.len : SL_LOG_TAIL_MAX;
-    if (len) result->log_tail = sl_str_n(instance->log.ptr + instance->log.len - len, len);
-}
-
-// Ends the invocation in flight towards its caller and in the log; the instance itself may live on.
-static void conclude(struct sl_instance *instance, struct sl_invocation_result *result, const char *status) {
-    struct sl_invoker *invoker = instance->invoker;
-    struct sl_invocation *invocation = instance->invocation;
-    struct sl_invoke__entry *entry = instance->entry;
-    struct sl_invoke__loop *here = sl_invoke__of(invoker, instance->loop);
-    result->duration_us = duration_us(instance);
-    result->init_us = instance->first ? instance->init_us : 0;
-    result->executed_version = entry->function.version;
-    if (result->outcome == SL_INVOCATION_ERROR) result->function_error = SL_STR("Unhandled");
-    sl_timer_stop(&instance->timer);
-    atomic_fetch_add_explicit(&here->duration_us, (uint64_t)result->duration_us, memory_order_relaxed);
-    if (result->outcome == SL_INVOCATION_ERROR) atomic_fetch_add_explicit(&here->errors, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&entry->limit->in_flight, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&invoker->in_flight, 1, memory_order_relaxed);
-    instance->serving = false;
-    instance->invocation = NULL;
-    instance->entry = NULL;
-    // The caller is answered before the log is written, unless it wants the log's end.
-    bool tail = invocation && invocation->tail_log;
-    if (tail) finish_log(instance, result, status);
-    if (invocation) {
-        invocation->instance = NULL;
-        invocation->entry = NULL;
-        invocation->done(invocation, result);
-    }
-    if (!tail) finish_log(instance, result, status);
-    instance->first = false;
-    sl_invoke__entry_unref(entry);
-    sl_invoke__log_flush(instance);
-}
-
-static void conclude_error(struct sl_instance *instance, const char *type, const char *text, bool timed_out) {
-    struct sl_buf *document = &sl_invoke__of(instance->invoker, instance->loop)->scratch;
-    sl_buf_clear(document, 64 * 1024);
-    sl_invoke__error_document(document, type, instance->request_id, text);
-    struct sl_invocation_result result = {
-        .outcome = SL_INVOCATION_ERROR,
-        .payload = sl_buf_view(document),
-        .content_type = SL_STR("application/json"),
-        .error_type = sl_str_of(type),
-        .timed_out = timed_out,
-    };
-    conclude(instance, &result, timed_out ? "timeout" : "error");
-}
-
 // ---- logs ---------------------------------------------------------------------------------------------------------
 
-static void drain_log(struct sl_instance *instance) {
+void sl_invoke__drain_log(struct sl_instance *instance) {
     if (instance->log_watch.fd < 0) return;
-    for (;;) {
+    for (int i = 0; i < LOG_READS; i++) {
         // A function that prints faster than it runs loses the overflow, not the server's memory.
         if (instance->log.len > SL_LOG_LINE_MAX) sl_invoke__log_flush(instance);
         char *room = sl_buf_reserve(&instance->log, LOG_READ);
@@ -134,121 +73,9 @@ static void drain_log(struct sl_instance *instance) {
 static void log_ready(struct sl_watch *watch, uint32_t events) {
     (void)events;
     struct sl_instance *instance = SL_CONTAINER(watch, struct sl_instance, log_watch);
-    drain_log(instance);
+    sl_invoke__drain_log(instance);
     if (!instance->serving) sl_invoke__log_flush(instance);
 }
-
-// ---- the runtime's calls --------------------------------------------------------------------------------------------
-
-static void runtime_ready(struct sl_runtime *runtime) {
-    struct sl_instance *instance = of(runtime);
-    if (instance->state == SL_INSTANCE_STOPPING) return;
-    if (!instance->seen_ready) {
-        instance->seen_ready = true;
-        instance->ready_ns = sl_clock_mono_ns();
-        instance->init_us = (instance->ready_ns - instance->started_ns) / 1000;
-        sl_timer_stop(&instance->timer);
-        instance->pool->shards[sl_loop_index(instance->loop)].starting--;
-        struct sl_error err;
-        const struct sl_function *spec = &instance->pool->spec;
-        // A share that cannot be set is the spawner's end, which is noticed elsewhere.
-        (void)sl_jail_set_cpu(instance->invoker->config.jail, instance->id, sl_jail_cpu_for_memory(spec->memory_mb),
-                              &err);
-        sl_invoke__pool_offer(instance);
-        return;
-    }
-    if (!instance->serving) {
-        sl_timer_stop(&instance->timer); // of one that was away
-        sl_invoke__pool_offer(instance);
-        return;
-    }
-    // Asked for another event without answering this one. The emulator hands out the same again; so do we, while
-    // somebody waits.
-    if (instance->invocation) {
-        struct sl_invocation *invocation = instance->invocation;
-        struct sl_runtime_event event = {
-            .request_id = sl_str_of(instance->request_id),
-            .deadline_ms = sl_clock_ms() + instance->timer.at_ms - sl_loop_now_ms(instance->loop),
-            .function_arn = invocation->invoked_arn,
-            .trace_id = invocation->trace_id,
-            .client_context = invocation->client_context,
-            .payload = invocation->payload,
-        };
-        sl_runtime_send(runtime, &event);
-    }
-}
-
-static void away_limit(struct sl_timer *timer) {
-    sl_invoke__instance_stop(SL_CONTAINER(timer, struct sl_instance, timer));
-}
-
-// Mostly the process is dying, and the report of its end comes next. One that asks again on another connection is
-// welcome, for as long as an init may take.
-static void runtime_gone(struct sl_runtime *runtime) {
-    struct sl_instance *instance = of(runtime);
-    if (instance->state != SL_INSTANCE_IDLE) return;
-    sl_invoke__pool_leave_idle(instance);
-    instance->state = SL_INSTANCE_AWAY;
-    sl_timer_start(instance->loop, &instance->timer, instance->invoker->config.init_ms, away_limit);
-}
-
-static void runtime_response(struct sl_runtime *runtime, struct sl_str body, struct sl_str content_type) {
-    struct sl_instance *instance = of(runtime);
-    if (!instance->serving) return;
-    drain_log(instance);
-    struct sl_invocation_result result = {.outcome = SL_INVOCATION_OK, .payload = body, .content_type = content_type};
-    conclude(instance, &result, "success");
-}
-
-static void runtime_error(struct sl_runtime *runtime, struct sl_str body, struct sl_str type) {
-    struct sl_instance *instance = of(runtime);
-    if (!instance->serving) return;
-    drain_log(instance);
-    char kind[64];
-    snprintf(kind, sizeof kind, "%.*s", (int)(type.len < 63 ? type.len : 63), type.len ? type.ptr : "");
-    struct sl_invocation_result result = {
-        .outcome = SL_INVOCATION_ERROR,
-        .payload = body,
-        .content_type = SL_STR("application/json"),
-        .error_type = sl_str_of(kind),
-    };
-    conclude(instance, &result, "error");
-}
-
-static void runtime_init_error(struct sl_runtime *runtime, struct sl_str body, struct sl_str type) {
-    (void)type;
-    struct sl_instance *instance = of(runtime);
-    if (instance->init_failed) return;
-    instance->init_failed = true;
-    sl_buf_str(&instance->init_error, body);
-    // It is expected to exit by itself; it is not waited for.
-    sl_invoke__instance_stop(instance);
-}
-
-static void runtime_too_large(struct sl_runtime *runtime) {
-    struct sl_instance *instance = of(runtime);
-    if (!instance->serving) return;
-    drain_log(instance);
-    static const char document[] =
-        "{\"errorType\":\"Function.ResponseSizeTooLarge\",\"errorMessage\":\"Response payload size "
-        "exceeded maximum allowed payload size (6291556 bytes).\"}";
-    struct sl_invocation_result result = {
-        .outcome = SL_INVOCATION_ERROR,
-        .payload = {document, sizeof document - 1},
-        .content_type = SL_STR("application/json"),
-        .error_type = SL_STR("Function.ResponseSizeTooLarge"),
-    };
-    conclude(instance, &result, "error");
-}
-
-static const struct sl_runtime_handler runtime_handler = {
-    .ready = runtime_ready,
-    .gone = runtime_gone,
-    .response = runtime_response,
-    .error = runtime_error,
-    .init_error = runtime_init_error,
-    .too_large = runtime_too_large,
-};
 
 // ---- start ----------------------------------------------------------------------------------------------------------
 
@@ -311,7 +138,8 @@ static void log_stream_name(const struct sl_function *function, char out[static 
     snprintf(out, 256, "%.4s/%.2s/%.2s/[%.*s]%s", day, day + 5, day + 8, SL_FMT(function->version), random);
 }
 
-int sl_invoke__instance_start(struct sl_invoke__pool *pool, struct sl_loop *loop, struct sl_error *err) {
+int sl_invoke__instance_start(struct sl_invoke__pool *pool, struct sl_loop *loop, struct sl_invocation *bound,
+                              struct sl_error *err) {
     struct sl_invoker *invoker = pool->invoker;
     struct sl_instance *instance = calloc(1, sizeof *instance);
     if (!instance) return sl_fail(err, SL_E_NO_MEMORY, "no memory for an instance");
@@ -337,6 +165,11 @@ int sl_invoke__instance_start(struct sl_invoke__pool *pool, struct sl_loop *loop
         return err->kind;
     }
     atomic_fetch_add_explicit(&sl_invoke__of(invoker, loop)->cold_starts, 1, memory_order_relaxed);
+    if (bound) {
+        instance->bound = true;
+        instance->first = false; // its init is part of the invocation, and of its bill
+        sl_invoke__begin(instance, bound);
+    }
     return 0;
 }
 
@@ -352,18 +185,20 @@ static void started(struct sl_instance *instance) {
     instance->memory_fd = event->memory_fd;
     bool stopped = instance->state == SL_INSTANCE_STOPPING;
     if (!stopped) instance->state = SL_INSTANCE_INIT;
-    sl_invoke__log_init_start(instance);
+    if (!instance->bound) sl_invoke__log_init_start(instance);
     if (sl_watch_start(instance->loop, &instance->log_watch, event->log_fd, EPOLLIN, log_ready, &err)) {
         instance->log_watch.fd = event->log_fd;
         stopped = true;
     }
-    if (sl_runtime_open(&instance->runtime, instance->loop, event->listen_fd, &runtime_handler, instance, &err))
+    if (sl_runtime_open(&instance->runtime, instance->loop, event->listen_fd, &sl_invoke__runtime_handler, instance,
+                        &err))
         stopped = true;
     if (stopped) {
         sl_invoke__instance_stop(instance);
         return;
     }
-    sl_timer_start(instance->loop, &instance->timer, instance->invoker->config.init_ms, init_limit);
+    if (!instance->bound)
+        sl_timer_start(instance->loop, &instance->timer, instance->invoker->config.init_ms, init_limit);
 }
 
 void sl_invoke__instance_stop(struct sl_instance *instance) {
@@ -377,65 +212,20 @@ void sl_invoke__instance_stop(struct sl_instance *instance) {
 // ---- the end
 // ----------------------------------------------------------------------------------------------------------
 
-// Init ended without a runtime that asks for events: the invocation that waits longest gets the reason.
-static void init_ended(struct sl_instance *instance) {
-    unsigned loop = (unsigned)sl_loop_index(instance->loop);
-    const struct sl_jail_event *ended = &instance->ended;
-    struct sl_buf *document = &sl_invoke__of(instance->invoker, instance->loop)->scratch;
-    char text[96];
-    sl_buf_clear(document, 64 * 1024);
-    instance->pool->shards[loop].starting--;
-    struct sl_invocation_result result = {.outcome = SL_INVOCATION_ERROR,
-                                          .function_error = SL_STR("Unhandled"),
-                                          .content_type = SL_STR("application/json"),
-                                          .executed_version = instance->pool->spec.version};
-    char request_id[37];
-    sl_uuid(request_id);
-    struct sl_invocation *waiting = instance->pool->shards[loop].waiting_first;
-    if (waiting) memcpy(request_id, waiting->request_id, sizeof request_id);
-    if (instance->init_failed) {
-        result.error_type = SL_STR("Runtime.InitError");
-        sl_buf_str(document, sl_buf_view(&instance->init_error));
-    } else if (ended->kind == SL_JAIL_FAILED) {
-        // The sandbox or its first program could not be made: AWS calls a bootstrap that cannot be executed an invalid
-        // entry point.
-        result.error_type = SL_STR("Runtime.InvalidEntrypoint");
-        char why[256];
-        snprintf(why, sizeof why, "%s: %s", ended->step,
-                 strerrordesc_np(ended->error) ? strerrordesc_np(ended->error) : "failed");
-        sl_invoke__error_document(document, "Runtime.InvalidEntrypoint", request_id, why);
-        sl_log_warn("invoke", "instance of %.*s did not start: %s", SL_FMT(instance->pool->spec.name), why);
-    } else if (instance->timed_out) {
-        result.timed_out = true;
-        result.error_type = SL_STR("Sandbox.Timedout");
-        snprintf(text, sizeof text, "Task timed out after %.2f seconds",
-                 (double)instance->invoker->config.init_ms / 1000);
-        sl_invoke__error_document(document, "Sandbox.Timedout", request_id, text);
-    } else {
-        const char *type = sl_invoke__exit_text(ended, text);
-        result.error_type = sl_str_of(type);
-        sl_invoke__error_document(document, type, request_id, text);
-    }
-    result.payload = sl_buf_view(document);
-    result.init_us = (sl_clock_mono_ns() - instance->started_ns) / 1000;
-    sl_invoke__pool_start_failed(instance->pool, loop, &result);
-}
-
 static void ended(struct sl_instance *instance) {
-    drain_log(instance);
+    sl_invoke__drain_log(instance);
     if (instance->serving && instance->timed_out) {
+        if (!instance->seen_ready) sl_invoke__log_init_report(instance, "timeout", "");
         char text[64];
         snprintf(text, sizeof text, "Task timed out after %.2f seconds",
                  (double)instance->pool->spec.timeout_ms / 1000);
-        sl_invoke__log_timeout(instance);
-        conclude_error(instance, "Sandbox.Timedout", text, true);
+        sl_invoke__conclude_error(instance, "Sandbox.Timedout", text, true);
+    } else if (!instance->seen_ready) {
+        sl_invoke__init_ended(instance);
     } else if (instance->serving) {
         char text[96];
         const char *type = sl_invoke__exit_text(&instance->ended, text);
-        conclude_error(instance, type, text, false);
-    } else if (!instance->seen_ready) {
-        sl_invoke__log_flush(instance);
-        init_ended(instance);
+        sl_invoke__conclude_error(instance, type, text, false);
     } else {
         if (instance->state == SL_INSTANCE_IDLE) sl_invoke__pool_leave_idle(instance);
         sl_invoke__log_flush(instance);
@@ -529,36 +319,4 @@ static void jail_ready(struct sl_watch *watch, uint32_t events) {
 int sl_invoke__watch_jail(struct sl_invoker *invoker, struct sl_error *err) {
     return sl_watch_start(invoker->loops[0].loop, &invoker->jail_watch, sl_jail_client_fd(invoker->config.jail),
                           EPOLLIN, jail_ready, err);
-}
-
-// ---- serving
-// --------------------------------------------------------------------------------------------------------------
-
-static void deadline(struct sl_timer *timer) {
-    struct sl_instance *instance = SL_CONTAINER(timer, struct sl_instance, timer);
-    instance->timed_out = true;
-    sl_runtime_forget(&instance->runtime);
-    sl_invoke__instance_stop(instance);
-}
-
-void sl_invoke__instance_dispatch(struct sl_instance *instance, struct sl_invocation *invocation) {
-    instance->state = SL_INSTANCE_BUSY;
-    instance->invocation = invocation;
-    instance->entry = invocation->entry;
-    instance->serving = true;
-    memcpy(instance->request_id, invocation->request_id, sizeof instance->request_id);
-    invocation->instance = instance;
-    instance->dispatched_ns = sl_clock_mono_ns();
-    int64_t timeout_ms = instance->pool->spec.timeout_ms;
-    sl_invoke__log_start(instance);
-    sl_timer_start(instance->loop, &instance->timer, timeout_ms, deadline);
-    struct sl_runtime_event event = {
-        .request_id = sl_str_n(instance->request_id, 36),
-        .deadline_ms = sl_clock_ms() + timeout_ms,
-        .function_arn = invocation->invoked_arn,
-        .trace_id = invocation->trace_id,
-        .client_context = invocation->client_context,
-        .payload = invocation->payload,
-    };
-    sl_runtime_send(&instance->runtime, &event);
 }

@@ -26,7 +26,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { SL_LOOPS_MAX = 64, SL_LOG_LINE_MAX = 256 * 1024 };
+enum { SL_LOOPS_MAX = 64, SL_LOG_LINE_MAX = 256 * 1024, SL_ERROR_TYPE_MAX = 64 };
 
 struct sl_invoke__pool;
 
@@ -75,9 +75,13 @@ struct sl_instance {
     struct sl_invocation *invocation; // being served; NULL when abandoned
     struct sl_invoke__entry *entry;   // of the invocation being served
     bool serving;                     // an invocation is in flight (also an abandoned one)
+    bool bound;                       // started for one invocation, whose time its init takes
+    bool sent;                        // the event of the invocation in flight went out
+    bool streamed;                    // a streamed answer to it has begun
     bool init_failed;                 // answered /init/error
-    bool seen_ready;                  // asked for an event at least once
-    bool first;                       // the next invocation is this instance's first (its REPORT shows the init)
+    char init_error_type[SL_ERROR_TYPE_MAX];
+    bool seen_ready; // asked for an event at least once
+    bool first;      // the next invocation is this instance's first (its REPORT shows the init)
     bool timed_out;
     char request_id[37];
     int64_t started_ns, ready_ns, dispatched_ns, idle_since_ns;
@@ -150,10 +154,8 @@ void sl_invoke__pool_enter(struct sl_invoke__pool *pool, struct sl_invocation *i
 // The instance wants an event: give it a waiting invocation, or to a loop that waits, or keep it idle.
 void sl_invoke__pool_offer(struct sl_instance *instance);
 void sl_invoke__pool_leave_idle(struct sl_instance *instance);
-// An instance on its way will not come: start another, or fail the oldest waiting invocation with what `fill`
-// describes.
-void sl_invoke__pool_start_failed(struct sl_invoke__pool *pool, unsigned loop,
-                                  const struct sl_invocation_result *result);
+// Takes the oldest waiting invocation of that loop out of the queue; NULL when none waits.
+struct sl_invocation *sl_invoke__pool_next_waiting(struct sl_invoke__pool *pool, unsigned loop);
 void sl_invoke__sweep(struct sl_timer *timer);
 void sl_invoke__stop_all_idle(struct sl_mail *mail); // the loop's drain_mail
 void sl_invoke__finish(struct sl_invoker *invoker, struct sl_invocation *invocation,
@@ -162,12 +164,30 @@ void sl_invoke__refuse(struct sl_invoker *invoker, struct sl_invocation *invocat
                        const char *reason);
 
 // --- instance.c
-int sl_invoke__instance_start(struct sl_invoke__pool *pool, struct sl_loop *loop, struct sl_error *err);
-void sl_invoke__instance_dispatch(struct sl_instance *instance, struct sl_invocation *invocation);
+// bound: the invocation that the instance is to serve from its start, taken up when this succeeds; or NULL.
+int sl_invoke__instance_start(struct sl_invoke__pool *pool, struct sl_loop *loop, struct sl_invocation *bound,
+                              struct sl_error *err);
 void sl_invoke__instance_stop(struct sl_instance *instance);
 // Hands an instance with a parked next to another loop, where it is offered. The caller must not touch it any more.
 void sl_invoke__instance_give(struct sl_instance *instance, struct sl_loop *to);
 int sl_invoke__watch_jail(struct sl_invoker *invoker, struct sl_error *err);
+// Takes what the function has printed so far.
+void sl_invoke__drain_log(struct sl_instance *instance);
+
+// --- init.c
+void sl_invoke__init_ready(struct sl_instance *instance); // asked for an event for the first time
+void sl_invoke__init_ended(struct sl_instance *instance); // ended without having asked for one
+
+// --- serve.c
+extern const struct sl_runtime_handler sl_invoke__runtime_handler;
+// An instance that waits for an event serves this invocation: begin and send.
+void sl_invoke__instance_dispatch(struct sl_instance *instance, struct sl_invocation *invocation);
+void sl_invoke__begin(struct sl_instance *instance, struct sl_invocation *invocation);
+void sl_invoke__send(struct sl_instance *instance);
+// Ends the invocation in flight towards its caller and in the log; the instance itself may live on. Completes *result.
+void sl_invoke__conclude(struct sl_instance *instance, struct sl_invocation_result *result, const char *status);
+// The same with an error document that the platform makes.
+void sl_invoke__conclude_error(struct sl_instance *instance, const char *type, const char *text, bool timed_out);
 
 // --- launch.c: what a sandbox executes. The block is the caller's to close.
 int sl_invoke__launch_block(const struct sl_function *function, int code_dir, const char *log_stream, int *ret_block,
@@ -178,6 +198,10 @@ void sl_invoke__log_init_start(struct sl_instance *instance);
 void sl_invoke__log_start(struct sl_instance *instance);
 void sl_invoke__log_end(struct sl_instance *instance, int64_t duration_us, const char *status, const char *error_type);
 void sl_invoke__log_timeout(struct sl_instance *instance);
+// What the platform says when the function could not answer itself.
+void sl_invoke__log_failure(struct sl_instance *instance, const char *type, const char *text);
+// Of an init that did not succeed; error_type may be empty.
+void sl_invoke__log_init_report(struct sl_instance *instance, const char *status, const char *error_type);
 void sl_invoke__log_flush(struct sl_instance *instance);
 // {"errorType":..., "errorMessage":"RequestId: <id> Error: <text>"} into `out`.
 void sl_invoke__error_document(struct sl_buf *out, const char *type, const char *request_id, const char *text);

@@ -48,6 +48,8 @@ struct sl_function {
     struct sl_str url_auth;       // "NONE" or "AWS_IAM"
     struct sl_str url_cors;       // JSON text of the Cors member, empty when there is none
     int64_t reserved_concurrency; // -1: none
+    unsigned event_attempts;      // of an asynchronous invocation, with the first: 1 to 3; 0: the default, 3
+    unsigned event_age_s;         // how long its retries may take; 0: the default, 6 hours
     uint64_t generation;          // set by publish; another number means other code or configuration
     uint64_t
         policy_generation; // set by publish; changes whenever anything above changed (for callers' caches of decisions)
@@ -75,7 +77,8 @@ enum sl_invocation_outcome {
 
 struct sl_invocation_result {
     enum sl_invocation_outcome outcome;
-    struct sl_str payload;        // valid during done
+    struct sl_str payload;        // valid during done; empty after a streamed answer that succeeded
+    bool streamed;                // `begin` was called
     struct sl_str content_type;   // what the runtime posted, may be empty
     struct sl_str function_error; // "Unhandled" / "Handled" / empty
     struct sl_str error_type;     // of an error: "Sandbox.Timedout", "Runtime.ExitError", ... (for gateways' decisions)
@@ -96,8 +99,14 @@ struct sl_invocation {
     struct sl_str payload;
     struct sl_str client_context; // JSON text (decoded from base64), may be empty
     struct sl_str trace_id;       // X-Amzn-Trace-Id; made when empty
+    struct sl_str tenant_id;      // X-Amz-Tenant-Id, may be empty
     char request_id[37];          // made when empty
     bool tail_log;
+    // For a caller that forwards a streamed answer while it is made (NULL: it comes whole, in done). A function that
+    // does not stream calls neither. `begin` (may be NULL) has the content type, `part` the bytes, never none; an error
+    // after that is the result's. Both may call sl_invoke_pause and sl_invoke_abandon.
+    void (*begin)(struct sl_invocation *invocation, struct sl_str content_type);
+    void (*part)(struct sl_invocation *invocation, struct sl_str bytes);
     void (*done)(struct sl_invocation *invocation, const struct sl_invocation_result *result);
     void *user;
     // internal
@@ -113,6 +122,9 @@ void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation);
 // as on AWS; `done` will not be called and the invocation object may be freed after this returns: what is still needed
 // is copied.
 void sl_invoke_abandon(struct sl_invoker *invoker, struct sl_invocation *invocation);
+
+// Back-pressure on a streamed answer: no more parts until it is false again. The function is held back by TCP.
+void sl_invoke_pause(struct sl_invocation *invocation, bool paused);
 
 // A synthetic "Root=1-5f..-..." trace id into the arena.
 struct sl_str sl_trace_id_new(struct sl_arena *arena);

@@ -151,7 +151,7 @@ static void fail_waiting(struct sl_invoke__pool *pool, unsigned loop, const stru
 static void start_one(struct sl_invoke__pool *pool, unsigned loop) {
     struct sl_error err;
     pool->shards[loop].starting++;
-    if (sl_invoke__instance_start(pool, pool->invoker->loops[loop].loop, &err) == 0) return;
+    if (sl_invoke__instance_start(pool, pool->invoker->loops[loop].loop, NULL, &err) == 0) return;
     pool->shards[loop].starting--;
     const char *reason = err.kind == SL_E_THROTTLED ? "ConcurrentInvocationLimitExceeded" : NULL;
     fail_waiting(pool, loop, &err, reason);
@@ -225,10 +225,8 @@ void sl_invoke__pool_offer(struct sl_instance *instance) {
     enter_idle(instance);
 }
 
-void sl_invoke__pool_start_failed(struct sl_invoke__pool *pool, unsigned loop,
-                                  const struct sl_invocation_result *result) {
-    struct sl_invocation *invocation = pop_waiting(&pool->shards[loop]);
-    if (invocation) sl_invoke__finish(pool->invoker, invocation, result);
+struct sl_invocation *sl_invoke__pool_next_waiting(struct sl_invoke__pool *pool, unsigned loop) {
+    return pop_waiting(&pool->shards[loop]);
 }
 
 // ---- retiring and sweeping --------------------------------------------------------------------------------------
@@ -290,8 +288,11 @@ static struct sl_invocation *orphan_new(const struct sl_invocation *invocation) 
     struct sl_invocation *copy = &orphan->invocation;
     *copy = *invocation;
     copy->done = orphan_done;
-    struct sl_str *const views[] = {&copy->account, &copy->region,   &copy->name,           &copy->version,
-                                    &copy->payload, &copy->trace_id, &copy->client_context, &copy->invoked_arn};
+    copy->begin = NULL;
+    copy->part = NULL;
+    struct sl_str *const views[] = {&copy->account,        &copy->region,      &copy->name,
+                                    &copy->version,        &copy->payload,     &copy->trace_id,
+                                    &copy->client_context, &copy->invoked_arn, &copy->tenant_id};
     for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) *views[i] = sl_arena_dup(&orphan->arena, *views[i]);
     if (!sl_arena_failed(&orphan->arena)) return copy;
     sl_arena_free(&orphan->arena);
@@ -301,8 +302,13 @@ static struct sl_invocation *orphan_new(const struct sl_invocation *invocation) 
 
 void sl_invoke_abandon(struct sl_invoker *invoker, struct sl_invocation *invocation) {
     struct sl_instance *instance = invocation->instance;
-    if (instance) {
+    if (instance && instance->sent) {
         instance->invocation = NULL;
+        sl_runtime_pause(&instance->runtime, false); // what is still streamed goes nowhere
+        return;
+    }
+    if (instance) { // still in its init
+        instance->invocation = orphan_new(invocation);
         return;
     }
     struct sl_invoke__entry *entry = invocation->entry;

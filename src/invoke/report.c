@@ -17,6 +17,11 @@ static void json_head(struct sl_instance *instance, const char *type) {
     sl_buf_printf(&instance->log, "{\"time\":\"%s\",\"type\":\"%s\",\"record\":{", now, type);
 }
 
+// A function may print half a line; the platform's lines start on lines of their own.
+static void own_line(struct sl_instance *instance) {
+    if (instance->log.len && instance->log.ptr[instance->log.len - 1] != '\n') sl_buf_char(&instance->log, '\n');
+}
+
 void sl_invoke__log_init_start(struct sl_instance *instance) {
     const struct sl_function *function = &instance->pool->spec;
     if (as_json(instance)) {
@@ -111,19 +116,49 @@ void sl_invoke__log_end(struct sl_instance *instance, int64_t duration_us, const
     // The kernel's high-water mark includes pages it was about to give back; a report above the limit would be
     // nonsense.
     if (peak_mb > instance->pool->spec.memory_mb) peak_mb = instance->pool->spec.memory_mb;
-    // A function may print half a line; the platform's lines start on lines of their own.
-    if (instance->log.len && instance->log.ptr[instance->log.len - 1] != '\n') sl_buf_char(&instance->log, '\n');
+    own_line(instance);
     if (as_json(instance))
         end_json(instance, duration_us, init_us, billed, peak_mb, status, error_type);
     else
         end_text(instance, duration_us, init_us, billed, peak_mb, status, error_type);
 }
 
+void sl_invoke__log_failure(struct sl_instance *instance, const char *type, const char *text) {
+    if (as_json(instance)) return; // the report says it
+    own_line(instance);
+    sl_buf_printf(&instance->log, "RequestId: %s Error: %s\n%s\n", instance->request_id, text, type);
+}
+
+void sl_invoke__log_init_report(struct sl_instance *instance, const char *status, const char *error_type) {
+    struct sl_buf *log = &instance->log;
+    const char *phase = instance->bound ? "invoke" : "init";
+    int64_t us = (sl_clock_mono_ns() - instance->started_ns) / 1000;
+    own_line(instance);
+    if (as_json(instance)) {
+        json_head(instance, "platform.initReport");
+        sl_buf_printf(log, "\"initializationType\":\"on-demand\",\"phase\":\"%s\",\"status\":\"%s\",", phase, status);
+        if (error_type[0]) {
+            sl_buf_cstr(log, "\"errorType\":");
+            sl_json_write_string(log, sl_str_of(error_type));
+            sl_buf_char(log, ',');
+        }
+        sl_buf_cstr(log, "\"metrics\":{\"durationMs\":");
+        put_ms(log, us);
+        sl_buf_cstr(log, "}}}\n");
+        return;
+    }
+    sl_buf_cstr(log, "INIT_REPORT Init Duration: ");
+    put_ms(log, us);
+    sl_buf_printf(log, " ms\tPhase: %s\tStatus: %s", phase, status);
+    if (error_type[0]) sl_buf_printf(log, "\tError Type: %s", error_type);
+    sl_buf_char(log, '\n');
+}
+
 void sl_invoke__log_timeout(struct sl_instance *instance) {
     if (as_json(instance)) return; // the report's status says it
     char now[SL_TIME_ISO_MS];
     sl_time_iso_ms(sl_clock_ms(), now);
-    if (instance->log.len && instance->log.ptr[instance->log.len - 1] != '\n') sl_buf_char(&instance->log, '\n');
+    own_line(instance);
     sl_buf_printf(&instance->log, "%s %s Task timed out after %.2f seconds\n\n", now, instance->request_id,
                   (double)instance->pool->spec.timeout_ms / 1000);
 }

@@ -5,6 +5,7 @@
 #include "runtime/runtime.h"
 
 #include "base/encoding.h"
+#include "base/json.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -15,7 +16,7 @@ enum {
     RESPONSE_MAX = 6291556,  // the number AWS's message names
     ERROR_MAX = 1024 * 1024, // error bodies and causes: AWS drops larger ones
     HEAD_MAX = 64 * 1024,    // X-Ray causes travel in a header
-    BODY_TIMEOUT_MS = 60000,
+    STALL_TIMEOUT_MS = 60000,
 };
 
 static const struct sl_str invocation_path = SL_STR_INIT("/2018-06-01/runtime/invocation/");
@@ -31,25 +32,30 @@ static void refuse(struct sl_http_request *request, int status, const char *type
     sl_http_respond(request, status, json_type, body);
 }
 
-static void refuse_state(struct sl_http_request *request, const char *from, const char *to) {
+static const char *const state_names[] = {
+    [SL_RUNTIME_STARTED] = "Started",   [SL_RUNTIME_INIT_ERROR] = "InitError",
+    [SL_RUNTIME_WAITING] = "Ready",     [SL_RUNTIME_RUNNING] = "Running",
+    [SL_RUNTIME_SENT] = "ResponseSent", [SL_RUNTIME_RESPONDING] = "InvocationResponse",
+};
+
+static void refuse_state(struct sl_http_request *request, enum sl_runtime_state from, const char *to) {
     struct sl_str message =
         sl_arena_printf(request->arena,
-                        "State transition from %s to %s failed for runtime. Error: State transition is "
-                        "not allowed",
-                        from, to);
-    refuse(request, 403, "InvalidStateTransition", message.ptr);
+                        "State transition from %s to %s failed for runtime. Error: State transition "
+                        "is not allowed",
+                        state_names[from], to);
+    refuse(request, 403, "InvalidStateTransition", message.ptr ? message.ptr : "");
 }
 
 static void accept_answer(struct sl_http_request *request) {
     sl_http_respond_lazy(request, 202, json_type, SL_STR("{\"status\":\"OK\"}\n"));
 }
 
-static const char *state_name(const struct sl_runtime *runtime) {
-    if (!runtime->initialised) return "Started";
-    return runtime->current[0] ? "Running" : "Ready";
+static struct sl_str error_type(const struct sl_http_request *request) {
+    return sl_http_header(request, SL_STR("Lambda-Runtime-Function-Error-Type"));
 }
 
-// ---- endpoints --------------------------------------------------------------------------------------------------
+// ---- next ---------------------------------------------------------------------------------------------------------
 
 static void next_gone(struct sl_http_request *request) {
     struct sl_runtime *runtime = request->user;
@@ -58,24 +64,47 @@ static void next_gone(struct sl_http_request *request) {
     runtime->handler->gone(runtime);
 }
 
-static void handle_next(struct sl_runtime *runtime, struct sl_http_request *request) {
-    struct sl_http_request *before = runtime->parked;
-    if (before) {
-        // The newest wins: whoever asks again has most likely lost the connection of the first, which we have not heard
-        // yet.
-        request->user = runtime;
-        request->aborted = next_gone;
-        runtime->parked = request;
-        before->aborted = NULL;
-        refuse_state(before, "Ready", "Ready");
-        return;
-    }
+static void park(struct sl_runtime *runtime, struct sl_http_request *request) {
     request->user = runtime;
     request->aborted = next_gone;
     runtime->parked = request;
-    runtime->initialised = true;
+}
+
+// The connection of the answer was lost half-way, and the runtime goes on as if it had answered.
+static void end_truncated(struct sl_runtime *runtime) {
+    runtime->truncated = false;
+    runtime->state = SL_RUNTIME_SENT;
+    runtime->current[0] = '\0';
+    runtime->handler->error(
+        runtime,
+        SL_STR("{\"errorType\":\"Runtime.TruncatedResponse\",\"errorMessage\":\"HTTP request detected as "
+               "truncated\"}"),
+        SL_STR("Runtime.TruncatedResponse"));
+}
+
+static void handle_next(struct sl_runtime *runtime, struct sl_http_request *request) {
+    if (runtime->truncated) end_truncated(runtime);
+    if (runtime->state == SL_RUNTIME_INIT_ERROR || runtime->state == SL_RUNTIME_RESPONDING) {
+        refuse_state(request, runtime->state, "Ready");
+        return;
+    }
+    struct sl_http_request *before = runtime->parked;
+    park(runtime, request);
+    if (before) {
+        // The newest wins: whoever asks again has most likely lost the connection of the first, which we have not
+        // heard yet.
+        before->aborted = NULL;
+        refuse_state(before, SL_RUNTIME_WAITING, "Ready");
+        return;
+    }
+    if (runtime->state != SL_RUNTIME_RUNNING) {
+        runtime->state = SL_RUNTIME_WAITING;
+        runtime->current[0] = '\0';
+    }
     runtime->handler->ready(runtime);
 }
+
+// ---- response and error ---------------------------------------------------------------------------------------------
 
 // Error details of a streamed answer come in trailers: the type as it is, the body in base64.
 static bool streamed_error(struct sl_runtime *runtime, struct sl_http_request *request) {
@@ -93,36 +122,106 @@ static bool streamed_error(struct sl_runtime *runtime, struct sl_http_request *r
     return true;
 }
 
-static void handle_answer(struct sl_runtime *runtime, struct sl_http_request *request, bool failed) {
-    runtime->current[0] = '\0';
-    if (failed) {
-        runtime->handler->error(runtime, request->body,
-                                sl_http_header(request, SL_STR("Lambda-Runtime-Function-Error-Type")));
-    } else if (!request->trailer_count || !streamed_error(runtime, request)) {
+enum response_mode { MODE_BUFFERED, MODE_STREAMING, MODE_INVALID };
+
+static enum response_mode mode_of(const struct sl_http_request *request) {
+    struct sl_str mode = sl_http_header(request, SL_STR("Lambda-Runtime-Function-Response-Mode"));
+    if (!mode.len) return MODE_BUFFERED;
+    return sl_str_is(mode, "streaming") ? MODE_STREAMING : MODE_INVALID;
+}
+
+static void handle_response(struct sl_runtime *runtime, struct sl_http_request *request) {
+    if (mode_of(request) == MODE_INVALID) {
+        runtime->handler->error(runtime, SL_STR(""), SL_STR("Runtime.InvalidResponseModeHeader"));
+        refuse(request, 400, "InvalidFunctionResponseMode", "Invalid function response mode");
+        return;
+    }
+    if (!request->trailer_count || !streamed_error(runtime, request)) {
         runtime->handler->response(runtime, request->body, sl_http_header(request, SL_STR("Content-Type")));
     }
     accept_answer(request);
 }
 
-static void handle_init_error(struct sl_runtime *runtime, struct sl_http_request *request) {
-    if (runtime->initialised) {
-        refuse_state(request, state_name(runtime), "InitError");
-        return;
+// {"errorMessage":..., "errorType":..., "stackTrace":[...], "errorCause":...}: the cause is for X-Ray, the rest for the
+// invoker. What is no such document becomes this text, as in the emulator.
+static struct sl_str without_cause(struct sl_http_request *request) {
+    struct sl_json *document, *trace;
+    if (sl_json_parse(request->arena, request->body, &document, NULL) || document->type != SL_JSON_OBJECT) {
+        return SL_STR("\"Invalid error body\"");
     }
-    runtime->handler->init_error(runtime, request->body,
-                                 sl_http_header(request, SL_STR("Lambda-Runtime-Function-Error-Type")));
+    trace = sl_json_get(document, "stackTrace");
+    struct sl_buf text;
+    sl_buf_init(&text, 2 * ERROR_MAX);
+    sl_buf_cstr(&text, "{\"errorMessage\":");
+    sl_json_write_string(&text, sl_json_string(document, "errorMessage"));
+    sl_buf_cstr(&text, ",\"errorType\":");
+    sl_json_write_string(&text, sl_json_string(document, "errorType"));
+    sl_buf_cstr(&text, ",\"stackTrace\":");
+    if (trace)
+        sl_json_write(&text, trace);
+    else
+        sl_buf_cstr(&text, "null");
+    sl_buf_char(&text, '}');
+    struct sl_str copy =
+        text.failed ? SL_STR("\"Invalid error body\"") : sl_arena_dup(request->arena, sl_buf_view(&text));
+    sl_buf_free(&text);
+    return copy;
+}
+
+static void handle_error(struct sl_runtime *runtime, struct sl_http_request *request) {
+    struct sl_str body = request->body;
+    if (sl_str_is(sl_http_header(request, SL_STR("Content-Type")), "application/vnd.aws.lambda.error.cause+json")) {
+        body = without_cause(request);
+    }
+    runtime->handler->error(runtime, body, error_type(request));
     accept_answer(request);
 }
 
-// Splits ".../invocation/{id}/{verb}"; false when the path has another form.
-static bool parse_invocation(struct sl_str path, struct sl_str *ret_id, struct sl_str *ret_verb) {
-    if (!sl_str_starts(path, invocation_path)) return false;
-    struct sl_str rest = sl_str_sub(path, invocation_path.len, path.len);
-    ptrdiff_t slash = sl_str_chr(rest, '/', 0);
-    if (slash < 0) return false;
-    *ret_id = sl_str_sub(rest, 0, (size_t)slash);
-    *ret_verb = sl_str_sub(rest, (size_t)slash + 1, rest.len);
-    return true;
+static void handle_answer(struct sl_runtime *runtime, struct sl_http_request *request, bool failed) {
+    request->aborted = NULL;
+    bool streamed = runtime->streaming == request;
+    if (!streamed && runtime->state != SL_RUNTIME_RUNNING) {
+        refuse_state(request, runtime->state, failed ? "InvocationErrorResponse" : "InvocationResponse");
+        return;
+    }
+    runtime->streaming = NULL;
+    runtime->truncated = false;
+    runtime->state = SL_RUNTIME_SENT;
+    runtime->current[0] = '\0';
+    if (failed)
+        handle_error(runtime, request);
+    else
+        handle_response(runtime, request);
+}
+
+static void handle_init_error(struct sl_runtime *runtime, struct sl_http_request *request) {
+    if (runtime->state != SL_RUNTIME_STARTED) {
+        refuse_state(request, runtime->state, "InitError");
+        return;
+    }
+    runtime->state = SL_RUNTIME_INIT_ERROR;
+    runtime->handler->init_error(runtime, request->body, error_type(request));
+    accept_answer(request);
+}
+
+// ---- routing ------------------------------------------------------------------------------------------------------
+
+enum target { TARGET_NONE, TARGET_NEXT, TARGET_RESPONSE, TARGET_ERROR, TARGET_INIT_ERROR, TARGET_PING };
+
+static enum target target_of(struct sl_str path, struct sl_str *ret_id) {
+    *ret_id = SL_STR("");
+    if (sl_str_starts(path, invocation_path)) {
+        struct sl_str rest = sl_str_sub(path, invocation_path.len, path.len);
+        if (sl_str_is(rest, "next")) return TARGET_NEXT;
+        ptrdiff_t slash = sl_str_chr(rest, '/', 0);
+        if (slash < 0) return TARGET_NONE;
+        *ret_id = sl_str_sub(rest, 0, (size_t)slash);
+        struct sl_str verb = sl_str_sub(rest, (size_t)slash + 1, rest.len);
+        if (sl_str_is(verb, "response")) return TARGET_RESPONSE;
+        return sl_str_is(verb, "error") ? TARGET_ERROR : TARGET_NONE;
+    }
+    if (sl_str_is(path, "/2018-06-01/runtime/init/error")) return TARGET_INIT_ERROR;
+    return sl_str_is(path, "/2018-06-01/ping") ? TARGET_PING : TARGET_NONE;
 }
 
 static bool is_current(const struct sl_runtime *runtime, struct sl_str id) {
@@ -131,47 +230,81 @@ static bool is_current(const struct sl_runtime *runtime, struct sl_str id) {
 
 static void handle(struct sl_http_request *request, void *user) {
     struct sl_runtime *runtime = user;
-    bool get = request->method == SL_HTTP_GET, post = request->method == SL_HTTP_POST;
-    struct sl_str id, verb;
-    if (get && sl_str_is(request->path, "/2018-06-01/runtime/invocation/next")) {
-        handle_next(runtime, request);
-    } else if (post && sl_str_is(request->path, "/2018-06-01/runtime/init/error")) {
-        handle_init_error(runtime, request);
-    } else if (post && parse_invocation(request->path, &id, &verb) &&
-               (sl_str_is(verb, "response") || sl_str_is(verb, "error"))) {
-        if (is_current(runtime, id))
-            handle_answer(runtime, request, sl_str_is(verb, "error"));
-        else
-            refuse(request, 400, "InvalidRequestID", "Invalid request ID");
-    } else if (get && sl_str_is(request->path, "/2018-06-01/ping")) {
-        sl_http_respond(request, 200, SL_STR("text/plain"), SL_STR("pong"));
-    } else {
+    struct sl_str id;
+    enum target target = target_of(request->path, &id);
+    enum sl_http_method method = target == TARGET_NEXT || target == TARGET_PING ? SL_HTTP_GET : SL_HTTP_POST;
+    if (target == TARGET_NONE) {
+        // The restore endpoints too: they exist only where an instance is made from a snapshot.
         sl_http_respond(request, 404, SL_STR("text/plain; charset=utf-8"), SL_STR("404 page not found\n"));
+    } else if (request->method != method) {
+        sl_http_respond(request, 405, SL_STR(""), SL_STR(""));
+    } else if (target == TARGET_NEXT) {
+        handle_next(runtime, request);
+    } else if (target == TARGET_INIT_ERROR) {
+        handle_init_error(runtime, request);
+    } else if (target == TARGET_PING) {
+        sl_http_respond(request, 200, SL_STR("text/plain"), SL_STR("pong"));
+    } else if (!is_current(runtime, id)) {
+        request->aborted = NULL;
+        runtime->streaming = runtime->streaming == request ? NULL : runtime->streaming;
+        refuse(request, 400, "InvalidRequestID", "Invalid request ID");
+    } else {
+        handle_answer(runtime, request, target == TARGET_ERROR);
     }
 }
 
-// ---- limits -----------------------------------------------------------------------------------------------------
+// ---- bodies -------------------------------------------------------------------------------------------------------
 
 static const char too_large_text[] = "Exceeded maximum allowed payload size (6291556 bytes).";
+
+static void too_large(struct sl_runtime *runtime) {
+    if (runtime->state != SL_RUNTIME_RUNNING && runtime->state != SL_RUNTIME_RESPONDING) return;
+    runtime->streaming = NULL;
+    runtime->state = SL_RUNTIME_SENT;
+    runtime->current[0] = '\0';
+    runtime->handler->too_large(runtime);
+}
+
+static void answer_lost(struct sl_http_request *request) {
+    struct sl_runtime *runtime = request->user;
+    if (runtime->streaming == request) runtime->streaming = NULL;
+    if (runtime->state == SL_RUNTIME_RUNNING || runtime->state == SL_RUNTIME_RESPONDING) runtime->truncated = true;
+}
 
 // A response that announces too many bytes is refused before they are read; one that is chunked is refused by http when
 // it passes the limit (see `refused`).
 static int head(struct sl_http_request *request, size_t *max_body, void *user) {
     struct sl_runtime *runtime = user;
-    struct sl_str id, verb;
-    bool response = parse_invocation(request->path, &id, &verb) && sl_str_is(verb, "response");
+    struct sl_str id;
+    bool response = target_of(request->path, &id) == TARGET_RESPONSE && request->method == SL_HTTP_POST;
     *max_body = response ? RESPONSE_MAX : ERROR_MAX;
-    uint64_t length;
-    if (!response || !sl_str_to_u64(sl_http_header(request, SL_STR("Content-Length")), &length) ||
-        length <= RESPONSE_MAX) {
+    if (!response || !is_current(runtime, id) || runtime->state != SL_RUNTIME_RUNNING) return 0;
+    request->user = runtime;
+    request->aborted = answer_lost;
+    if (mode_of(request) == MODE_STREAMING &&
+        runtime->handler->stream(runtime, sl_http_header(request, SL_STR("Content-Type")))) {
+        *max_body = SL_RUNTIME_STREAM_MAX;
+        runtime->streaming = request;
+        runtime->state = SL_RUNTIME_RESPONDING;
         return 0;
     }
-    if (is_current(runtime, id)) {
-        runtime->current[0] = '\0';
-        runtime->handler->too_large(runtime);
-    }
+    uint64_t length;
+    if (!sl_str_to_u64(sl_http_header(request, SL_STR("Content-Length")), &length) || length <= RESPONSE_MAX) return 0;
+    request->aborted = NULL;
+    too_large(runtime);
     refuse(request, 413, "RequestEntityTooLarge", too_large_text);
     return 1;
+}
+
+static bool wants_parts(struct sl_http_request *request, void *user) {
+    const struct sl_runtime *runtime = user;
+    return runtime->streaming == request;
+}
+
+static void body_part(struct sl_http_request *request, struct sl_str part, void *user) {
+    struct sl_runtime *runtime = user;
+    // After a time-out there is nobody to hand it to.
+    if (runtime->streaming == request && runtime->current[0]) runtime->handler->part(runtime, part);
 }
 
 static void refused(struct sl_http_conn *conn, int status, const char *reason, struct sl_buf *headers,
@@ -180,10 +313,7 @@ static void refused(struct sl_http_conn *conn, int status, const char *reason, s
     struct sl_runtime *runtime = user;
     sl_buf_cstr(headers, "Content-Type: application/json\r\n");
     if (status == 413) {
-        if (runtime->current[0]) {
-            runtime->current[0] = '\0';
-            runtime->handler->too_large(runtime);
-        }
+        too_large(runtime);
         sl_buf_printf(body, "{\"errorMessage\":\"%s\",\"errorType\":\"RequestEntityTooLarge\"}\n", too_large_text);
     } else {
         sl_buf_printf(body, "{\"errorMessage\":\"%s\",\"errorType\":\"InvalidRequest\"}\n", reason);
@@ -225,17 +355,21 @@ static void accept_ready(struct sl_watch *watch, uint32_t events) {
 }
 
 static const struct sl_http_config *config(void) {
-    static const struct sl_http_handler handler = {
-        .head = head, .handle = handle, .refused = refused, .closed = closed};
+    static const struct sl_http_handler handler = {.head = head,
+                                                   .wants_parts = wants_parts,
+                                                   .body_part = body_part,
+                                                   .handle = handle,
+                                                   .refused = refused,
+                                                   .closed = closed};
     static const struct sl_http_config value = {
         .handler = &handler,
         .max_head = HEAD_MAX,
         .max_headers = 64,
         .max_body = RESPONSE_MAX,
-        .head_timeout_ms = BODY_TIMEOUT_MS,
-        .body_timeout_ms = BODY_TIMEOUT_MS,
+        .head_timeout_ms = STALL_TIMEOUT_MS,
+        .body_timeout_ms = 0, // a stream may pause for as long as the function may run
         .idle_timeout_ms = 0,
-        .write_timeout_ms = BODY_TIMEOUT_MS,
+        .write_timeout_ms = STALL_TIMEOUT_MS,
         .lazy_ack = true,
     };
     return &value;
@@ -284,6 +418,7 @@ void sl_runtime_send(struct sl_runtime *runtime, const struct sl_runtime_event *
     struct sl_http_request *request = runtime->parked;
     runtime->parked = NULL;
     request->aborted = NULL;
+    runtime->state = SL_RUNTIME_RUNNING;
     memcpy(runtime->current, event->request_id.ptr, event->request_id.len);
     runtime->current[event->request_id.len] = '\0';
     char deadline[24];
@@ -299,4 +434,8 @@ void sl_runtime_send(struct sl_runtime *runtime, const struct sl_runtime_event *
     }
     if (event->tenant_id.len) sl_http_add(request, SL_STR("Lambda-Runtime-Aws-Tenant-Id"), event->tenant_id);
     sl_http_body(request, event->payload);
+}
+
+void sl_runtime_pause(struct sl_runtime *runtime, bool paused) {
+    if (runtime->streaming) sl_http_pause(runtime->streaming, paused);
 }

@@ -5,9 +5,14 @@
 // instance and no other.
 //
 // Data flow: the runtime inside asks GET .../invocation/next, which is parked; sl_runtime_send answers it with an
-// event; POST
-// .../response or .../error for the same request id ends the invocation. Every byte is hostile: paths, ids, states and
-// sizes are checked here, and a wrong call gets the answer AWS's emulator gives.
+// event; POST .../response or .../error for the same request id ends the invocation. A response may be streamed: then
+// its bytes are handed on as they arrive. Every byte is hostile: paths, ids, states and sizes are checked here, and a
+// wrong call gets the answer AWS's emulator gives.
+//
+// States (AWS's names, they appear in answers):
+//
+//   Started ─next─► Ready ─send─► Running ─response begins─► InvocationResponse ─complete─► ResponseSent ─next─► Ready
+//      └─init/error─► InitError
 //
 // Threads: all calls and callbacks on the owning loop's thread. Callbacks must not close the runtime (stop the instance
 // instead and close when its end is reported): the request that caused them is still being answered.
@@ -18,12 +23,19 @@
 
 struct sl_runtime;
 
+enum { SL_RUNTIME_STREAM_MAX = 200 * 1024 * 1024 }; // bytes of a streamed answer (Lambda quotas page)
+
 struct sl_runtime_handler {
     // GET next is parked: the runtime wants an event. May call sl_runtime_send at once.
     void (*ready)(struct sl_runtime *runtime);
     // The connection of the parked next was lost, so there is nowhere to send an event until `ready` comes again.
     // (Dying processes show it so before their end is reported.)
     void (*gone)(struct sl_runtime *runtime);
+    // A streamed answer to the current invocation begins. True if it is to be handed over in parts; false to have it
+    // collected, as a response that is not streamed, within the limit of those.
+    bool (*stream)(struct sl_runtime *runtime, struct sl_str content_type);
+    // Bytes of it, never empty; then `response` with an empty body, `error` or `too_large`, or the end of the instance.
+    void (*part)(struct sl_runtime *runtime, struct sl_str bytes);
     // The current invocation's answer. Views are valid during the call.
     void (*response)(struct sl_runtime *runtime, struct sl_str body, struct sl_str content_type);
     // The current invocation failed in the function; `type` is Lambda-Runtime-Function-Error-Type or empty.
@@ -35,7 +47,16 @@ struct sl_runtime_handler {
 
 enum { SL_RUNTIME_CONNS = 16 };
 
-// Embedded in the instance; fields belong to api.c.
+enum sl_runtime_state {
+    SL_RUNTIME_STARTED,
+    SL_RUNTIME_INIT_ERROR,
+    SL_RUNTIME_WAITING, // AWS's "Ready"
+    SL_RUNTIME_RUNNING,
+    SL_RUNTIME_RESPONDING,
+    SL_RUNTIME_SENT,
+};
+
+// Embedded in the instance; fields belong to the folder.
 struct sl_runtime {
     const struct sl_runtime_handler *handler;
     void *user;
@@ -43,9 +64,11 @@ struct sl_runtime {
     struct sl_watch listener;
     struct sl_http_conn *conns[SL_RUNTIME_CONNS];
     unsigned conn_count;
-    struct sl_http_request *parked;
+    struct sl_http_request *parked;    // the next that waits
+    struct sl_http_request *streaming; // the response whose parts are handed over
+    enum sl_runtime_state state;
     char current[37]; // request id in flight, "" when none
-    bool initialised; // next was called once: init errors are out of place from now on
+    bool truncated;   // the connection of a response was lost before its end
 };
 
 // Takes ownership of listen_fd (non-blocking).
@@ -67,6 +90,8 @@ struct sl_runtime_event {
 static inline bool sl_runtime_is_ready(const struct sl_runtime *runtime) { return runtime->parked != NULL; }
 // Answers the parked next. Only when sl_runtime_is_ready.
 void sl_runtime_send(struct sl_runtime *runtime, const struct sl_runtime_event *event);
+// Holds back the parts of a streamed answer, or lets them flow again: the runtime inside is held back by TCP.
+void sl_runtime_pause(struct sl_runtime *runtime, bool paused);
 // The current invocation is over for the caller (time-out): late answers get "Invalid request ID".
 static inline void sl_runtime_forget(struct sl_runtime *runtime) { runtime->current[0] = '\0'; }
 

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// serve: an invocation on an instance, from taking it up to its one answer: the event sent, the deadline, what the
+// runtime inside calls, a streamed answer handed on as it arrives. All on the owner loop's thread.
+//
+//   begin ─► (an init of its own, see init.c) ─► send ─► parts of a stream ─► conclude
+//
+// Invariants: `serving` is true exactly between begin and conclude; `invocation` is NULL when nobody waits any more; an
+// invocation's `done` is called from conclude only, once.
+#include "invoke/internal.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+
+static struct sl_instance *of(struct sl_runtime *runtime) { return runtime->user; }
+
+// ---- the answer ---------------------------------------------------------------------------------------------------
+
+static void finish_log(struct sl_instance *instance, struct sl_invocation_result *result, const char *status) {
+    sl_invoke__log_end(instance, result->duration_us, status, result->error_type.len ? result->error_type.ptr : NULL);
+    size_t len = instance->log.len < SL_LOG_TAIL_MAX ? instance->log.len : SL_LOG_TAIL_MAX;
+    if (len) result->log_tail = sl_str_n(instance->log.ptr + instance->log.len - len, len);
+}
+
+static void count(struct sl_instance *instance, const struct sl_invoke__entry *entry,
+                  const struct sl_invocation_result *result) {
+    struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
+    atomic_fetch_add_explicit(&here->duration_us, (uint64_t)result->duration_us, memory_order_relaxed);
+    if (result->outcome == SL_INVOCATION_ERROR) atomic_fetch_add_explicit(&here->errors, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&entry->limit->in_flight, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&instance->invoker->in_flight, 1, memory_order_relaxed);
+}
+
+void sl_invoke__conclude(struct sl_instance *instance, struct sl_invocation_result *result, const char *status) {
+    struct sl_invocation *invocation = instance->invocation;
+    struct sl_invoke__entry *entry = instance->entry;
+    result->duration_us = (sl_clock_mono_ns() - instance->dispatched_ns) / 1000;
+    result->init_us = instance->first ? instance->init_us : 0;
+    result->executed_version = entry->function.version;
+    result->streamed = instance->streamed;
+    if (result->outcome == SL_INVOCATION_ERROR) result->function_error = SL_STR("Unhandled");
+    sl_timer_stop(&instance->timer);
+    count(instance, entry, result);
+    instance->serving = false;
+    instance->invocation = NULL;
+    instance->entry = NULL;
+    // The caller is answered before the log is written, unless it wants the log's end.
+    bool tail = invocation && invocation->tail_log;
+    if (tail) finish_log(instance, result, status);
+    if (invocation) {
+        invocation->instance = NULL;
+        invocation->entry = NULL;
+        invocation->done(invocation, result);
+    }
+    if (!tail) finish_log(instance, result, status);
+    instance->first = false;
+    sl_invoke__entry_unref(entry);
+    sl_invoke__log_flush(instance);
+}
+
+void sl_invoke__conclude_error(struct sl_instance *instance, const char *type, const char *text, bool timed_out) {
+    struct sl_buf *document = &sl_invoke__of(instance->invoker, instance->loop)->scratch;
+    sl_buf_clear(document, 64 * 1024);
+    sl_invoke__error_document(document, type, instance->request_id, text);
+    struct sl_invocation_result result = {
+        .outcome = SL_INVOCATION_ERROR,
+        .payload = sl_buf_view(document),
+        .content_type = SL_STR("application/json"),
+        .error_type = sl_str_of(type),
+        .timed_out = timed_out,
+    };
+    if (!instance->sent) sl_invoke__log_start(instance);
+    if (timed_out)
+        sl_invoke__log_timeout(instance);
+    else
+        sl_invoke__log_failure(instance, type, text);
+    sl_invoke__conclude(instance, &result, timed_out ? "timeout" : "error");
+}
+
+// ---- taking up and sending ----------------------------------------------------------------------------------------
+
+static void deadline(struct sl_timer *timer) {
+    struct sl_instance *instance = SL_CONTAINER(timer, struct sl_instance, timer);
+    instance->timed_out = true;
+    sl_runtime_forget(&instance->runtime);
+    sl_invoke__instance_stop(instance);
+}
+
+void sl_invoke__begin(struct sl_instance *instance, struct sl_invocation *invocation) {
+    instance->invocation = invocation;
+    instance->entry = invocation->entry;
+    instance->serving = true;
+    instance->sent = instance->streamed = false;
+    memcpy(instance->request_id, invocation->request_id, sizeof instance->request_id);
+    invocation->instance = instance;
+    instance->dispatched_ns = sl_clock_mono_ns();
+    sl_timer_start(instance->loop, &instance->timer, instance->pool->spec.timeout_ms, deadline);
+}
+
+static void send_event(struct sl_instance *instance, int64_t left_ms) {
+    const struct sl_invocation *invocation = instance->invocation;
+    struct sl_runtime_event event = {
+        .request_id = sl_str_n(instance->request_id, 36),
+        .deadline_ms = sl_clock_ms() + left_ms,
+        .function_arn = invocation->invoked_arn,
+        .trace_id = invocation->trace_id,
+        .client_context = invocation->client_context,
+        .tenant_id = invocation->tenant_id,
+        .payload = invocation->payload,
+    };
+    sl_runtime_send(&instance->runtime, &event);
+}
+
+void sl_invoke__send(struct sl_instance *instance) {
+    instance->state = SL_INSTANCE_BUSY;
+    instance->sent = true;
+    sl_invoke__log_start(instance);
+    send_event(instance, instance->timer.at_ms - sl_loop_now_ms(instance->loop));
+}
+
+void sl_invoke__instance_dispatch(struct sl_instance *instance, struct sl_invocation *invocation) {
+    sl_invoke__begin(instance, invocation);
+    sl_invoke__send(instance);
+}
+
+// ---- the runtime's calls --------------------------------------------------------------------------------------------
+
+static void ready(struct sl_runtime *runtime) {
+    struct sl_instance *instance = of(runtime);
+    if (instance->state == SL_INSTANCE_STOPPING) return;
+    if (!instance->seen_ready) {
+        sl_invoke__init_ready(instance);
+    } else if (!instance->serving) {
+        sl_timer_stop(&instance->timer); // of one that was away
+        sl_invoke__pool_offer(instance);
+    } else if (instance->invocation) {
+        // Asked for another event without answering this one. The emulator hands out the same again; so do we, while
+        // somebody waits.
+        send_event(instance, instance->timer.at_ms - sl_loop_now_ms(instance->loop));
+    }
+}
+
+static void away_limit(struct sl_timer *timer) {
+    sl_invoke__instance_stop(SL_CONTAINER(timer, struct sl_instance, timer));
+}
+
+// Mostly the process is dying, and the report of its end comes next. One that asks again on another connection is
+// welcome, for as long as an init may take.
+static void gone(struct sl_runtime *runtime) {
+    struct sl_instance *instance = of(runtime);
+    if (instance->state != SL_INSTANCE_IDLE) return;
+    sl_invoke__pool_leave_idle(instance);
+    instance->state = SL_INSTANCE_AWAY;
+    sl_timer_start(instance->loop, &instance->timer, instance->invoker->config.init_ms, away_limit);
+}
+
+static bool stream(struct sl_runtime *runtime, struct sl_str content_type) {
+    struct sl_instance *instance = of(runtime);
+    struct sl_invocation *invocation = instance->invocation;
+    if (!instance->serving || !invocation || !invocation->part) return false;
+    instance->streamed = true;
+    if (invocation->begin) invocation->begin(invocation, content_type);
+    return true;
+}
+
+static void part(struct sl_runtime *runtime, struct sl_str bytes) {
+    struct sl_invocation *invocation = of(runtime)->invocation;
+    if (invocation) invocation->part(invocation, bytes);
+}
+
+void sl_invoke_pause(struct sl_invocation *invocation, bool paused) {
+    if (invocation->instance) sl_runtime_pause(&invocation->instance->runtime, paused);
+}
+
+static void response(struct sl_runtime *runtime, struct sl_str body, struct sl_str content_type) {
+    struct sl_instance *instance = of(runtime);
+    if (!instance->serving) return;
+    sl_invoke__drain_log(instance);
+    struct sl_invocation_result result = {.outcome = SL_INVOCATION_OK, .payload = body, .content_type = content_type};
+    sl_invoke__conclude(instance, &result, "success");
+}
+
+static void error(struct sl_runtime *runtime, struct sl_str body, struct sl_str type) {
+    struct sl_instance *instance = of(runtime);
+    if (!instance->serving) return;
+    sl_invoke__drain_log(instance);
+    char kind[SL_ERROR_TYPE_MAX];
+    snprintf(kind, sizeof kind, "%.*s", (int)(type.len < sizeof kind ? type.len : sizeof kind - 1),
+             type.len ? type.ptr : "");
+    struct sl_invocation_result result = {
+        .outcome = SL_INVOCATION_ERROR,
+        .payload = body,
+        .content_type = SL_STR("application/json"),
+        .error_type = sl_str_of(kind),
+    };
+    sl_invoke__conclude(instance, &result, "error");
+}
+
+static void init_error(struct sl_runtime *runtime, struct sl_str body, struct sl_str type) {
+    struct sl_instance *instance = of(runtime);
+    if (instance->init_failed) return;
+    instance->init_failed = true;
+    snprintf(instance->init_error_type, sizeof instance->init_error_type, "%.*s",
+             (int)(type.len < SL_ERROR_TYPE_MAX ? type.len : SL_ERROR_TYPE_MAX - 1), type.len ? type.ptr : "");
+    sl_buf_str(&instance->init_error, body);
+    // It is expected to exit by itself; it is not waited for.
+    sl_invoke__instance_stop(instance);
+}
+
+static void too_large(struct sl_runtime *runtime) {
+    struct sl_instance *instance = of(runtime);
+    if (!instance->serving) return;
+    sl_invoke__drain_log(instance);
+    static const char document[] =
+        "{\"errorType\":\"Function.ResponseSizeTooLarge\",\"errorMessage\":\"Response payload size "
+        "exceeded maximum allowed payload size (6291556 bytes).\"}";
+    static const char streamed[] =
+        "{\"errorType\":\"Function.ResponseSizeTooLarge\",\"errorMessage\":\"Response payload size "
+        "exceeded maximum allowed payload size (209715200 bytes).\"}";
+    struct sl_invocation_result result = {
+        .outcome = SL_INVOCATION_ERROR,
+        .payload = sl_str_of(instance->streamed ? streamed : document),
+        .content_type = SL_STR("application/json"),
+        .error_type = SL_STR("Function.ResponseSizeTooLarge"),
+    };
+    sl_invoke__conclude(instance, &result, "error");
+}
+
+const struct sl_runtime_handler sl_invoke__runtime_handler = {
+    .ready = ready,
+    .gone = gone,
+    .stream = stream,
+    .part = part,
+    .response = response,
+    .error = error,
+    .init_error = init_error,
+    .too_large = too_large,
+};
