@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 enum {
-    MAX_RETRIES = 2,
+    MAX_ATTEMPTS = 3, // defaults; a function's EventInvokeConfig may ask for less
     RETRY_1_MS = 60 * 1000,
     RETRY_2_MS = 120 * 1000,
     BACKOFF_MIN_MS = 1000,
@@ -51,6 +51,8 @@ struct job {
     struct sl_arena arena;
     struct sl_store_job settle;
     int64_t next_due_ms; // of a reschedule; 0: remove
+    unsigned max_attempts; // the function's, when this attempt began
+    int64_t max_age_ms;
     unsigned backoff;
 };
 
@@ -160,16 +162,20 @@ static void executed(struct sl_invocation *invocation, const struct sl_invocatio
         settle(job);
     } else if (result->outcome == SL_INVOCATION_ERROR) {
         job->event.attempts++;
-        if (job->event.attempts > MAX_RETRIES) {
+        job->next_due_ms = now + (job->event.attempts == 1 ? RETRY_1_MS : RETRY_2_MS);
+        if (job->event.attempts >= job->max_attempts) {
             discard(job, "it failed in every attempt");
             return;
         }
-        job->next_due_ms = now + (job->event.attempts == 1 ? RETRY_1_MS : RETRY_2_MS);
+        if (job->next_due_ms - job->event.accepted_ms > job->max_age_ms) {
+            discard(job, "its maximum age comes before the next attempt");
+            return;
+        }
         settle(job);
     } else if (result->error->kind == SL_E_RESOURCE_NOT_FOUND) {
         discard(job, "the function no longer exists");
-    } else if (now - job->event.accepted_ms > MAX_AGE_MS) {
-        discard(job, "it is older than six hours");
+    } else if (now - job->event.accepted_ms > job->max_age_ms) {
+        discard(job, "it is older than its maximum age");
     } else {
         job->next_due_ms = now + backoff_ms(job);
         settle(job);
@@ -188,6 +194,15 @@ static bool name_function(struct sl_str arn, struct sl_invocation *invocation) {
     invocation->version = part[7];
     invocation->invoked_arn = arn;
     return part[6].len != 0;
+}
+
+// As configured for the qualifier that was invoked; read for each attempt, as a change holds for events already queued.
+static void read_limits(struct job *job) {
+    const struct sl_invocation *invocation = &job->invocation;
+    const struct sl_function *function = sl_callable_find(job->queue->config.invoker, invocation->account,
+                                                          invocation->region, invocation->name, invocation->version);
+    job->max_attempts = function && function->event_attempts ? function->event_attempts : MAX_ATTEMPTS;
+    job->max_age_ms = function && function->event_age_s ? (int64_t)function->event_age_s * 1000 : MAX_AGE_MS;
 }
 
 static void execute(struct sl_event_queue *queue, const struct sl_event *event) {
@@ -215,6 +230,7 @@ static void execute(struct sl_event_queue *queue, const struct sl_event *event) 
         invocation->client_context = sl_json_string(context, "client");
         invocation->trace_id = sl_json_string(context, "trace");
     }
+    read_limits(job);
     invocation->version = sl_alias_resolve(&job->arena, invocation->account, invocation->region, invocation->name,
                                            invocation->version);
     memcpy(invocation->request_id, job->event.request_id, sizeof invocation->request_id);

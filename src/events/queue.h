@@ -6,7 +6,8 @@
 // for asynchronous invocation").
 //
 // Invariants: an accepted event is executed, or discarded after its last attempt (and logged), or still stored; it is
-// removed from the store only after it was settled; attempts never exceed 1 + MAX_RETRIES. A crash between execution
+// removed from the store only after it was settled; attempts never exceed MAX_ATTEMPTS, nor the
+// function's own limit. A crash between execution
 // and settling runs it again: delivery is at least once.
 //
 // Threads: sl_event_accept on any loop; everything else on loop 0.

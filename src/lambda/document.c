@@ -30,6 +30,10 @@ struct sl_key sl_lambda__alias_key(struct sl_op *op, struct sl_str name, struct 
     return key_of(op, "lambda.alias", name, alias);
 }
 
+struct sl_key sl_lambda__event_config_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier) {
+    return key_of(op, "lambda.event_config", name, qualifier);
+}
+
 struct sl_key sl_lambda__policy_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier) {
     return key_of(op, "lambda.policy", name, qualifier.len > 0 ? qualifier : SL_STR("$LATEST"));
 }

@@ -85,6 +85,15 @@ static struct sl_str unqualified(struct sl_str arn) {
     return arn;
 }
 
+static int put_event_limits(const struct source *source, struct sl_function *function, struct sl_error *err) {
+    struct sl_json *events;
+    int result = child(source, "lambda.event_config", function->name, function->version, &events, err);
+    int64_t retries = sl_json_int(events, "MaximumRetryAttempts", -1);
+    function->event_attempts = retries < 0 ? 0 : (unsigned)retries + 1;
+    function->event_age_s = (unsigned)sl_json_int(events, "MaximumEventAgeInSeconds", 0);
+    return result;
+}
+
 static int build(const struct source *source, const struct sl_json *latest, const struct sl_json *document,
                  struct sl_function *ret, struct sl_error *err) {
     struct sl_str name = sl_json_string(document, "FunctionName"), version = sl_json_string(document, "Version");
@@ -117,6 +126,7 @@ static int build(const struct source *source, const struct sl_json *latest, cons
         .reserved_concurrency = sl_json_int(latest, "_concurrency", -1),
     };
     result = put_environment(source->arena, document, &function, err);
+    if (result == 0) result = put_event_limits(source, &function, err);
     if (result == 0 && sl_arena_failed(source->arena))
         result = sl_fail(err, SL_E_NO_MEMORY, "out of memory for a function's description");
     if (result == 0) *ret = function;
@@ -149,7 +159,7 @@ static int build_alias(const struct source *source, struct sl_str name, const st
     };
     if (weights && weights->count > 0 && sl_json_to_double(weights->first, &ret->weight))
         ret->versions[1] = weights->first->key;
-    return 0;
+    return put_event_limits(source, &ret->face, err);
 }
 
 // --- staging and publishing
