@@ -50,8 +50,6 @@ struct sl_function {
     int64_t reserved_concurrency; // -1: none
     unsigned event_attempts;      // of an asynchronous invocation, with the first: 1 to 3; 0: the default, 3
     unsigned event_age_s;         // how long its retries may take; 0: the default, 6 hours
-    unsigned event_attempts;      // of an asynchronous invocation, with the first: 1 to 3; 0: the default, 3
-    unsigned event_age_s;         // how long its retries may take; 0: the default, 6 hours
     uint64_t generation;          // set by publish; another number means other code or configuration
     uint64_t
         policy_generation; // set by publish; changes whenever anything above changed (for callers' caches of decisions)
