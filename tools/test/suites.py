@@ -68,14 +68,17 @@ def run_program(command, env=None):
         return None, (late.stdout or b"").decode(errors="replace")
 
 
+def cases(kind, output):
+    """Names of cases in one state. The closing summary names failed and skipped ones again, after a line with their number."""
+    names = re.findall(rf"^\[ *{kind} *\] ([A-Za-z_]\w*)$", output, re.M)
+    return list(dict.fromkeys(names))
+
+
 def unit_case(name, status, output, count):
     """Counts the cases of one cmocka program from its standard output."""
-    for case in re.findall(r"^\[       OK \] (\S+)", output, re.M):
-        count.passed += 1
-    for case in re.findall(r"^\[  SKIPPED \] (\S+)", output, re.M):
-        count.skips.append(f"{name}: {case}")
-    failed = re.findall(r"^\[  (?:FAILED  |ERROR   )\] (\S+)$", output, re.M)
-    failed = [case for i, case in enumerate(failed) if case not in failed[:i] and not case.isdigit()]
+    count.passed += len(cases("OK", output))
+    count.skips += [f"{name}: {case}" for case in cases("SKIPPED", output)]
+    failed = cases("(?:FAILED|ERROR)", output)
     if status != 0 and not failed:
         failed = ["no end after %d s" % TEST_TIMEOUT if status is None else "the program ended with status %d" % status]
     if status == 0 and not re.search(r"^\[  PASSED  \]", output, re.M):
