@@ -37,6 +37,7 @@
     X(RESOURCE_CONFLICT, "ResourceConflictException", 409)                                                             \
     X(RESOURCE_IN_USE, "ResourceInUseException", 400)                                                                  \
     X(PRECONDITION_FAILED, "PreconditionFailedException", 412)                                                         \
+    X(PROVISIONED_NOT_FOUND, "ProvisionedConcurrencyConfigNotFoundException", 404)                                     \
     X(POLICY_LENGTH, "PolicyLengthExceededException", 400)                                                             \
     X(CODE_STORAGE, "CodeStorageExceededException", 400)                                                               \
     X(REQUEST_TOO_LARGE, "RequestTooLargeException", 413)                                                              \

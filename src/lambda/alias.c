@@ -131,6 +131,7 @@ int sl_lambda__delete_alias(struct sl_op *op, struct sl_error *err) {
         sl_lambda__policy_key(op, target.name, name),
         sl_lambda__url_key(op, target.name, name),
         sl_lambda__event_config_key(op, target.name, name),
+        sl_lambda__provisioned_key(op, target.name, name),
     };
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && result == 0; i++)
         result = sl_store_delete(op->tx, &keys[i], NULL, err);

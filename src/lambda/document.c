@@ -34,6 +34,14 @@ struct sl_key sl_lambda__event_config_key(struct sl_op *op, struct sl_str name, 
     return key_of(op, "lambda.event_config", name, qualifier);
 }
 
+struct sl_key sl_lambda__provisioned_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier) {
+    return key_of(op, "lambda.provisioned", name, qualifier);
+}
+
+struct sl_key sl_lambda__recursion_key(struct sl_op *op, struct sl_str name) {
+    return key_of(op, "lambda.recursion", name, SL_STR("$LATEST"));
+}
+
 struct sl_key sl_lambda__policy_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier) {
     return key_of(op, "lambda.policy", name, qualifier.len > 0 ? qualifier : SL_STR("$LATEST"));
 }

@@ -179,6 +179,8 @@ static int delete_children(struct sl_op *op, struct sl_str name, struct sl_error
         sl_lambda__policy_key(op, name, SL_STR("")),
         sl_lambda__url_key(op, name, SL_STR("")),
         sl_lambda__event_config_key(op, name, SL_STR("")),
+        sl_lambda__provisioned_key(op, name, SL_STR("")),
+        sl_lambda__recursion_key(op, name),
     };
     for (size_t i = 0; i < sizeof(children) / sizeof(children[0]) && result == 0; i++)
         result = sl_store_delete_children(op->tx, &children[i], err);
@@ -200,12 +202,14 @@ static int delete_version(struct sl_op *op, const struct sl_lambda__target *targ
     struct sl_json *latest;
     const struct sl_key key = sl_lambda__version_key(op, target->name, target->qualifier);
     const struct sl_key policy = sl_lambda__policy_key(op, target->name, target->qualifier);
+    const struct sl_key provisioned = sl_lambda__provisioned_key(op, target->name, target->qualifier);
     const struct sl_key events = sl_lambda__event_config_key(op, target->name, target->qualifier);
     int result = sl_lambda__load(op, target, &latest, err);
     if (result == 0) result = sl_lambda__check_unaliased(op, target->name, target->qualifier, err);
     if (result == 0) result = sl_store_delete(op->tx, &key, NULL, err);
     if (result == 0) result = sl_store_delete(op->tx, &policy, NULL, err);
     if (result == 0) result = sl_store_delete(op->tx, &events, NULL, err);
+    if (result == 0) result = sl_store_delete(op->tx, &provisioned, NULL, err);
     if (result == 0) sl_lambda__stage_removal(op, target->name, target->qualifier);
     return result;
 }

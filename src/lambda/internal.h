@@ -13,6 +13,8 @@
 //   unqualified function lambda.url         name        qualifier         FunctionUrlConfig + "_id"
 //
 //   lambda.event_config name        qualifier         FunctionEventInvokeConfig
+//   lambda.provisioned  name        qualifier         ProvisionedConcurrencyConfig
+//   lambda.recursion    name        "$LATEST"         {"RecursiveLoop"}
 //   lambda.layer        ""          name              {"_last": number of its newest version}
 //   lambda.layer_version name       counts down       LayerVersion as GetLayerVersion answers it + "_code"
 //   lambda.layer_policy  name       as its version    as lambda.policy
@@ -74,6 +76,8 @@ struct sl_key sl_lambda__function_key(struct sl_op *op, struct sl_str name);
 struct sl_key sl_lambda__version_key(struct sl_op *op, struct sl_str name, struct sl_str version); // "" for listings
 struct sl_key sl_lambda__alias_key(struct sl_op *op, struct sl_str name, struct sl_str alias); // "" for listings
 struct sl_key sl_lambda__event_config_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
+struct sl_key sl_lambda__provisioned_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
+struct sl_key sl_lambda__recursion_key(struct sl_op *op, struct sl_str name);
 struct sl_key sl_lambda__policy_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
 struct sl_key sl_lambda__url_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
 // $LATEST's document, 404 without a qualifier in the text when there is none.
@@ -222,6 +226,12 @@ int sl_lambda__update_event_config(struct sl_op *op, struct sl_error *err);
 int sl_lambda__get_event_config(struct sl_op *op, struct sl_error *err);
 int sl_lambda__delete_event_config(struct sl_op *op, struct sl_error *err);
 int sl_lambda__list_event_configs(struct sl_op *op, struct sl_error *err);
+int sl_lambda__put_provisioned(struct sl_op *op, struct sl_error *err);
+int sl_lambda__get_provisioned(struct sl_op *op, struct sl_error *err);
+int sl_lambda__delete_provisioned(struct sl_op *op, struct sl_error *err);
+int sl_lambda__list_provisioned(struct sl_op *op, struct sl_error *err);
+int sl_lambda__put_recursion(struct sl_op *op, struct sl_error *err);
+int sl_lambda__get_recursion(struct sl_op *op, struct sl_error *err);
 int sl_lambda__create_alias(struct sl_op *op, struct sl_error *err);
 int sl_lambda__get_alias(struct sl_op *op, struct sl_error *err);
 int sl_lambda__update_alias(struct sl_op *op, struct sl_error *err);

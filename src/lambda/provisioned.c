@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// provisioned: Put-, Get-, Delete- and ListProvisionedConcurrencyConfig(s). What is provisioned is bookkeeping here: it
+// is checked, kept and answered as on AWS, but instances are still started by invocations
+// (docs/compatibility-notes.md). As with functions, the answer of Put says IN_PROGRESS and the next read READY.
+#include "lambda/internal.h"
+
+#include "aws/page.h"
+#include "base/clock.h"
+
+// The alias or version that the request names; *ret_alias is NULL for a version.
+static int load_subject(struct sl_op *op, struct sl_lambda__target *target, const char *latest_refused,
+                        struct sl_json **ret_alias, struct sl_error *err) {
+    int result = sl_lambda__target(op, target, err);
+    *ret_alias = NULL;
+    if (result != 0) return result;
+    if (sl_lambda__is_latest(target->qualifier)) return sl_fail(err, SL_E_INVALID_PARAMETER, "%s", latest_refused);
+    struct sl_str arn = sl_lambda__qualified_arn(op, target, target->qualifier);
+    if (sl_lambda__is_alias(target->qualifier)) {
+        result = sl_lambda__load_alias(op, target->name, target->qualifier, ret_alias, err);
+        if (result == 0 && !*ret_alias)
+            return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Cannot find alias arn: %.*s", SL_FMT(arn));
+        return result;
+    }
+    const struct sl_key key = sl_lambda__version_key(op, target->name, target->qualifier);
+    return sl_store_has(op->tx, &key) ? 0 : sl_lambda__not_found(op, target, target->qualifier, err);
+}
+
+#define MUST_BE_PUBLISHED "The function resource provided must be an alias or a published version."
+
+// An alias and the version that it leads to cannot both have a configuration.
+static int check_conflict(struct sl_op *op, const struct sl_lambda__target *target, const struct sl_json *alias,
+                          struct sl_error *err) {
+    struct sl_json *page;
+    struct sl_str after = SL_STR("");
+    int result = 0;
+    if (alias) {
+        const struct sl_key version =
+            sl_lambda__provisioned_key(op, target->name, sl_json_string(alias, "FunctionVersion"));
+        if (!sl_store_has(op->tx, &version)) return 0;
+        return sl_fail(err, SL_E_RESOURCE_CONFLICT,
+                       "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned "
+                       "version");
+    }
+    const struct sl_key all = sl_lambda__provisioned_key(op, target->name, SL_STR(""));
+    for (bool more = true; more && result == 0;) {
+        result = sl_store_list(op->tx, op->arena, &all, after, 100, &page, &more, err);
+        for (const struct sl_json *item = result == 0 ? page->first : NULL; item && result == 0; item = item->next) {
+            struct sl_json *other = NULL;
+            after = sl_json_string(item, "id");
+            if (sl_lambda__is_alias(after)) result = sl_lambda__load_alias(op, target->name, after, &other, err);
+            if (result == 0 && other && sl_str_eq(sl_json_string(other, "FunctionVersion"), target->qualifier))
+                result = sl_fail(err, SL_E_RESOURCE_CONFLICT, "Version is pointed by a Provisioned Concurrency alias");
+        }
+    }
+    return result;
+}
+
+static int check_limits(struct sl_op *op, int64_t wanted, struct sl_error *err) {
+    struct sl_lambda__totals totals;
+    int result = sl_lambda__totals(op, SL_STR(""), &totals, err);
+    int64_t unreserved = SL_LAMBDA_CONCURRENCY - totals.reserved;
+    if (result != 0) return result;
+    if (wanted > unreserved)
+        return sl_fail(err, SL_E_INVALID_PARAMETER,
+                       "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency "
+                       "[%lld].",
+                       (long long)unreserved);
+    if (wanted > unreserved - SL_LAMBDA_UNRESERVED_MIN)
+        return sl_fail(err, SL_E_INVALID_PARAMETER,
+                       "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
+                       "below its minimum value of [%d].",
+                       SL_LAMBDA_UNRESERVED_MIN);
+    return 0;
+}
+
+static void put_counts(struct sl_op *op, struct sl_json *document, int64_t ready, const char *status) {
+    sl_json_put_int(op->arena, document, "AllocatedProvisionedConcurrentExecutions", ready);
+    sl_json_put_int(op->arena, document, "AvailableProvisionedConcurrentExecutions", ready);
+    sl_lambda__put(op, document, "Status", sl_str_of(status));
+}
+
+int sl_lambda__put_provisioned(struct sl_op *op, struct sl_error *err) {
+    struct sl_lambda__target target;
+    struct sl_json *alias;
+    int64_t wanted = sl_json_int(op->in, "ProvisionedConcurrentExecutions", 0);
+    int result = load_subject(op, &target,
+                              "Provisioned Concurrency Configs cannot be applied to unpublished function versions.",
+                              &alias, err);
+    if (result == 0) result = check_conflict(op, &target, alias, err);
+    if (result == 0) result = check_limits(op, wanted, err);
+    if (result != 0) return result;
+    char time[SL_TIME_LAMBDA];
+    sl_time_lambda(op->now_ms, time);
+    struct sl_json *document = sl_json_new_object(op->arena);
+    sl_lambda__put(op, document, "FunctionArn", sl_lambda__qualified_arn(op, &target, target.qualifier));
+    sl_lambda__put(op, document, "LastModified", sl_arena_dup(op->arena, sl_str_of(time)));
+    sl_json_put_int(op->arena, document, "RequestedProvisionedConcurrentExecutions", wanted);
+    put_counts(op, document, wanted, "READY");
+    const struct sl_key key = sl_lambda__provisioned_key(op, target.name, target.qualifier);
+    result = sl_store_put(op->tx, &key, document, err);
+    op->out = document;
+    put_counts(op, op->out, 0, "IN_PROGRESS");
+    return result;
+}
+
+int sl_lambda__get_provisioned(struct sl_op *op, struct sl_error *err) {
+    struct sl_lambda__target target;
+    struct sl_json *alias, *document;
+    int result = load_subject(op, &target, MUST_BE_PUBLISHED, &alias, err);
+    if (result != 0) return result;
+    const struct sl_key key = sl_lambda__provisioned_key(op, target.name, target.qualifier);
+    result = sl_store_get(op->tx, op->arena, &key, &document, err);
+    if (result == SL_E_NOT_FOUND)
+        return sl_fail(err, SL_E_PROVISIONED_NOT_FOUND, "No Provisioned Concurrency Config found for this function");
+    if (result == 0) op->out = document;
+    return result;
+}
+
+// One that is not there is already deleted [AWS].
+int sl_lambda__delete_provisioned(struct sl_op *op, struct sl_error *err) {
+    struct sl_lambda__target target;
+    struct sl_json *alias;
+    int result = load_subject(op, &target, MUST_BE_PUBLISHED, &alias, err);
+    if (result != 0) return result;
+    const struct sl_key key = sl_lambda__provisioned_key(op, target.name, target.qualifier);
+    return sl_store_delete(op->tx, &key, NULL, err);
+}
+
+int sl_lambda__list_provisioned(struct sl_op *op, struct sl_error *err) {
+    struct sl_lambda__target target;
+    struct sl_json *latest, *page, *configs = sl_json_new_array(op->arena);
+    struct sl_str marker = sl_op_in(op, "Marker"), after = SL_STR("");
+    bool more = false;
+    int result = sl_lambda__target(op, &target, err);
+    if (result == 0) result = sl_lambda__load(op, &target, &latest, err);
+    if (result != 0) return result;
+    struct sl_str scope = sl_page_scope(op, target.name);
+    if (marker.len > 0 && !sl_page_open(op->arena, scope, marker, &after))
+        return sl_fail(err, SL_E_INVALID_PARAMETER, "Invalid marker");
+    const struct sl_key key = sl_lambda__provisioned_key(op, target.name, SL_STR(""));
+    result = sl_store_list(op->tx, op->arena, &key, after,
+                           (unsigned)sl_json_int(op->in, "MaxItems", SL_LAMBDA_LIST_MAX), &page, &more, err);
+    for (const struct sl_json *item = result == 0 ? page->first : NULL; item; item = item->next) {
+        sl_json_push(configs, sl_json_copy(op->arena, sl_json_get(item, "doc")));
+        after = sl_json_string(item, "id");
+    }
+    sl_json_set(op->out, SL_STR("ProvisionedConcurrencyConfigs"), configs);
+    if (result == 0 && more) sl_op_out(op, "NextMarker", sl_page_token(op->arena, scope, after));
+    return result;
+}
