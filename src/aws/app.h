@@ -11,12 +11,16 @@ struct sl_store;
 struct sl_invoker;
 struct sl_gateway;
 struct sl_event_queue;
+struct sl_sqs;
+struct sl_logs;
 
 struct sl_app {
     struct sl_store *store;
     struct sl_invoker *invoker;
     struct sl_gateway *gateway;
     struct sl_event_queue *events;
+    struct sl_sqs *sqs;
+    struct sl_logs *logs;
     // "localhost:4566": what URLs that clients get are made of, e.g. http://{api}.execute-api.localhost:4566 and
     // http://{id}.lambda-url.{region}.localhost:4566/.
     struct sl_str public_host;

@@ -19,8 +19,8 @@
 // ------------------------------------------------------------------------------------------------------------------------
 int sl_rest_json_decode(struct sl_arena *arena, const struct sl_route *route, const struct sl_aws_request *request,
                         struct sl_json **ret, struct sl_error *err);
-int sl_json_rpc_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request,
-                       struct sl_json **ret, struct sl_error *err);
+int sl_json_rpc_decode(struct sl_arena *arena, const struct sl_operation *operation,
+                       const struct sl_aws_request *request, struct sl_json **ret, struct sl_error *err);
 int sl_query_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request,
                     struct sl_json **ret, struct sl_error *err);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// decode: rest-json requests (Smithy, "AWS restJson1 protocol") into one object keyed by the API's member names; and those
-// of the json 1.0/1.1 protocols ("AWS JSON 1.0 protocol"), whose input is the body alone.
-// Members come from URI labels, query parameters, headers and the JSON body; unknown body members are ignored, as AWS
-// does; null is the same as absent.
+// decode: rest-json requests (Smithy, "AWS restJson1 protocol") into one object keyed by the API's member names; and
+// those of the json 1.0/1.1 protocols ("AWS JSON 1.0 protocol"), whose input is the body alone. Members come from URI
+// labels, query parameters, headers and the JSON body; unknown body members are ignored, as AWS does; null is the same
+// as absent.
 //
 // The texts of SerializationException follow AWS's deserializer: scalars of another type were recorded ("class
 // java.lang.Boolean can not be converted to an String"); the ones for structures and lists are its general sentences.
@@ -327,8 +327,8 @@ int sl_rest_json_decode(struct sl_arena *arena, const struct sl_route *route, co
     return SL_OK;
 }
 
-int sl_json_rpc_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request,
-                       struct sl_json **ret, struct sl_error *err) {
+int sl_json_rpc_decode(struct sl_arena *arena, const struct sl_operation *operation,
+                       const struct sl_aws_request *request, struct sl_json **ret, struct sl_error *err) {
     struct decoder d = {arena, err};
     struct sl_json *in = sl_json_new_object(arena), *body = NULL;
     if (!in) return no_memory(&d);

@@ -3,8 +3,8 @@
 // encode: rest-json answers. op->out, keyed by member names, goes to headers, status and body by the output shape;
 // members that the shape does not have are dropped, nulls too. Errors carry x-amzn-ErrorType and a body whose member
 // names differ by service and shape: "message" or "Message" as the error's shape has it, Lambda's "Type", further
-// members such as "resourceType". The json 1.0/1.1 protocols differ in what surrounds the body only: the type of an error
-// stands in "__type", and services that once spoke the query protocol add its code in x-amzn-query-error.
+// members such as "resourceType". The json 1.0/1.1 protocols differ in what surrounds the body only: the type of an
+// error stands in "__type", and services that once spoke the query protocol add its code in x-amzn-query-error.
 #include <inttypes.h>
 
 #include "aws/codec.h"
@@ -258,9 +258,9 @@ void sl_json_rpc_error(struct sl_arena *arena, const struct sl_service *service,
     const struct sl_json text = {.type = SL_JSON_STRING, .text = message.ptr ? message : SL_STR("")};
     *ret = (struct sl_reply){.status = shape ? shape->error_status : sl_error_status(kind),
                              .content_type = rpc_type(service)};
-    struct sl_str prefix = !service || !service->error_prefix.len     ? SL_STR("")
-                           : shape && !shape->error_framework         ? service->error_prefix
-                                                                      : SL_STR("com.amazon.coral.service#");
+    struct sl_str prefix = !service || !service->error_prefix.len ? SL_STR("")
+                           : shape && !shape->error_framework     ? service->error_prefix
+                                                                  : SL_STR("com.amazon.coral.service#");
     struct sl_json type = {.type = SL_JSON_STRING,
                            .text = sl_arena_printf(arena, "%.*s%.*s", SL_FMT(prefix), SL_FMT(name))};
     bool first = true;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // engine: the way of one API request, see aws.h and op.h. A `struct call` is one request in progress. For SL_OP_STORE
-// and SL_OP_WAIT it is allocated with an arena of its own into which the request is copied, because the client may go away while other
-// threads work on it; for SL_OP_DATA it lives in the request's arena and allocates nothing more.
+// and SL_OP_WAIT it is allocated with an arena of its own into which the request is copied, because the client may go
+// away while other threads work on it; for SL_OP_DATA it lives in the request's arena and allocates nothing more.
 //
 //   sl_aws_handle ─ route ─ start_data ──────────────────────────── entry->run ── sl_op_answer ─ send
 //                        └─ start_own ─ [worker] understand ─ store job: run, publish ─ finish ─ send
@@ -122,7 +122,9 @@ void sl_op_answer_error(struct sl_op *op, const struct sl_error *err) {
     end((struct call *)op);
 }
 
-struct sl_loop *sl_op_loop(const struct sl_op *op) { return ((const struct call *)op)->home; }
+struct sl_loop *sl_op_loop(const struct sl_op *op) {
+    return ((const struct call *)op)->home;
+}
 
 void sl_op_begin(struct sl_op *op, int status) {
     struct call *call = (struct call *)op;

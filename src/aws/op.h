@@ -19,8 +19,8 @@
 // with sl_op_answer or sl_op_answer_error, also when the client has gone (nothing is sent then). op->gone, if set, is
 // called when that happens, for handlers that need not go on. While it waits it costs its memory, and no thread.
 //
-// Ownership: op, its arena, in and out live until the answer is encoded. For SL_OP_STORE and SL_OP_WAIT they are the engine's own
-// (the client may go away at any time without harm); for SL_OP_DATA they are the HTTP request's.
+// Ownership: op, its arena, in and out live until the answer is encoded. For SL_OP_STORE and SL_OP_WAIT they are the
+// engine's own (the client may go away at any time without harm); for SL_OP_DATA they are the HTTP request's.
 //
 // Values in op->in and op->out:
 //   members by their API names (UpperCamel where the model's are: "FunctionName", "ApiId"; apigateway's are lowerCamel:
@@ -65,10 +65,10 @@ struct sl_op {
     enum sl_protocol protocol; // that the client speaks: SQS knows two
 
     struct sl_store *store;
-    struct sl_store_tx *tx;       // in `run` of SL_OP_STORE only
-    struct sl_http_request *http; // in SL_OP_DATA only
-    void *app;                    // the daemon's context
-    void *state;                  // the handler's own, from prepare to run to publish
+    struct sl_store_tx *tx;         // in `run` of SL_OP_STORE only
+    struct sl_http_request *http;   // in SL_OP_DATA only
+    void *app;                      // the daemon's context
+    void *state;                    // the handler's own, from prepare to run to publish
     void (*gone)(struct sl_op *op); // SL_OP_WAIT: the client has gone; still to be ended by the handler, now or soon
 };
 

@@ -2,8 +2,8 @@
 //
 // query: the AWS query protocol (Smithy, "AWS Query protocol") that IAM, STS and old clients of SQS speak: a form in
 // ("Tags.member.1.Key=a"), XML out. Flattened lists and maps have no element around them: in the form
-// ("Attribute.1.Name=a"), in XML the entries repeat under the member's name. The same four functions as rest-json. Members whose prefix occurs nowhere in the
-// form are not visited, so that recursion ends with the input.
+// ("Attribute.1.Name=a"), in XML the entries repeat under the member's name. The same four functions as rest-json.
+// Members whose prefix occurs nowhere in the form are not visited, so that recursion ends with the input.
 #include "aws/codec.h"
 #include "base/clock.h"
 #include "base/encoding.h"
@@ -74,8 +74,8 @@ static int decode_structure(struct form *form, const struct sl_shape *shape, str
                             struct sl_json *object) {
     for (unsigned i = 0; i < shape->member_count; i++) {
         const struct sl_member *member = &shape->members[i];
-        struct sl_str key =
-            sl_arena_printf(form->arena, "%.*s%s%.*s", SL_FMT(prefix), prefix.len ? "." : "", SL_FMT(wire_name(member)));
+        struct sl_str key = sl_arena_printf(form->arena, "%.*s%s%.*s", SL_FMT(prefix), prefix.len ? "." : "",
+                                            SL_FMT(wire_name(member)));
         struct sl_json *value = NULL;
         if (!key.ptr || key.len > MAX_PREFIX || !occurs(form, key)) continue;
         int kind = decode_at(form, member->shape, member->flat, key, &value);
@@ -140,7 +140,8 @@ static int decode_at(struct form *form, const struct sl_shape *shape, bool flat,
 static void take_address(struct sl_arena *arena, const struct sl_operation *operation,
                          const struct sl_aws_request *request, struct sl_json *in) {
     const struct sl_member *address = sl_member_find(operation->input, SL_STR("QueueUrl"));
-    if (!operation->service->query_compatible || !address || sl_json_get(in, "QueueUrl") || request->path.len < 2) return;
+    if (!operation->service->query_compatible || !address || sl_json_get(in, "QueueUrl") || request->path.len < 2)
+        return;
     sl_json_put_string(arena, in, "QueueUrl", request->path);
 }
 
@@ -204,7 +205,8 @@ static void put_element(struct sl_buf *out, struct sl_arena *arena, struct sl_st
     put_close(out, name);
 }
 
-static void put_entry(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *map, const struct sl_json *value) {
+static void put_entry(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *map,
+                      const struct sl_json *value) {
     struct sl_str key_wire = map->key_wire.ptr ? map->key_wire : SL_STR("key");
     put_open(out, key_wire);
     put_text(out, value->key);

@@ -125,7 +125,8 @@ const struct sl_service *sl_route_query_service(struct sl_str signing_name) {
     return NULL;
 }
 
-const struct sl_operation *sl_route_target(const struct sl_aws_request *request, const struct sl_service **ret_service) {
+const struct sl_operation *sl_route_target(const struct sl_aws_request *request,
+                                           const struct sl_service **ret_service) {
     struct sl_str name = sl_aws_request_header(request, SL_STR("X-Amz-Target")), prefix;
     *ret_service = NULL;
     if (!sl_str_split(&name, '.', &prefix) || !name.ptr) return NULL;
@@ -157,7 +158,8 @@ const struct sl_operation *sl_route_query(struct sl_arena *arena, struct sl_str 
     if (!action.len) return NULL;
     for (const struct sl_service *const *at = sl_services; *at; at++) {
         if (!speaks_query(*at)) continue;
-        if (signing_name.len ? !sl_str_eq((*at)->signing_name, signing_name) : !sl_str_eq((*at)->api_version, version))
+        if (signing_name.len ? !sl_str_eq((*at)->signing_name, signing_name)
+                             : version.len && !sl_str_eq((*at)->api_version, version))
             continue;
         const struct sl_operation *operation = sl_operation_find(*at, action);
         if (operation) return operation;

@@ -17,6 +17,7 @@
 #include "net/rcu.h"
 #include "observe/logs.h"
 #include "services/iam/iam.h"
+#include "services/sqs/sqs.h"
 #include "services/sts/sts.h"
 #include "store/store.h"
 
@@ -177,7 +178,7 @@ static int offload(void *user, struct sl_loop *home, void (*run)(void *), void (
 }
 
 const struct sl_op_entry *const sl_daemon_tables[] = {sl_lambda_operations, sl_gateway_operations, sl_iam_operations,
-                                                      sl_sts_operations, NULL};
+                                                      sl_sts_operations, sl_sqs_operations, NULL};
 
 static int make_operations(struct server *server, struct sl_error *err) {
     struct sl_front *front = &server->front;
@@ -210,6 +211,8 @@ static int build(struct server *server, struct sl_error *err) {
     };
     if (sl_store_open(&app->store, &store, err)) return err->kind;
     if (sl_logs_open(&server->front.logs, config->data_dir, config->threads, err)) return err->kind;
+    app->logs = server->front.logs;
+    if (sl_sqs_new(&app->sqs, app->store, err)) return err->kind;
     if (sl_pool_new(&server->workers_pool, POOL_THREADS, POOL_QUEUE_MAX, err)) return err->kind;
     if (make_loops(server, err) || make_engine(server, err) || make_operations(server, err)) return err->kind;
     if (sl_lambda_load(app, err) || sl_gateway_load(app, err)) return err->kind;
@@ -234,7 +237,10 @@ static void start_worker(struct sl_mail *mail) {
         sl_log_error("server", "%s", err.message);
         atomic_store(&server->failed, true);
     }
-    if (worker->index == 0) sl_event_queue_start(server->front.events);
+    if (worker->index == 0) {
+        sl_event_queue_start(server->front.events);
+        sl_sqs_start(server->front.app.sqs, worker->loop);
+    }
     sl_timer_start(worker->loop, &worker->log_timer, LOG_FLUSH_MS, flush_logs);
     atomic_fetch_add(&server->ready, 1);
 }
@@ -279,6 +285,7 @@ static void drain_listener(struct sl_mail *mail) {
 static void drain_events(struct sl_mail *mail) {
     struct worker *worker = SL_CONTAINER(mail, struct worker, mail);
     sl_event_queue_drain(worker->server->front.events);
+    sl_sqs_stop_timers(worker->server->front.app.sqs);
     atomic_fetch_sub(&worker->server->draining, 1);
 }
 
@@ -299,13 +306,16 @@ static void drain(struct server *server) {
     struct sl_front *front = &server->front;
     atomic_store(&front->ending, true);
     atomic_store(&server->draining, server->started);
+    sl_sqs_stop(front->app.sqs); // long polls end now
     tell(server, server->started, drain_listener);
     while (atomic_load(&server->draining)) nap();
     while (server->config->data_dir < 0 && sl_event_queue_busy(front->events)) nap();
     atomic_store(&server->draining, 1);
     tell(server, 1, drain_events);
     while (atomic_load(&server->draining)) nap();
-    while (sl_event_queue_busy(front->events) || sl_invoker_busy(front->app.invoker) || sl_aws_busy(front->aws)) nap();
+    while (sl_event_queue_busy(front->events) || sl_invoker_busy(front->app.invoker) || sl_aws_busy(front->aws) ||
+           sl_sqs_busy(front->app.sqs))
+        nap();
     sl_invoker_drain(front->app.invoker);
     // A sandbox that does not die in time is left to the spawner, which ends with us.
     for (int i = 0; i < INSTANCES_END_STEPS && sl_invoker_instances(front->app.invoker); i++) nap();
@@ -321,6 +331,7 @@ static void release(struct server *server) {
     sl_event_queue_free(front->app.events);
     sl_gateway_free(front->app.gateway);
     sl_aws_free(front->aws);
+    sl_sqs_free(front->app.sqs);
     sl_invoker_free(front->app.invoker);
     sl_jail_client_free(server->jail);
     for (unsigned i = 0; i < server->config->threads; i++) {

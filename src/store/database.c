@@ -66,8 +66,9 @@ static const char *const sql[SL_SQL_COUNT] = {
         "count(*) FILTER (WHERE visible_ms>?2 AND receives=0) FROM message INDEXED BY message_visible WHERE queue=?1",
     [SL_SQL_MESSAGE_NEXT] = "SELECT min(visible_ms) FROM message WHERE queue=?1 AND visible_ms>?2",
     [SL_SQL_GROUP_NEXT] = "SELECT min(ready_ms) FROM message_order WHERE queue=?1 AND ready_ms>?2",
-    [SL_SQL_GROUP_READY] = "SELECT grp FROM message_order INDEXED BY message_order_ready WHERE queue=?1 AND ready_ms<=?2 "
-                           "ORDER BY ready_ms LIMIT ?3",
+    [SL_SQL_GROUP_READY] =
+        "SELECT grp FROM message_order INDEXED BY message_order_ready WHERE queue=?1 AND ready_ms<=?2 "
+        "ORDER BY ready_ms LIMIT ?3",
     [SL_SQL_GROUP_ADD] = "INSERT INTO message_order(queue,grp,ready_ms) VALUES(?1,?2,?3) ON CONFLICT DO NOTHING",
     [SL_SQL_GROUP_SET] = "UPDATE message_order SET ready_ms=?3 WHERE queue=?1 AND grp=?2",
     [SL_SQL_GROUP_REMOVE] = "DELETE FROM message_order WHERE queue=?1 AND grp=?2",

@@ -218,9 +218,9 @@ int sl_group_ready(struct sl_store_tx *tx, struct sl_arena *arena, int64_t queue
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW)
         names[count++] = sl_arena_dup(arena, sl_store__column(statement, 0));
-    int result = code != SQLITE_DONE       ? sl_store__fail(tx, "read groups", err)
+    int result = code != SQLITE_DONE      ? sl_store__fail(tx, "read groups", err)
                  : sl_arena_failed(arena) ? sl_fail(err, SL_E_NO_MEMORY, "read groups: the arena is full")
-                                           : 0;
+                                          : 0;
     sl_store__finish(tx, SL_SQL_GROUP_READY, statement);
     if (result) return result;
     *ret = names;

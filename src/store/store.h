@@ -42,8 +42,8 @@ struct sl_store_job {
     bool read_only; // needs no transaction: answered as soon as it has run, unless a write of the same batch ran before
                     // it, whose effects it may have seen: then with that commit. A put, delete or append in it fails
                     // with SL_E_USAGE.
-    bool one_write; // promises at most one put, delete, append, update, reschedule or remove, and to succeed if that one did:
-                    // so it needs no savepoint, which costs more than a small write. A second write fails with
+    bool one_write; // promises at most one put, delete, append, update, reschedule or remove, and to succeed if that
+                    // one did: so it needs no savepoint, which costs more than a small write. A second write fails with
                     // SL_E_USAGE; failing after the write is a bug that undoes the whole batch.
     // internal
     struct sl_mail mail;
@@ -115,9 +115,9 @@ int sl_event_load(struct sl_store_tx *tx, struct sl_arena *arena, int64_t now_ms
 
 // --- messages: what queues hold ---
 //
-// A queue is a number that its owner chose (random, never given twice). A message that waits, is delayed or is in flight
-// is one row; which of them it is follows from visible_ms. Reading is by index: what is visible, oldest first; or group
-// by group, for ordered queues, whose groups have a row of their own that says when they may be read next.
+// A queue is a number that its owner chose (random, never given twice). A message that waits, is delayed or is in
+// flight is one row; which of them it is follows from visible_ms. Reading is by index: what is visible, oldest first;
+// or group by group, for ordered queues, whose groups have a row of their own that says when they may be read next.
 struct sl_message {
     int64_t seq; // store's, ascending, also over restarts: the order within a group
     int64_t queue;
@@ -144,8 +144,8 @@ int sl_message_of_group(struct sl_store_tx *tx, struct sl_arena *arena, int64_t 
                         unsigned limit, struct sl_message **ret, unsigned *ret_count, struct sl_error *err);
 // Writes visible_ms, first_ms, received_ms, receipt, receives.
 int sl_message_update(struct sl_store_tx *tx, const struct sl_message *message, struct sl_error *err);
-// Puts it at the end of another queue, with everything that sl_message_update writes, its sent_ms, id and doc. Sets queue
-// and seq.
+// Puts it at the end of another queue, with everything that sl_message_update writes, its sent_ms, id and doc. Sets
+// queue and seq.
 int sl_message_move(struct sl_store_tx *tx, struct sl_message *message, int64_t queue, struct sl_error *err);
 int sl_message_remove(struct sl_store_tx *tx, int64_t seq, struct sl_error *err);
 // All messages and groups of a queue; with `memory` its deduplication too (the queue itself goes).

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sqs: Amazon SQS: standard and FIFO queues on the store. Sending is durable before it is acknowledged; a long poll is
+// a parked request that costs its memory only.
+//
+// Data flow: an operation is a store job (one transaction); after its commit the queue's waiters are woken
+// (sl_sqs_wake), each on its own loop, and look again. What is true is in the store; a wake-up is a hint, and whoever
+// finds nothing waits again.
+//
+// Threads: operations where op.h says; sl_sqs_send and the like inside jobs, on the storage thread; sl_sqs_wake and
+// sl_sqs_wait on any thread.
+#ifndef SL_SERVICES_SQS_SQS_H
+#define SL_SERVICES_SQS_SQS_H
+
+#include "aws/op.h"
+#include "net/loop.h"
+#include "store/store.h"
+
+struct sl_sqs;
+
+// Ends with an entry whose service is NULL. Their op->app is a struct sl_app with `sqs` set.
+extern const struct sl_op_entry sl_sqs_operations[];
+
+int sl_sqs_new(struct sl_sqs **ret, struct sl_store *store, struct sl_error *err);
+// On the loop's thread, once: begins to remove what is older than its queue's retention period, and resumes what moves
+// messages. The loop is the same that sl_sqs_stop_timers is called on.
+void sl_sqs_start(struct sl_sqs *sqs, struct sl_loop *loop);
+// Any thread: every long poll is answered as if its time were over, and none waits from now on.
+void sl_sqs_stop(struct sl_sqs *sqs);
+// On the loop of sl_sqs_start.
+void sl_sqs_stop_timers(struct sl_sqs *sqs);
+// Its own jobs in the store; 0 before the store is closed.
+unsigned sl_sqs_busy(const struct sl_sqs *sqs);
+void sl_sqs_free(struct sl_sqs *sqs);
+
+// ---- for other parts of the server, inside jobs of their own
+// ---------------------------------------------------------
+
+// A message as a part of the server sends it (a dead letter, a destination, a subscription).
+struct sl_sqs_letter {
+    struct sl_str body;
+    struct sl_str group, dedup;       // FIFO queues
+    const struct sl_json *attributes; // as MessageAttributes of SendMessage, or NULL
+    struct sl_str sender;             // SenderId
+};
+// *ret_queue: for sl_sqs_wake after the commit. SL_E_QUEUE_DOES_NOT_EXIST for an ARN without queue, else the errors of
+// SendMessage.
+int sl_sqs_send(struct sl_store_tx *tx, struct sl_arena *arena, struct sl_str queue_arn,
+                const struct sl_sqs_letter *letter, int64_t now_ms, int64_t *ret_queue, struct sl_error *err);
+// Receives at most `max` (1-10) for `visibility_s` seconds (negative: the queue's own). *ret: an array of messages as
+// ReceiveMessage answers them with all attributes; blobs are raw bytes.
+int sl_sqs_receive(struct sl_store_tx *tx, struct sl_arena *arena, struct sl_str queue_arn, unsigned max,
+                   int64_t visibility_s, int64_t now_ms, int64_t *ret_queue, struct sl_json **ret,
+                   struct sl_error *err);
+// Deletes a received message, or (visibility_s >= 0) changes how long it stays invisible.
+int sl_sqs_settle(struct sl_store_tx *tx, struct sl_arena *arena, struct sl_str queue_arn, struct sl_str receipt_handle,
+                  int64_t visibility_s, int64_t now_ms, int64_t *ret_queue, struct sl_error *err);
+
+// ---- waiting --------------------------------------------------------------------------------------------------------
+
+// Something that wants to look at a queue again once it has changed. Embedded; belongs to the waiter's loop.
+struct sl_sqs_waiter {
+    struct sl_sqs_waiter *next, **prev; // internal; prev NULL: not waiting
+    int64_t queue;
+    struct sl_loop *loop;
+    struct sl_mail mail;
+    void (*woken)(struct sl_mail *mail); // on the loop; it no longer waits then
+};
+// False when the server is stopping: nobody waits any more.
+bool sl_sqs_wait(struct sl_sqs *sqs, struct sl_sqs_waiter *waiter, int64_t queue);
+// False when it was not waiting: then `woken` was called or its letter is on the way.
+bool sl_sqs_unwait(struct sl_sqs *sqs, struct sl_sqs_waiter *waiter);
+// At most `count` waiters of the queue, longest waiting first.
+void sl_sqs_wake(struct sl_sqs *sqs, int64_t queue, unsigned count);
+
+#endif
