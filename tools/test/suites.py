@@ -15,7 +15,7 @@ PYTEST_TIMEOUT = 2400
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-    "TSAN_OPTIONS": "halt_on_error=1",
+    "TSAN_OPTIONS": f"halt_on_error=1:suppressions={ROOT}/tools/test/tsan.supp",
 }
 
 
@@ -90,8 +90,12 @@ def unit_case(name, status, output, count):
 def run_unit(build):
     """Every tests/unit/test_*.c, one process each."""
     count = Count()
+    # The spawner has no threads, and one that ThreadSanitizer adds keeps it from making a user namespace.
+    without = "test_jail" if "tsan" in build else None
     for source in sorted(glob.glob(os.path.join(ROOT, "tests/unit/test_*.c"))):
         name = os.path.basename(source)[:-2]
+        if without and name.startswith(without):
+            continue
         program = os.path.join(ROOT, build, "tests/unit", name)
         if not os.path.exists(program):
             count.failures.append(f"{name}: was not built")
