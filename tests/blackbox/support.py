@@ -149,7 +149,11 @@ class Server:
         self.expected_errors, self.clients, self.tree = [], {}, set()
         self.scopes = {("us-east-1", "test")}
         self.process = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.dispose()
+            raise
 
     def start(self):
         command = [*self.command, "serve", "--listen", self.listen, "--data", str(self.data), *self.options]
