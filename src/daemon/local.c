@@ -15,7 +15,7 @@
 enum {
     FOLLOW_MS = 100,
     READ_MAX = 256 * 1024,
-    TAIL_BYTES = 64 * 1024,
+    TAIL_BYTES = 128 * 1024, // of the file, whose lines say more than is shown
     UNSENT_MAX = 1024 * 1024,
 };
 
@@ -45,7 +45,7 @@ struct follower {
     struct sl_front *front;
     struct sl_http_request *request;
     struct sl_timer timer;
-    struct sl_str account, region, group; // in the request's arena
+    struct sl_log_group group; // in the request's arena
     int64_t offset;
     struct sl_buf bytes;
 };
@@ -72,28 +72,22 @@ static void follow(struct sl_timer *timer) {
     // A reader that does not read is not fed: the file keeps what it has not seen.
     bool room = sl_http_unsent(request) < UNSENT_MAX;
     if (room &&
-        sl_logs_read(follower->front->logs, follower->account, follower->region, follower->group, &follower->offset,
-                     READ_MAX, &follower->bytes, &err) == 0 &&
+        sl_logs_read(follower->front->logs, &follower->group, &follower->offset, READ_MAX, &follower->bytes, &err) ==
+            0 &&
         follower->bytes.len) {
         sl_http_part(request, sl_buf_view(&follower->bytes));
     }
     sl_timer_start(sl_http_conn_loop(request->conn), timer, FOLLOW_MS, follow);
 }
 
-static void start_following(struct sl_front *front, struct sl_http_request *request, struct sl_str account,
-                            struct sl_str region, struct sl_str group) {
+static void start_following(struct sl_front *front, struct sl_http_request *request, const struct sl_log_group *group) {
     struct follower *follower = calloc(1, sizeof *follower);
     if (!follower) {
         answer(request, 503, "{\"message\":\"no memory\"}");
         return;
     }
-    *follower = (struct follower){.front = front,
-                                  .request = request,
-                                  .account = account,
-                                  .region = region,
-                                  .group = group,
-                                  .offset = -TAIL_BYTES};
-    sl_buf_init(&follower->bytes, READ_MAX);
+    *follower = (struct follower){.front = front, .request = request, .group = *group, .offset = -TAIL_BYTES};
+    sl_buf_init(&follower->bytes, 2 * READ_MAX);
     request->user = follower;
     request->aborted = follow_gone;
     sl_http_begin(request, 200);
@@ -114,17 +108,17 @@ static void logs(struct sl_front *front, struct sl_http_request *request) {
         answer(request, 404, "{\"message\":\"no such function in this region and account\"}");
         return;
     }
-    struct sl_str group = sl_arena_dup(request->arena, function->log_group);
+    const struct sl_log_group group = {account, region, sl_arena_dup(request->arena, function->log_group)};
     if (sl_str_is(sl_http_query(request, SL_STR("follow")), "1")) {
-        start_following(front, request, account, region, group);
+        start_following(front, request, &group);
         return;
     }
     struct sl_buf out;
     struct sl_error err;
     int64_t offset = -TAIL_BYTES;
-    sl_buf_init(&out, READ_MAX);
+    sl_buf_init(&out, 2 * READ_MAX);
     // No log yet is an empty log: the function exists.
-    (void)sl_logs_read(front->logs, account, region, group, &offset, READ_MAX, &out, &err);
+    (void)sl_logs_read(front->logs, &group, &offset, READ_MAX, &out, &err);
     sl_http_respond(request, 200, text_type, sl_buf_view(&out));
     sl_buf_free(&out);
 }

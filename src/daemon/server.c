@@ -105,9 +105,11 @@ static int give_up_rights(const struct sl_daemon_config *config, struct sl_error
 
 // ---- parts ------------------------------------------------------------------------------------------------------
 
-static void function_log(void *user, unsigned loop, const struct sl_function *function, struct sl_str lines) {
+static void function_log(void *user, unsigned loop, const struct sl_function *function, const char *stream,
+                         struct sl_str lines) {
     struct server *server = user;
-    sl_logs_append(server->front.logs, loop, function->account, function->region, function->log_group, lines);
+    const struct sl_log_group group = {function->account, function->region, function->log_group};
+    sl_logs_append(server->front.logs, loop, &group, sl_str_of(stream), lines);
 }
 
 static int make_loops(struct server *server, struct sl_error *err) {

@@ -131,11 +131,11 @@ static void instance_free(struct sl_instance *instance) {
 }
 
 // The log stream's name, as AWS makes it: date, version, 32 hexadecimal digits.
-static void log_stream_name(const struct sl_function *function, char out[static 256]) {
+static void log_stream_name(const struct sl_function *function, char out[static SL_LOG_STREAM]) {
     char day[SL_TIME_ISO_MS], random[33];
     sl_time_iso_ms(sl_clock_ms(), day);
     sl_random_hex(random, 32);
-    snprintf(out, 256, "%.4s/%.2s/%.2s/[%.*s]%s", day, day + 5, day + 8, SL_FMT(function->version), random);
+    snprintf(out, SL_LOG_STREAM, "%.4s/%.2s/%.2s/[%.*s]%s", day, day + 5, day + 8, SL_FMT(function->version), random);
 }
 
 int sl_invoke__instance_start(struct sl_invoke__pool *pool, struct sl_loop *loop, struct sl_invocation *bound,
@@ -158,9 +158,8 @@ int sl_invoke__instance_start(struct sl_invoke__pool *pool, struct sl_loop *loop
     instance->started_ns = sl_clock_mono_ns();
     sl_buf_init(&instance->log, SL_LOG_LINE_MAX + 2 * LOG_READ);
     sl_buf_init(&instance->init_error, INIT_ERROR_MAX);
-    char log_stream[256];
-    log_stream_name(&pool->spec, log_stream);
-    if (request_sandbox(instance, log_stream, err)) {
+    log_stream_name(&pool->spec, instance->log_stream);
+    if (request_sandbox(instance, instance->log_stream, err)) {
         instance_free(instance);
         return err->kind;
     }

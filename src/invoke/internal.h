@@ -26,7 +26,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { SL_LOOPS_MAX = 64, SL_LOG_LINE_MAX = 256 * 1024, SL_ERROR_TYPE_MAX = 64 };
+enum { SL_LOOPS_MAX = 64, SL_LOG_LINE_MAX = 256 * 1024, SL_LOG_STREAM = 96, SL_ERROR_TYPE_MAX = 64 };
 
 struct sl_invoke__pool;
 
@@ -87,6 +87,7 @@ struct sl_instance {
     int64_t started_ns, ready_ns, dispatched_ns, idle_since_ns;
     int64_t init_us;
     struct sl_buf log;        // lines of the invocation (or init) in flight
+    char log_stream[SL_LOG_STREAM];
     struct sl_buf init_error; // body of /init/error
     // Reports of the jail: one of each kind at most.
     struct sl_mail started_mail, ended_mail;

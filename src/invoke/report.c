@@ -168,7 +168,7 @@ void sl_invoke__log_flush(struct sl_instance *instance) {
     if (!instance->log.len) return;
     if (invoker->config.log) {
         invoker->config.log(invoker->config.log_user, (unsigned)sl_loop_index(instance->loop), &instance->pool->spec,
-                            sl_buf_view(&instance->log));
+                            instance->log_stream, sl_buf_view(&instance->log));
     }
     sl_buf_clear(&instance->log, 64 * 1024);
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// logs: see logs.h. A record in a loop's buffer is {path length, text length, path, text}; the writer thread groups
-// nothing and simply appends record by record, keeping a few files open during a burst.
-#include "observe/logs.h"
+// logs: see logs.h; internal.h has the form of the files. A record in a loop's buffer is a struct record and the bytes
+// of its parts; appending is a few memcpy, whatever it costs to write is the writer thread's: it names the file, cuts
+// the text into lines, gathers what goes to one file into one write, and keeps a few files open during a burst.
+#include "observe/internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <dirent.h>
@@ -20,12 +22,16 @@ enum {
     BUFFER_MAX = 4 * 1024 * 1024, // per loop; more than the writer can take in a moment is dropped
     QUEUE_MAX = 32 * 1024 * 1024, // all buffers waiting for the writer
     ROTATE_AT = 32 * 1024 * 1024, // one file; the previous one is kept as ".1"
-    PATH_CAP = 256,
+    GATHER = 256 * 1024,          // one write
     OPEN_FILES = 32,
 };
 
 struct record {
-    uint32_t path_len, text_len;
+    int64_t time_ms, taken_ms;
+    uint32_t text_len;
+    uint16_t group_len, stream_len;
+    uint8_t account_len, region_len;
+    bool whole; // one event as it is, not lines
 };
 
 struct batch {
@@ -35,14 +41,13 @@ struct batch {
 
 struct shard {
     struct sl_buf bytes;
-    size_t last; // where the last record begins
     uint64_t dropped;
 };
 
 struct open_file {
-    char path[PATH_CAP];
+    char path[SL_LOG_PATH];
     int fd;
-    off_t size;
+    int64_t base, size;
     uint64_t used; // turn of the last use, for replacing the oldest
 };
 
@@ -54,7 +59,11 @@ struct sl_logs {
     pthread_cond_t wake;
     struct batch *first, **last;
     size_t queued;
+    uint64_t handed, written; // batches
+    pthread_cond_t settled;
     bool closing;
+    struct sl_buf gathered; // the writer's: lines for `current`
+    struct open_file *current;
     struct open_file files[OPEN_FILES];
     uint64_t turn;
     unsigned loops;
@@ -63,40 +72,20 @@ struct sl_logs {
 
 // ---- the writer -------------------------------------------------------------------------------------------------
 
-static void rotate(struct sl_logs *logs, struct open_file *file) {
-    char old[PATH_CAP + 2];
-    snprintf(old, sizeof old, "%s.1", file->path);
-    close(file->fd);
+static void close_file(struct open_file *file) {
+    if (file->fd >= 0) close(file->fd);
     file->fd = -1;
+}
+
+static void rotate(struct sl_logs *logs, struct open_file *file) {
+    char old[SL_LOG_PATH + 2];
+    snprintf(old, sizeof old, "%s.1", file->path);
+    close_file(file);
     if (renameat(logs->dir, file->path, logs->dir, old)) sl_log_warn("logs", "cannot rotate %s", file->path);
 }
 
-static struct open_file *open_log(struct sl_logs *logs, struct sl_str path) {
-    struct open_file *slot = &logs->files[0];
-    for (unsigned i = 0; i < OPEN_FILES; i++) {
-        struct open_file *file = &logs->files[i];
-        if (file->fd >= 0 && sl_str_is(path, file->path)) {
-            if (file->size >= ROTATE_AT) rotate(logs, file);
-            slot = file;
-            break;
-        }
-        if (file->fd < 0 || (slot->fd >= 0 && file->used < slot->used)) slot = file;
-    }
-    slot->used = ++logs->turn;
-    if (slot->fd >= 0 && sl_str_is(path, slot->path)) return slot;
-    if (slot->fd >= 0) close(slot->fd);
-    memcpy(slot->path, path.ptr, path.len);
-    slot->path[path.len] = '\0';
-    slot->fd = openat(logs->dir, slot->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
-    struct stat status;
-    if (slot->fd < 0 || fstat(slot->fd, &status)) return NULL;
-    slot->size = status.st_size;
-    return slot;
-}
-
-static void write_record(struct sl_logs *logs, struct sl_str path, struct sl_str text) {
-    struct open_file *file = open_log(logs, path);
-    while (file && text.len) {
+static void write_out(struct open_file *file, struct sl_str text) {
+    while (text.len) {
         ssize_t wrote = write(file->fd, text.ptr, text.len);
         if (wrote < 0 && errno == EINTR) continue;
         if (wrote <= 0) {
@@ -108,23 +97,153 @@ static void write_record(struct sl_logs *logs, struct sl_str path, struct sl_str
     }
 }
 
+static void write_gathered(struct sl_logs *logs) {
+    if (logs->current && logs->gathered.len) write_out(logs->current, sl_buf_view(&logs->gathered));
+    sl_buf_clear(&logs->gathered, GATHER);
+}
+
+// A slot for the path: the one that has it open, an empty one, or the one used longest ago.
+static struct open_file *slot_of(struct sl_logs *logs, const char *path) {
+    struct open_file *slot = &logs->files[0];
+    for (unsigned i = 0; i < OPEN_FILES; i++) {
+        struct open_file *file = &logs->files[i];
+        if (file->fd >= 0 && strcmp(path, file->path) == 0) return file;
+        if (file->fd < 0 || (slot->fd >= 0 && file->used < slot->used)) slot = file;
+    }
+    close_file(slot);
+    return slot;
+}
+
+static bool begin_file(struct open_file *file, const struct sl_log_group *group) {
+    struct sl_buf head;
+    sl_buf_init(&head, 8192);
+    sl_buf_printf(&head, "#1 %lld %lld ", (long long)file->base, (long long)sl_clock_ms());
+    sl_log__put_encoded(&head, group->account);
+    sl_buf_char(&head, ' ');
+    sl_log__put_encoded(&head, group->region);
+    sl_buf_char(&head, ' ');
+    sl_log__put_encoded(&head, group->name);
+    sl_buf_char(&head, '\n');
+    write_out(file, sl_buf_view(&head));
+    sl_buf_free(&head);
+    return file->size > 0;
+}
+
+// What a file that is there already says in its first line; a torn last line is ended.
+static void resume_file(struct sl_logs *logs, struct open_file *file) {
+    char text[4096], last = '\n';
+    struct sl_log_head head;
+    int fd = openat(logs->dir, file->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t got = fd < 0 ? -1 : pread(fd, text, sizeof text, 0);
+    if (got > 0 && sl_log__parse_head(sl_str_n(text, (size_t)got), &head)) file->base = head.base;
+    if (got > 0 && pread(fd, &last, 1, file->size - 1) == 1 && last != '\n') write_out(file, SL_STR("\n"));
+    if (fd >= 0) close(fd);
+}
+
+static struct open_file *open_log(struct sl_logs *logs, const struct sl_log_group *group) {
+    char path[SL_LOG_PATH];
+    struct stat status;
+    size_t length = sl_log__path(group, path);
+    struct open_file *file = slot_of(logs, path);
+    int64_t base = 0;
+    file->used = ++logs->turn;
+    if (file->fd >= 0 && file->size < ROTATE_AT) return file;
+    if (file->fd >= 0) {
+        base = file->base + file->size;
+        rotate(logs, file);
+    }
+    memcpy(file->path, path, length + 1);
+    file->fd = openat(logs->dir, file->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (file->fd < 0 || fstat(file->fd, &status)) {
+        sl_log_warn("logs", "cannot open %s: %s", file->path, strerrordesc_np(errno));
+        close_file(file);
+        return NULL;
+    }
+    file->size = status.st_size;
+    file->base = base;
+    if (file->size) resume_file(logs, file);
+    return file->size || begin_file(file, group) ? file : NULL;
+}
+
+static void put_escaped(struct sl_buf *out, struct sl_str text) {
+    size_t from = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c != '\\' && c != '\n' && c != '\r') continue;
+        sl_buf_put(out, text.ptr + from, i - from);
+        sl_buf_put(out, c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\\\", 2);
+        from = i + 1;
+    }
+    if (from < text.len) sl_buf_put(out, text.ptr + from, text.len - from);
+}
+
+static void put_event(struct sl_logs *logs, const struct record *record, struct sl_str stream, struct sl_str text) {
+    struct sl_buf *out = &logs->gathered;
+    sl_buf_printf(out, "%lld ", (long long)record->taken_ms);
+    if (record->time_ms == record->taken_ms) {
+        sl_buf_cstr(out, "- ");
+    } else {
+        sl_buf_printf(out, "%lld ", (long long)record->time_ms);
+    }
+    sl_log__put_encoded(out, stream);
+    sl_buf_char(out, ' ');
+    put_escaped(out, text);
+    sl_buf_char(out, '\n');
+    if (out->len >= GATHER || out->failed) write_gathered(logs);
+}
+
+// An event's text keeps its line end, as Lambda's do in CloudWatch.
+static void put_lines(struct sl_logs *logs, const struct record *record, struct sl_str stream, struct sl_str text) {
+    while (text.len) {
+        ptrdiff_t end = sl_str_chr(text, '\n', 0);
+        size_t length = end < 0 ? text.len : (size_t)end + 1;
+        put_event(logs, record, stream, sl_str_sub(text, 0, length));
+        text = sl_str_sub(text, length, text.len);
+    }
+}
+
+static void write_record(struct sl_logs *logs, const struct record *record, const struct sl_log_group *group,
+                         struct sl_str stream, struct sl_str text) {
+    struct open_file *file = logs->current;
+    char path[SL_LOG_PATH];
+    sl_log__path(group, path);
+    if (!file || file->fd < 0 || strcmp(path, file->path) != 0 || file->size >= ROTATE_AT) {
+        write_gathered(logs);
+        file = logs->current = open_log(logs, group);
+    }
+    if (!file) return;
+    if (record->whole) {
+        put_event(logs, record, stream, text);
+    } else {
+        put_lines(logs, record, stream, text);
+    }
+}
+
 // Between bursts no log file is kept open: a function that is gone must not hold a descriptor.
 static void close_files(struct sl_logs *logs) {
-    for (unsigned i = 0; i < OPEN_FILES; i++) {
-        if (logs->files[i].fd >= 0) close(logs->files[i].fd);
-        logs->files[i].fd = -1;
-    }
+    for (unsigned i = 0; i < OPEN_FILES; i++) close_file(&logs->files[i]);
+    logs->current = NULL;
+}
+
+static struct sl_str take(struct sl_str *bytes, size_t length) {
+    struct sl_str part = sl_str_sub(*bytes, 0, length);
+    *bytes = sl_str_sub(*bytes, length, bytes->len);
+    return part;
 }
 
 static void write_batch(struct sl_logs *logs, struct sl_str bytes) {
     while (bytes.len >= sizeof(struct record)) {
         struct record record;
         memcpy(&record, bytes.ptr, sizeof record);
-        struct sl_str path = sl_str_sub(bytes, sizeof record, sizeof record + record.path_len);
-        size_t text_at = sizeof record + record.path_len;
-        write_record(logs, path, sl_str_sub(bytes, text_at, text_at + record.text_len));
-        bytes = sl_str_sub(bytes, text_at + record.text_len, bytes.len);
+        take(&bytes, sizeof record);
+        struct sl_log_group group;
+        group.account = take(&bytes, record.account_len);
+        group.region = take(&bytes, record.region_len);
+        group.name = take(&bytes, record.group_len);
+        struct sl_str stream = take(&bytes, record.stream_len);
+        write_record(logs, &record, &group, stream, take(&bytes, record.text_len));
     }
+    write_gathered(logs);
 }
 
 static void *writer_main(void *user) {
@@ -142,7 +261,9 @@ static void *writer_main(void *user) {
         sl_buf_free(&batch->bytes);
         free(batch);
         pthread_mutex_lock(&logs->lock);
+        logs->written++;
         if (!logs->first) close_files(logs);
+        pthread_cond_broadcast(&logs->settled);
     }
     pthread_mutex_unlock(&logs->lock);
     return NULL;
@@ -150,63 +271,60 @@ static void *writer_main(void *user) {
 
 // ---- the loops' side --------------------------------------------------------------------------------------------
 
-// Appends `text` percent-encoded (RFC 3986), so that a group's slashes become part of a file name. Built in place: this
-// runs per invocation.
-static size_t put_encoded(char *out, size_t at, size_t cap, struct sl_str text) {
-    static const char hex[16] = "0123456789ABCDEF";
-    for (size_t i = 0; i < text.len && at + 3 < cap; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-        if (!plain) out[at++] = '%';
-        if (!plain) out[at++] = hex[c >> 4];
-        out[at++] = plain ? (char)c : hex[c & 15];
-    }
-    return at;
+static bool put_record(struct sl_buf *out, const struct sl_log_group *group, struct sl_str stream, struct sl_str text,
+                       int64_t time_ms, int64_t taken_ms, bool whole) {
+    if (group->account.len > UINT8_MAX || group->region.len > UINT8_MAX || group->name.len > UINT16_MAX ||
+        stream.len > UINT16_MAX)
+        return false;
+    const struct record record = {.time_ms = time_ms,
+                                  .taken_ms = taken_ms,
+                                  .text_len = (uint32_t)text.len,
+                                  .group_len = (uint16_t)group->name.len,
+                                  .stream_len = (uint16_t)stream.len,
+                                  .account_len = (uint8_t)group->account.len,
+                                  .region_len = (uint8_t)group->region.len,
+                                  .whole = whole};
+    sl_buf_put(out, &record, sizeof record);
+    sl_buf_str(out, group->account);
+    sl_buf_str(out, group->region);
+    sl_buf_str(out, group->name);
+    sl_buf_str(out, stream);
+    sl_buf_str(out, text);
+    return !out->failed;
 }
 
-// "account.region.group.log", NUL-terminated; its length.
-static size_t log_path(struct sl_str account, struct sl_str region, struct sl_str group, char out[static PATH_CAP]) {
-    enum { NAME_MAX_BYTES = 250 }; // file systems allow 255; ".1" is added by rotation
-    size_t at = put_encoded(out, 0, 40, account);
-    out[at++] = '.';
-    at = put_encoded(out, at, at + 40, region);
-    out[at++] = '.';
-    // A longer group name is cut: two groups that differ only after 200 characters share a file.
-    at = put_encoded(out, at, NAME_MAX_BYTES - 4, group);
-    memcpy(out + at, ".log", 5);
-    return at + 4;
-}
-
-// The buffer's last record, if it is of that path: then the text is simply added to it, and reaches the file in one
-// write.
-static struct sl_str last_path(const struct shard *shard, struct record *ret) {
-    if (!shard->bytes.len) return (struct sl_str){NULL, 0};
-    memcpy(ret, shard->bytes.ptr + shard->last, sizeof *ret);
-    return sl_str_n(shard->bytes.ptr + shard->last + sizeof *ret, ret->path_len);
-}
-
-void sl_logs_append(struct sl_logs *logs, unsigned loop, struct sl_str account, struct sl_str region,
-                    struct sl_str group, struct sl_str text) {
+void sl_logs_append(struct sl_logs *logs, unsigned loop, const struct sl_log_group *group, struct sl_str stream,
+                    struct sl_str text) {
     struct shard *shard = &logs->shards[loop];
-    char path[PATH_CAP];
-    size_t path_len = log_path(account, region, group, path);
     if (!text.len) return;
-    if (text.len > BUFFER_MAX / 2 || shard->bytes.len + sizeof(struct record) + path_len + text.len > BUFFER_MAX) {
+    size_t size =
+        sizeof(struct record) + group->account.len + group->region.len + group->name.len + stream.len + text.len;
+    int64_t now = sl_clock_ms();
+    if (text.len > BUFFER_MAX / 2 || shard->bytes.len + size > BUFFER_MAX ||
+        !put_record(&shard->bytes, group, stream, text, now, now, false)) {
         shard->dropped++;
         return;
     }
-    struct record record;
-    if (sl_str_eq(last_path(shard, &record), sl_str_n(path, path_len))) {
-        record.text_len += (uint32_t)text.len;
-        memcpy(shard->bytes.ptr + shard->last, &record, sizeof record);
-    } else {
-        record = (struct record){(uint32_t)path_len, (uint32_t)text.len};
-        shard->last = shard->bytes.len;
-        sl_buf_put(&shard->bytes, &record, sizeof record);
-        sl_buf_put(&shard->bytes, path, path_len);
-    }
-    sl_buf_str(&shard->bytes, text);
     if (shard->bytes.len >= HAND_OVER) sl_logs_flush(logs, loop);
+}
+
+// Gives bytes to the writer; false when it is too far behind (then the caller keeps them).
+static bool hand_over(struct sl_logs *logs, struct sl_buf *bytes) {
+    struct batch *batch = malloc(sizeof *batch);
+    if (!batch) return false;
+    pthread_mutex_lock(&logs->lock);
+    bool room = logs->queued + bytes->len <= QUEUE_MAX;
+    if (room) {
+        *batch = (struct batch){.bytes = *bytes};
+        logs->queued += bytes->len;
+        logs->handed++;
+        *logs->last = batch;
+        logs->last = &batch->next;
+        pthread_cond_signal(&logs->wake);
+    }
+    pthread_mutex_unlock(&logs->lock);
+    if (!room) free(batch);
+    return room;
 }
 
 void sl_logs_flush(struct sl_logs *logs, unsigned loop) {
@@ -217,50 +335,30 @@ void sl_logs_flush(struct sl_logs *logs, unsigned loop) {
         shard->dropped = 0;
     }
     if (!shard->bytes.len) return;
-    struct batch *batch = malloc(sizeof *batch);
-    if (!batch) return;
+    // When the writer is behind, the buffer stays, and its own bound drops.
+    if (hand_over(logs, &shard->bytes)) sl_buf_init(&shard->bytes, BUFFER_MAX);
+}
+
+int sl_logs_put(struct sl_logs *logs, const struct sl_log_group *group, struct sl_str stream,
+                const struct sl_log_event *events, unsigned count, int64_t now_ms, struct sl_error *err) {
+    struct sl_buf bytes;
+    sl_buf_init(&bytes, QUEUE_MAX);
+    bool good = true;
+    for (unsigned i = 0; good && i < count; i++)
+        good = put_record(&bytes, group, stream, events[i].text, events[i].time_ms, now_ms, true);
+    if (good && hand_over(logs, &bytes)) return 0;
+    sl_buf_free(&bytes);
+    return sl_fail(err, SL_E_UNAVAILABLE, "logs are written faster than the disk takes them");
+}
+
+void sl_logs_settle(struct sl_logs *logs) {
     pthread_mutex_lock(&logs->lock);
-    if (logs->queued + shard->bytes.len > QUEUE_MAX) {
-        // The writer is behind: keep the buffer, whose own bound then drops.
-        pthread_mutex_unlock(&logs->lock);
-        free(batch);
-        return;
-    }
-    *batch = (struct batch){.bytes = shard->bytes};
-    sl_buf_init(&shard->bytes, BUFFER_MAX);
-    logs->queued += batch->bytes.len;
-    *logs->last = batch;
-    logs->last = &batch->next;
-    pthread_cond_signal(&logs->wake);
+    uint64_t until = logs->handed;
+    while (logs->written < until) pthread_cond_wait(&logs->settled, &logs->lock);
     pthread_mutex_unlock(&logs->lock);
 }
 
-int sl_logs_read(struct sl_logs *logs, struct sl_str account, struct sl_str region, struct sl_str group,
-                 int64_t *offset, size_t max, struct sl_buf *out, struct sl_error *err) {
-    char path[PATH_CAP];
-    log_path(account, region, group, path);
-    int fd = openat(logs->dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) return sl_fail(err, SL_E_NOT_FOUND, "no log yet for %.*s", SL_FMT(group));
-    struct stat status;
-    int64_t size = fstat(fd, &status) ? 0 : status.st_size;
-    bool from_end = *offset < 0;
-    int64_t at = from_end ? size + *offset : *offset;
-    if (at < 0 || at > size) at = 0;
-    size_t before = out->len;
-    char *room = sl_buf_reserve(out, max);
-    ssize_t got = room ? pread(fd, room, max, at) : -1;
-    close(fd);
-    if (got < 0) return sl_fail_errno(err, "read %s", path);
-    out->len += (size_t)got;
-    *offset = at + got;
-    if (from_end && at > 0) {
-        ptrdiff_t line = sl_str_chr(sl_str_n(out->ptr + before, (size_t)got), '\n', 0);
-        size_t skip = line < 0 ? 0 : (size_t)line + 1;
-        memmove(out->ptr + before, out->ptr + before + skip, (size_t)got - skip);
-        out->len -= skip;
-    }
-    return 0;
-}
+int sl_log__dir(const struct sl_logs *logs) { return logs->dir; }
 
 // ---- open and close ---------------------------------------------------------------------------------------------
 
@@ -285,6 +383,8 @@ int sl_logs_open(struct sl_logs **ret, int data_dir, unsigned loops, struct sl_e
     for (unsigned i = 0; i < OPEN_FILES; i++) logs->files[i].fd = -1;
     pthread_mutex_init(&logs->lock, NULL);
     pthread_cond_init(&logs->wake, NULL);
+    pthread_cond_init(&logs->settled, NULL);
+    sl_buf_init(&logs->gathered, BUFFER_MAX);
     if (open_directory(logs, data_dir, err) == 0) {
         if (pthread_create(&logs->writer, NULL, writer_main, logs) == 0) {
             *ret = logs;
@@ -317,6 +417,7 @@ void sl_logs_close(struct sl_logs *logs) {
     pthread_join(logs->writer, NULL);
     if (logs->scratch[0]) remove_scratch(logs);
     for (unsigned i = 0; i < logs->loops; i++) sl_buf_free(&logs->shards[i].bytes);
+    sl_buf_free(&logs->gathered);
     close(logs->dir);
     free(logs);
 }

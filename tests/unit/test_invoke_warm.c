@@ -104,8 +104,9 @@ static void call(int client, const char *path, const char *event) {
     world_await_idle("f", 1); // else the next would be a cold start
 }
 
-static void log_nowhere(void *user, unsigned loop, const struct sl_function *function, struct sl_str lines) {
-    (void)loop, (void)function;
+static void log_nowhere(void *user, unsigned loop, const struct sl_function *function, const char *stream,
+                        struct sl_str lines) {
+    (void)loop, (void)function, (void)stream;
     atomic_fetch_add((atomic_size_t *)user, lines.len);
 }
 

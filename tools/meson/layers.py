@@ -20,8 +20,8 @@ LAW = {
     "events": ["base", "net", "store", "invoke"],
     "lambda": ["base", "net", "http", "aws", "store", "invoke", "events"],
     "gateway": ["base", "net", "http", "aws", "store", "invoke"],
-    "services": ["base", "net", "aws", "store", "events"],
     "observe": ["base", "store"],
+    "services": ["base", "net", "aws", "store", "events", "observe"],
     "cli": ["base", "http", "store"],
 }
 LAW["daemon"] = list(LAW)
