@@ -26,6 +26,7 @@ void sl_invoke__init_ready(struct sl_instance *instance) {
     if (!instance->bound) {
         sl_timer_stop(&instance->timer);
         instance->pool->shards[sl_loop_index(instance->loop)].starting--;
+        sl_invoke__pool_started(instance->pool, instance->init_us);
         sl_invoke__pool_offer(instance);
     } else if (instance->invocation) {
         sl_invoke__send(instance);

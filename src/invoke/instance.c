@@ -203,6 +203,7 @@ static void started(struct sl_instance *instance) {
 void sl_invoke__instance_stop(struct sl_instance *instance) {
     if (instance->state == SL_INSTANCE_STOPPING) return;
     instance->state = SL_INSTANCE_STOPPING;
+    sl_invoke__pool_leave(instance);
     struct sl_error err;
     if (sl_jail_stop(instance->invoker->config.jail, instance->id, &err))
         sl_log_error("invoke", "stop instance: %s", err.message);
@@ -212,6 +213,7 @@ void sl_invoke__instance_stop(struct sl_instance *instance) {
 // ----------------------------------------------------------------------------------------------------------
 
 static void ended(struct sl_instance *instance) {
+    sl_invoke__pool_leave(instance);
     sl_invoke__drain_log(instance);
     if (instance->serving && instance->timed_out) {
         if (!instance->seen_ready) sl_invoke__log_init_report(instance, "timeout", "");
@@ -277,6 +279,7 @@ static void deliver_given(struct sl_mail *mail) {
 
 void sl_invoke__instance_give(struct sl_instance *instance, struct sl_loop *to) {
     instance->state = SL_INSTANCE_BUSY;
+    sl_invoke__pool_leave(instance);
     sl_runtime_detach(&instance->runtime);
     sl_watch_stop(&instance->log_watch);
     sl_timer_stop(&instance->timer);

@@ -80,13 +80,14 @@ struct sl_instance {
     bool streamed;                    // a streamed answer to it has begun
     bool init_failed;                 // answered /init/error
     char init_error_type[SL_ERROR_TYPE_MAX];
+    bool live;       // counted in the shard's `live`
     bool seen_ready; // asked for an event at least once
     bool first;      // the next invocation is this instance's first (its REPORT shows the init)
     bool timed_out;
     char request_id[37];
     int64_t started_ns, ready_ns, dispatched_ns, idle_since_ns;
     int64_t init_us;
-    struct sl_buf log;        // lines of the invocation (or init) in flight
+    struct sl_buf log; // lines of the invocation (or init) in flight
     char log_stream[SL_LOG_STREAM];
     struct sl_buf init_error; // body of /init/error
     // Reports of the jail: one of each kind at most.
@@ -101,7 +102,13 @@ struct sl_invoke__shard {
     struct sl_instance *idle; // newest first
     atomic_uint idle_count, waiting_count;
     struct sl_invocation *waiting_first, *waiting_last;
-    unsigned starting, asked; // instances on their way to this shard: new ones, and those asked of other loops
+    unsigned starting, asked;     // instances on their way to this shard: new ones, and those asked of other loops
+    atomic_uint live;             // instances here that have served or can: busy and idle ones
+    struct sl_timer patience;     // while invocations wait for busy instances instead of starting new ones
+    uint64_t turns, turns_seen;   // invocations that had their turn; how many when it was armed
+    int64_t last_turn_ns;         // of the queue that has not been empty since; 0: it was
+    int64_t between_ns;           // average time between turns; 0: unknown
+    struct sl_invoke__pool *pool; // with a reference while `patience` is armed
 };
 
 struct sl_invoke__pool {
@@ -110,7 +117,8 @@ struct sl_invoke__pool {
     struct sl_arena arena;
     atomic_uint references;
     atomic_bool retired;
-    struct sl_invoke__shard shards[]; // invoker->loop_count
+    _Atomic int64_t average_us, start_us; // of the latest invocations, of the latest starts; 0: none yet
+    struct sl_invoke__shard shards[];     // invoker->loop_count
 };
 
 struct sl_invoke__loop {
@@ -155,6 +163,11 @@ void sl_invoke__pool_enter(struct sl_invoke__pool *pool, struct sl_invocation *i
 // The instance wants an event: give it a waiting invocation, or to a loop that waits, or keep it idle.
 void sl_invoke__pool_offer(struct sl_instance *instance);
 void sl_invoke__pool_leave_idle(struct sl_instance *instance);
+// The instance serves here no more: it stops, has ended, or goes to another loop. May be called again.
+void sl_invoke__pool_leave(struct sl_instance *instance);
+// What an invocation and an instance's start took, for deciding whether the next ones wait for busy instances.
+void sl_invoke__pool_took(struct sl_invoke__pool *pool, int64_t duration_us);
+void sl_invoke__pool_started(struct sl_invoke__pool *pool, int64_t init_us);
 // Takes the oldest waiting invocation of that loop out of the queue; NULL when none waits.
 struct sl_invocation *sl_invoke__pool_next_waiting(struct sl_invoke__pool *pool, unsigned loop);
 void sl_invoke__sweep(struct sl_timer *timer);

@@ -27,6 +27,7 @@ static void count(struct sl_instance *instance, const struct sl_invoke__entry *e
                   const struct sl_invocation_result *result) {
     struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
     atomic_fetch_add_explicit(&here->duration_us, (uint64_t)result->duration_us, memory_order_relaxed);
+    sl_invoke__pool_took(instance->pool, result->duration_us);
     if (result->outcome == SL_INVOCATION_ERROR) atomic_fetch_add_explicit(&here->errors, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&entry->limit->in_flight, 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&instance->invoker->in_flight, 1, memory_order_relaxed);
