@@ -180,7 +180,7 @@ static int offload(void *user, struct sl_loop *home, void (*run)(void *), void (
 }
 
 const struct sl_op_entry *const sl_daemon_tables[] = {sl_lambda_operations, sl_gateway_operations, sl_iam_operations,
-                                                      sl_sts_operations, sl_sqs_operations, NULL};
+                                                      sl_sts_operations,    sl_sqs_operations,     NULL};
 
 static int make_operations(struct server *server, struct sl_error *err) {
     struct sl_front *front = &server->front;

@@ -50,7 +50,7 @@ struct job {
     struct sl_event event;
     struct sl_arena arena;
     struct sl_store_job settle;
-    int64_t next_due_ms; // of a reschedule; 0: remove
+    int64_t next_due_ms;   // of a reschedule; 0: remove
     unsigned max_attempts; // the function's, when this attempt began
     int64_t max_age_ms;
     unsigned backoff;
@@ -231,8 +231,8 @@ static void execute(struct sl_event_queue *queue, const struct sl_event *event) 
         invocation->trace_id = sl_json_string(context, "trace");
     }
     read_limits(job);
-    invocation->version = sl_alias_resolve(&job->arena, invocation->account, invocation->region, invocation->name,
-                                           invocation->version);
+    invocation->version =
+        sl_alias_resolve(&job->arena, invocation->account, invocation->region, invocation->name, invocation->version);
     memcpy(invocation->request_id, job->event.request_id, sizeof invocation->request_id);
     invocation->done = executed;
     invocation->user = job;

@@ -40,7 +40,8 @@ static bool ready(void) {
 
 static struct sl_str make_key(char out[static KEY_MAX], struct sl_str account, struct sl_str region, struct sl_str name,
                               struct sl_str alias) {
-    int len = snprintf(out, KEY_MAX, "%.*s:%.*s:%.*s:%.*s", SL_FMT(account), SL_FMT(region), SL_FMT(name), SL_FMT(alias));
+    int len =
+        snprintf(out, KEY_MAX, "%.*s:%.*s:%.*s:%.*s", SL_FMT(account), SL_FMT(region), SL_FMT(name), SL_FMT(alias));
     return len < 0 || len >= KEY_MAX ? SL_STR("") : sl_str_n(out, (size_t)len);
 }
 
@@ -96,9 +97,17 @@ static struct entry *new_entry(const struct sl_alias *from) {
     struct sl_function *face = &entry->alias.face;
     sl_arena_init(arena, ALIAS_MAX);
     entry->alias = *from;
-    struct sl_str *const views[] = {&face->account, &face->region,   &face->name,     &face->version,
-                                    &face->arn,     &face->policy,   &face->url_id,   &face->url_auth,
-                                    &face->url_cors, &entry->alias.versions[0], &entry->alias.versions[1]};
+    struct sl_str *const views[] = {&face->account,
+                                    &face->region,
+                                    &face->name,
+                                    &face->version,
+                                    &face->arn,
+                                    &face->policy,
+                                    &face->url_id,
+                                    &face->url_auth,
+                                    &face->url_cors,
+                                    &entry->alias.versions[0],
+                                    &entry->alias.versions[1]};
     for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) *views[i] = sl_arena_dup(arena, *views[i]);
     entry->key = sl_arena_dup(arena, make_key(text, face->account, face->region, face->name, face->version));
     face->policy_generation = ++generation;

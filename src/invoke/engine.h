@@ -16,8 +16,7 @@ struct sl_invoker_config {
     struct sl_jail_client *jail; // watched on loops[0]
     struct sl_store *store;      // for code directories
     // Where finished invocations' log lines go; a function so that invoke/ does not know observe/. On loop threads.
-    void (*log)(void *user, unsigned loop, const struct sl_function *function, const char *stream,
-                struct sl_str lines);
+    void (*log)(void *user, unsigned loop, const struct sl_function *function, const char *stream, struct sl_str lines);
     void *log_user;
     unsigned max_instances;       // on this machine
     unsigned account_concurrency; // AWS: 1000

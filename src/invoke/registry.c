@@ -15,10 +15,10 @@ enum { ENTRY_MAX = 1024 * 1024 };
 
 void sl_invoke__copy_function(struct sl_function *to, const struct sl_function *from, struct sl_arena *arena) {
     *to = *from;
-    struct sl_str *const views[] = {&to->account,     &to->region,     &to->name,      &to->version,
-                                    &to->arn,         &to->runtime,    &to->handler,   &to->role,
-                                    &to->code_sha256, &to->layers_sha256, &to->log_format, &to->log_level, &to->log_group,
-                                    &to->policy,      &to->url_id,     &to->url_auth,  &to->url_cors};
+    struct sl_str *const views[] = {
+        &to->account,   &to->region, &to->name,        &to->version,       &to->arn,        &to->runtime,
+        &to->handler,   &to->role,   &to->code_sha256, &to->layers_sha256, &to->log_format, &to->log_level,
+        &to->log_group, &to->policy, &to->url_id,      &to->url_auth,      &to->url_cors};
     for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) *views[i] = sl_arena_dup(arena, *views[i]);
     to->environment = sl_arena_alloc(arena, from->environment_count * sizeof(struct sl_str) + 1);
     if (!to->environment) {
@@ -34,10 +34,9 @@ void sl_invoke__copy_function(struct sl_function *to, const struct sl_function *
 static bool same_instance(const struct sl_function *a, const struct sl_function *b) {
     if (!sl_str_eq(a->runtime, b->runtime) || !sl_str_eq(a->handler, b->handler) || !sl_str_eq(a->role, b->role) ||
         !sl_str_eq(a->code_sha256, b->code_sha256) || !sl_str_eq(a->layers_sha256, b->layers_sha256) ||
-        !sl_str_eq(a->log_format, b->log_format) ||
-        !sl_str_eq(a->log_level, b->log_level) || !sl_str_eq(a->log_group, b->log_group) ||
-        a->memory_mb != b->memory_mb || a->timeout_ms != b->timeout_ms || a->tmp_mb != b->tmp_mb ||
-        a->environment_count != b->environment_count) {
+        !sl_str_eq(a->log_format, b->log_format) || !sl_str_eq(a->log_level, b->log_level) ||
+        !sl_str_eq(a->log_group, b->log_group) || a->memory_mb != b->memory_mb || a->timeout_ms != b->timeout_ms ||
+        a->tmp_mb != b->tmp_mb || a->environment_count != b->environment_count) {
         return false;
     }
     for (unsigned i = 0; i < a->environment_count; i++) {

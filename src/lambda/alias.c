@@ -109,8 +109,7 @@ int sl_lambda__update_alias(struct sl_op *op, struct sl_error *err) {
     int result = sl_lambda__target_unqualified(op, &target, err);
     if (result == 0) result = sl_lambda__load_alias(op, target.name, sl_op_in(op, "Name"), &alias, err);
     if (result != 0) return result;
-    if (!alias)
-        return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Alias not found: %.*s", SL_FMT(alias_arn(op, &target)));
+    if (!alias) return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Alias not found: %.*s", SL_FMT(alias_arn(op, &target)));
     result = sl_lambda__check_revision(op, alias, err);
     if (result != 0) return result;
     apply(op, alias);
@@ -127,10 +126,8 @@ int sl_lambda__delete_alias(struct sl_op *op, struct sl_error *err) {
     int result = sl_lambda__target_unqualified(op, &target, err);
     if (result != 0) return result;
     const struct sl_key keys[] = {
-        sl_lambda__alias_key(op, target.name, name),
-        sl_lambda__policy_key(op, target.name, name),
-        sl_lambda__url_key(op, target.name, name),
-        sl_lambda__event_config_key(op, target.name, name),
+        sl_lambda__alias_key(op, target.name, name),       sl_lambda__policy_key(op, target.name, name),
+        sl_lambda__url_key(op, target.name, name),         sl_lambda__event_config_key(op, target.name, name),
         sl_lambda__provisioned_key(op, target.name, name),
     };
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && result == 0; i++)
@@ -180,8 +177,7 @@ int sl_lambda__check_unaliased(struct sl_op *op, struct sl_str name, struct sl_s
             if (!sl_str_eq(version, sl_json_string(alias, "FunctionVersion")) &&
                 !(weights && sl_str_eq(version, weights->first->key)))
                 continue;
-            found =
-                found.len == 0 ? after : sl_arena_printf(op->arena, "%.*s, %.*s", SL_FMT(found), SL_FMT(after));
+            found = found.len == 0 ? after : sl_arena_printf(op->arena, "%.*s, %.*s", SL_FMT(found), SL_FMT(after));
         }
     }
     if (result == 0 && found.len > 0)

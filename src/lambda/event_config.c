@@ -54,8 +54,8 @@ static struct sl_str side_text(struct sl_op *op, const struct sl_json *config, c
 
 static int check_function(struct sl_op *op, const struct subject *subject, struct sl_str text, struct sl_error *err) {
     struct sl_function_ref ref = {0};
-    bool parsed = sl_function_ref_parse(text, &ref) && sl_str_eq(ref.region, op->region) &&
-                  sl_str_eq(ref.account, op->account);
+    bool parsed =
+        sl_function_ref_parse(text, &ref) && sl_str_eq(ref.region, op->region) && sl_str_eq(ref.account, op->account);
     if (parsed && sl_str_eq(ref.name, subject->target.name))
         return sl_fail(err, SL_E_INVALID_PARAMETER, "You can't specify the function as a destination for itself.");
     if (parsed && exists(op, ref.name, ref.qualifier)) return 0;
@@ -70,9 +70,9 @@ static int check_destinations(struct sl_op *op, const struct subject *subject, s
         struct sl_str text = destination_of(config, sides[i]);
         struct sl_arn arn = {0};
         if (text.len == 0) continue;
-        bool known = sl_arn_parse(text, &arn) &&
-                     (sl_str_is(arn.service, "sqs") || sl_str_is(arn.service, "sns") ||
-                      sl_str_is(arn.service, "events") || (sl_str_is(arn.service, "s3") && i == 1));
+        bool known =
+            sl_arn_parse(text, &arn) && (sl_str_is(arn.service, "sqs") || sl_str_is(arn.service, "sns") ||
+                                         sl_str_is(arn.service, "events") || (sl_str_is(arn.service, "s3") && i == 1));
         if (sl_str_is(arn.service, "lambda"))
             result = check_function(op, subject, text, err);
         else if (!known)
@@ -117,8 +117,7 @@ static int save(struct sl_op *op, const struct subject *subject, struct sl_json 
         if (sl_json_get(op->in, limits[i]))
             sl_json_put_int(op->arena, document, limits[i], sl_json_int(op->in, limits[i], 0));
     put_destinations(op, document);
-    sl_lambda__put(op, document, "FunctionArn",
-                   sl_lambda__qualified_arn(op, &subject->target, subject->qualifier));
+    sl_lambda__put(op, document, "FunctionArn", sl_lambda__qualified_arn(op, &subject->target, subject->qualifier));
     sl_json_put_int(op->arena, document, "LastModified", op->now_ms);
     op->out = document;
     int result = sl_store_put(op->tx, &key, document, err);

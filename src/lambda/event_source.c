@@ -21,8 +21,7 @@ static int check_stream(struct sl_op *op, struct sl_str source, const struct sl_
                        "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: "
                        "Member must not be null.");
     if (sl_str_is(arn->service, "dynamodb") && sl_str_is(position, "AT_TIMESTAMP"))
-        return sl_fail(err, SL_E_INVALID_PARAMETER, "Unsupported starting position for arn type: %.*s",
-                       SL_FMT(source));
+        return sl_fail(err, SL_E_INVALID_PARAMETER, "Unsupported starting position for arn type: %.*s", SL_FMT(source));
     return 0;
 }
 
@@ -52,8 +51,7 @@ int sl_lambda__create_event_source(struct sl_op *op, struct sl_error *err) {
     struct sl_str source = sl_op_in(op, "EventSourceArn");
     bool self_managed = sl_json_get(op->in, "SelfManagedEventSource") != NULL;
     int result = 0;
-    if (source.len == 0 && !self_managed)
-        return sl_fail(err, SL_E_INVALID_PARAMETER, "Unrecognized event source.");
+    if (source.len == 0 && !self_managed) return sl_fail(err, SL_E_INVALID_PARAMETER, "Unrecognized event source.");
     if (source.len > 0) result = check_source(op, source, err);
     if (result == 0 && self_managed && !sl_json_get(op->in, "SourceAccessConfigurations"))
         result = sl_fail(err, SL_E_INVALID_PARAMETER, "Required 'sourceAccessConfigurations' parameter is missing.");

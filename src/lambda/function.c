@@ -175,12 +175,9 @@ static int delete_children(struct sl_op *op, struct sl_str name, struct sl_error
         }
     }
     const struct sl_key children[] = {
-        sl_lambda__version_key(op, name, SL_STR("")),
-        sl_lambda__policy_key(op, name, SL_STR("")),
-        sl_lambda__url_key(op, name, SL_STR("")),
-        sl_lambda__event_config_key(op, name, SL_STR("")),
-        sl_lambda__provisioned_key(op, name, SL_STR("")),
-        sl_lambda__recursion_key(op, name),
+        sl_lambda__version_key(op, name, SL_STR("")),     sl_lambda__policy_key(op, name, SL_STR("")),
+        sl_lambda__url_key(op, name, SL_STR("")),         sl_lambda__event_config_key(op, name, SL_STR("")),
+        sl_lambda__provisioned_key(op, name, SL_STR("")), sl_lambda__recursion_key(op, name),
     };
     for (size_t i = 0; i < sizeof(children) / sizeof(children[0]) && result == 0; i++)
         result = sl_store_delete_children(op->tx, &children[i], err);

@@ -74,7 +74,7 @@ bool sl_lambda__is_alias(struct sl_str qualifier);  // has the form of an alias'
 // ----------------------------------------------------------------------------------------------
 struct sl_key sl_lambda__function_key(struct sl_op *op, struct sl_str name);
 struct sl_key sl_lambda__version_key(struct sl_op *op, struct sl_str name, struct sl_str version); // "" for listings
-struct sl_key sl_lambda__alias_key(struct sl_op *op, struct sl_str name, struct sl_str alias); // "" for listings
+struct sl_key sl_lambda__alias_key(struct sl_op *op, struct sl_str name, struct sl_str alias);     // "" for listings
 struct sl_key sl_lambda__event_config_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
 struct sl_key sl_lambda__provisioned_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
 struct sl_key sl_lambda__recursion_key(struct sl_op *op, struct sl_str name);

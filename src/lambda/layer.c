@@ -32,8 +32,7 @@ static struct sl_key layer_key(struct sl_op *op, struct sl_str name) {
 struct sl_str sl_lambda__layer_arn(struct sl_op *op, const struct sl_lambda__layer *layer) {
     struct sl_str arn = sl_arena_printf(op->arena, "arn:%.*s:lambda:%.*s:%.*s:layer:%.*s", SL_FMT(op->partition),
                                         SL_FMT(layer->region), SL_FMT(layer->account), SL_FMT(layer->name));
-    return layer->version == 0 ? arn
-                               : sl_arena_printf(op->arena, "%.*s:%lld", SL_FMT(arn), (long long)layer->version);
+    return layer->version == 0 ? arn : sl_arena_printf(op->arena, "%.*s:%lld", SL_FMT(arn), (long long)layer->version);
 }
 
 bool sl_lambda__layer_parse(struct sl_str text, struct sl_lambda__layer *ret) {

@@ -84,9 +84,9 @@ int sl_lambda__put_provisioned(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_json *alias;
     int64_t wanted = sl_json_int(op->in, "ProvisionedConcurrentExecutions", 0);
-    int result = load_subject(op, &target,
-                              "Provisioned Concurrency Configs cannot be applied to unpublished function versions.",
-                              &alias, err);
+    int result =
+        load_subject(op, &target, "Provisioned Concurrency Configs cannot be applied to unpublished function versions.",
+                     &alias, err);
     if (result == 0) result = check_conflict(op, &target, alias, err);
     if (result == 0) result = check_limits(op, wanted, err);
     if (result != 0) return result;
