@@ -40,9 +40,11 @@ static uint32_t interest(const struct sl_http_conn *conn) {
         return (sl_http__unsent(conn) < SL_HTTP_OUT_HIGH ? in : 0) | out;
     case SL_HTTP_PHASE_BODY:
     case SL_HTTP_PHASE_DISCARD:
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): in these phases there is an exchange
         return (exchange->paused ? 0 : in) | out;
     // Pipelined bytes are taken while there is room; after that only the peer's close is of interest.
     case SL_HTTP_PHASE_HANDLE:
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
         return (exchange->in_len < exchange->in_cap ? in : in & EPOLLRDHUP) | out;
     case SL_HTTP_PHASE_CLOSING:
         return out;

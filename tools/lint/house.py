@@ -15,7 +15,7 @@ import source
 FILE_LINES, FUNCTION_LINES, ESSAY_WORDS = 600, 60, 3
 LICENCE = "SPDX-License-Identifier: Apache-2.0"
 PATTERNS = ["*.c", "*.h", "*.py", "*.js", "*.mjs", "*.sh", "*.build", "Makefile", "tools/*", ".ci/*", "bench/*", "examples/*", "runtimes/*"]
-NO_COMMENTS = (".json", ".md", ".txt", ".png", ".svg")
+NO_COMMENTS = (".json", ".md", ".txt", ".png", ".svg", ".sum")
 
 
 def functions(text):
