@@ -38,6 +38,35 @@ build_java() {
     rm -rf "$work"
 }
 
+# Mono's compiler, else the one of a .NET SDK: for both the result is one assembly that either runs.
+compile_dotnet() {
+    if command -v mcs >/dev/null; then
+        mcs -langversion:6 -optimize+ -out:"$1" dotnet/src/*.cs
+        return
+    fi
+    root=$(dirname "$(readlink -f "$(command -v dotnet)")")
+    compiler=$(ls "$root"/sdk/*/Roslyn/bincore/csc.dll | sort -V | tail -n 1)
+    libraries=$(ls -d "$root"/shared/Microsoft.NETCore.App/* | sort -V | tail -n 1)
+    dotnet exec "$compiler" -nologo -nowarn:SYSLIB0014,CS1701,CS8632 -optimize+ $(printf -- '-r:%s ' "$libraries"/System*.dll "$libraries"/mscorlib.dll \
+        "$libraries"/netstandard.dll) -out:"$1" dotnet/src/*.cs
+}
+
+build_dotnet() {
+    fresh dotnet/build/sluice-runtime.exe dotnet/src build.sh && return 0
+    command -v mcs >/dev/null || { command -v dotnet >/dev/null && [ -n "$(dotnet --list-sdks 2>/dev/null)" ]; } || return 0
+    work=$(mktemp -d)
+    compile_dotnet "$work/sluice-runtime.exe"
+    chmod 644 "$work/sluice-runtime.exe"
+    mkdir -p dotnet/build
+    # Machine code beside it halves Mono's cold start. It is a help, not a need: Mono ignores what does not fit its version.
+    rm -f dotnet/build/sluice-runtime.exe.so
+    if command -v mono >/dev/null && command -v as >/dev/null && command -v ld >/dev/null && mono --aot -O=all "$work/sluice-runtime.exe" >/dev/null 2>&1; then
+        cp "$work/sluice-runtime.exe.so" dotnet/build/.so.$$ && mv -f dotnet/build/.so.$$ dotnet/build/sluice-runtime.exe.so
+    fi
+    cp "$work/sluice-runtime.exe" dotnet/build/.new.$$ && mv -f dotnet/build/.new.$$ dotnet/build/sluice-runtime.exe
+    rm -rf "$work"
+}
+
 build_python() {
     for python in /usr/bin/python3.[0-9]* /usr/local/bin/python3.[0-9]*; do
         case ${python##*/python} in *[!0-9.]*) continue ;; esac
@@ -49,4 +78,5 @@ build_python() {
 }
 
 build_java
+build_dotnet
 build_python

@@ -288,8 +288,10 @@ static int run(struct sl_cli *cli, const struct sl_arguments *arguments, void *d
     int failed = 0;
     for (unsigned i = 0; !failed && (i < arguments->count || i == 0); i++) {
         const char *dir = arguments->count ? arguments->item[i] : ".";
-        failed = has_manifest(cli, dir) ? deploy(cli, &values->target, dir, err)
-                                        : deploy_below(cli, &values->target, dir, err);
+        bool several = arguments->count > 1;
+        failed = !has_manifest(cli, dir) ? deploy_below(cli, &values->target, dir, err)
+                 : several               ? deploy_one(cli, &values->target, dir, err)
+                                         : deploy(cli, &values->target, dir, err);
     }
     return failed;
 }

@@ -264,6 +264,18 @@ def test_the_servers_refusal_is_passed_on(server, folder):
     assert "ValidationException" in answer.stderr
 
 
+def test_of_several_folders_those_whose_needs_are_not_installed_are_left_out(server, folder):
+    needy = folder({"name": "needy", "needs": ["sh", "no-such-compiler"], "build": "exit 3"}, name="needy")
+    plain = folder({"name": "plain", "needs": ["sh"]}, name="plain")
+    for several in ([plain.rsplit("/", 1)[0]], [needy, plain]):
+        answer = server.cli("deploy", *several)
+        assert answer.returncode == 0, answer.stderr
+        assert re.search(r"^needy +left out +no-such-compiler is not installed$", answer.stdout, re.M)
+        assert re.search(r"^plain +(created|unchanged) ", answer.stdout, re.M)
+    alone = server.cli("deploy", needy)
+    assert alone.returncode == 1 and "the build command failed" in alone.stderr
+
+
 def test_a_folder_of_folders_deploys_each_and_ls_and_rm_see_them(server, folder):
     folder({"name": "one", "routes": ["$default"]}, name="one")
     path = folder({"name": "two"}, name="two").rsplit("/", 1)[0]

@@ -13,10 +13,12 @@ connection (`crash`). Nothing here sleeps; every wait has a limit and fails loud
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
 import os
 import queue
+import signal
 import socket
 import subprocess
 import threading
@@ -277,7 +279,7 @@ class Runtime:
         environ.update(env or {})
         self.process = subprocess.Popen(
             [str(a) for a in argv], env=environ, cwd=str(cwd or task_root),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )
         self._lines: dict = {"stdout": [], "stderr": []}
         self._arrived = threading.Condition()
@@ -331,8 +333,9 @@ class Runtime:
         return self
 
     def __exit__(self, *exc):
-        if self.process.poll() is None:
-            self.process.kill()
+        # With all it started: a shell's curl would keep the pipes open, and their readers waiting.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(WAIT)
         for reader in self._readers:
             reader.join(WAIT)

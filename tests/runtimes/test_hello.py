@@ -19,6 +19,8 @@ CASES = {
     "nodejs": (["node", RUNTIMES / "nodejs" / "bootstrap.cjs"], "index.handler", "node"),
     "ruby": (["ruby", "--disable=gems,did_you_mean,error_highlight", RUNTIMES / "ruby" / "bootstrap.rb"], "app.handler", "ruby"),
     "java": (["java", "-Xmx80m", "-cp", RUNTIMES / "java" / "build" / "sluice-runtime.jar", "sluice.runtime.Main"], "hello.Hello::handle", "javac"),
+    "csharp": (["mono", RUNTIMES / "dotnet" / "build" / "sluice-runtime.exe"], "Hello::Hello.Function::Handle", "mcs"),
+    "go": (["./bootstrap"], "unused", "go"),
     "c": (["./bootstrap"], "unused", "cc"),
     "shell": (["./bootstrap"], "unused", "curl"),
 }
@@ -30,6 +32,10 @@ def test_hello_answers_direct_and_http_invocations(tmp_path, language):
     if shutil.which(needs) is None:
         pytest.skip("%s is not installed" % needs)
     readme = (EXAMPLES / language / "README.md").read_text()
+    if language == "go":
+        fetched = subprocess.run(["go", "mod", "download"], cwd=EXAMPLES / "go", capture_output=True, text=True)
+        if fetched.returncode != 0:
+            pytest.skip("AWS's library for Go cannot be fetched: " + fetched.stderr.strip())
     build = readme.split("```\n")[1].rpartition(" &&\naws ")[0]
     archive = tmp_path / "hello.zip"
     # Its files belong into this test's folder, the results as well as what lies between.
@@ -40,7 +46,7 @@ def test_hello_answers_direct_and_http_invocations(tmp_path, language):
         (task / "bootstrap").chmod(0o755)  # shutil forgets modes; Lambda keeps them
     http = {"version": "2.0", "queryStringParameters": {"name": "Zoë"}}
     events = [({"name": "Ada"}, "Ada"), ({}, "world"), (http, "Zoë")]
-    curl = {"hold_accept": False, "one_connection": False} if language == "shell" else {}
+    curl = {"hold_accept": False, "one_connection": False} if language in ("go", "shell") else {}
     with FakeRuntimeApi(**curl) as api, Runtime(command, api, task, handler) as runtime:
         for event, name in events:
             invocation = api.start(event)

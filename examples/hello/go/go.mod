@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+module hello
+
+go 1.18
+
+require github.com/aws/aws-lambda-go v1.47.0
