@@ -44,6 +44,7 @@ struct call {
     int kind;              // 0, or what went wrong
     struct sl_str message; // of the failure, unbounded
     bool prepared, published;
+    void (*work_run)(struct sl_op *op), (*work_done)(struct sl_op *op); // sl_op_work
     struct sl_error error;
 };
 
@@ -259,6 +260,27 @@ static void submit(struct call *call) {
         fail_with(call, &call->error);
     }
     finish(call);
+}
+
+static void own_work_run(void *argument) {
+    struct call *call = argument;
+    call->work_run(&call->op);
+}
+
+static void own_work_done(void *argument) {
+    struct call *call = argument;
+    call->work_done(&call->op);
+}
+
+int sl_op_work(struct sl_op *op, void (*run)(struct sl_op *op), void (*done)(struct sl_op *op), struct sl_error *err) {
+    struct call *call = (struct call *)op;
+    const struct sl_aws_config *config = &call->aws->config;
+    call->work_run = run;
+    call->work_done = done;
+    if (config->offload) return config->offload(config->user, call->home, own_work_run, own_work_done, call, err);
+    run(op);
+    done(op);
+    return SL_OK;
 }
 
 static void work_run(void *argument) { understand(argument); }

@@ -92,6 +92,9 @@ struct sl_op_entry {
 void sl_op_answer(struct sl_op *op); // from op->out
 void sl_op_answer_error(struct sl_op *op, const struct sl_error *err);
 
+// SL_OP_WAIT only: `run` on a worker thread (at once, if there are no workers), then `done` on op's loop. The client
+// may have gone meanwhile. Nonzero: neither is called.
+int sl_op_work(struct sl_op *op, void (*run)(struct sl_op *op), void (*done)(struct sl_op *op), struct sl_error *err);
 // The loop that op lives on. Any thread.
 struct sl_loop *sl_op_loop(const struct sl_op *op);
 

@@ -17,6 +17,7 @@
 #include "net/rcu.h"
 #include "observe/logs.h"
 #include "services/iam/iam.h"
+#include "services/logs/logs.h"
 #include "services/sqs/sqs.h"
 #include "services/sts/sts.h"
 #include "store/store.h"
@@ -179,8 +180,13 @@ static int offload(void *user, struct sl_loop *home, void (*run)(void *), void (
     return err->kind;
 }
 
-const struct sl_op_entry *const sl_daemon_tables[] = {sl_lambda_operations, sl_gateway_operations, sl_iam_operations,
-                                                      sl_sts_operations,    sl_sqs_operations,     NULL};
+const struct sl_op_entry *const sl_daemon_tables[] = {sl_lambda_operations,
+                                                      sl_gateway_operations,
+                                                      sl_iam_operations,
+                                                      sl_sts_operations,
+                                                      sl_sqs_operations,
+                                                      sl_logs_operations,
+                                                      NULL};
 
 static int make_operations(struct server *server, struct sl_error *err) {
     struct sl_front *front = &server->front;
