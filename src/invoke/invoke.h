@@ -47,6 +47,7 @@ struct sl_function {
     struct sl_str url_id;         // function URL's id, empty when there is none
     struct sl_str url_auth;       // "NONE" or "AWS_IAM"
     struct sl_str url_cors;       // JSON text of the Cors member, empty when there is none
+    bool url_streams;             // the URL's InvokeMode is RESPONSE_STREAM
     int64_t reserved_concurrency; // -1: none
     unsigned event_attempts;      // of an asynchronous invocation, with the first: 1 to 3; 0: the default, 3
     unsigned event_age_s;         // how long its retries may take; 0: the default, 6 hours

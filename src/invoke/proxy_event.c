@@ -428,3 +428,57 @@ int sl_proxy_response_v2(struct sl_arena *arena, struct sl_str payload, const st
     if (result == 0) *ret = response;
     return result;
 }
+
+// --- preludes
+// --------------------------------------------------------------------------------------------------------------------
+
+bool sl_proxy_has_prelude(struct sl_str content_type) {
+    const struct sl_str type = SL_STR("application/vnd.awslambda.http-integration-response");
+    ptrdiff_t end = sl_str_chr(content_type, ';', 0);
+    return sl_str_ieq(sl_str_trim(end < 0 ? content_type : sl_str_sub(content_type, 0, (size_t)end)), type);
+}
+
+ptrdiff_t sl_proxy_prelude_len(struct sl_str bytes) {
+    return sl_str_find(bytes, sl_str_n("\0\0\0\0\0\0\0\0", SL_PROXY_PRELUDE_END));
+}
+
+// Appends the fields of {"name": ["value", ...]} to those that there are.
+static int add_multi_headers(struct sl_arena *arena, const struct sl_json *map, struct sl_proxy_response *ret,
+                             struct sl_error *err) {
+    if (!map || map->type == SL_JSON_NULL) return 0;
+    size_t most = ret->header_count;
+    for (const struct sl_json *node = map->first; node; node = node->next) most += node->count;
+    struct sl_proxy_field *fields = sl_arena_alloc(arena, sizeof(*fields) * (most + 1));
+    if (!fields) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for the answer's headers");
+    memcpy(fields, ret->headers, sizeof(*fields) * ret->header_count);
+    unsigned count = ret->header_count;
+    for (const struct sl_json *node = map->first; node; node = node->next) {
+        if (map->type != SL_JSON_OBJECT || node->type != SL_JSON_ARRAY || !sl_proxy_is_token(node->key))
+            return sl_fail(err, SL_E_INVALID, "multiValueHeaders is not an object of lists");
+        for (const struct sl_json *value = node->first; value; value = value->next) {
+            if (!scalar_text(value, &fields[count].value))
+                return sl_fail(err, SL_E_INVALID, "a value of multiValueHeaders is not a field's");
+            fields[count++].name = node->key;
+        }
+    }
+    ret->headers = fields;
+    ret->header_count = count;
+    return 0;
+}
+
+int sl_proxy_prelude(struct sl_arena *arena, struct sl_str document, struct sl_proxy_response *ret,
+                     struct sl_error *err) {
+    struct sl_proxy_response response = {.status = 200, .structured = true};
+    struct sl_json *prelude;
+    int result = sl_json_parse(arena, document, &prelude, err);
+    if (result == 0 && prelude->type != SL_JSON_OBJECT) result = sl_fail(err, SL_E_INVALID, "the prelude is no object");
+    const struct sl_json *status = result == 0 ? sl_json_get(prelude, "statusCode") : NULL;
+    if (status && status->type != SL_JSON_NULL) result = read_status(status, &response.status, err);
+    if (result == 0)
+        result =
+            read_headers(arena, sl_json_get(prelude, "headers"), SL_STR("application/octet-stream"), &response, err);
+    if (result == 0) result = add_multi_headers(arena, sl_json_get(prelude, "multiValueHeaders"), &response, err);
+    if (result == 0) result = read_cookies(arena, sl_json_get(prelude, "cookies"), &response, err);
+    if (result == 0) *ret = response;
+    return result;
+}

@@ -86,4 +86,15 @@ struct sl_proxy_rules {
 int sl_proxy_response_v2(struct sl_arena *arena, struct sl_str payload, const struct sl_proxy_rules *rules,
                          struct sl_proxy_response *ret, struct sl_error *err);
 
+// Content type of an answer that brings its status and headers with it ("HTTP integration", Lambda response streaming):
+// a JSON document, SL_PROXY_PRELUDE_END zero bytes, then the body.
+enum { SL_PROXY_PRELUDE_END = 8, SL_PROXY_PRELUDE_MAX = 16 * 1024 };
+bool sl_proxy_has_prelude(struct sl_str content_type);
+// Where the zero bytes begin, or -1.
+ptrdiff_t sl_proxy_prelude_len(struct sl_str bytes);
+// Reads {"statusCode","headers","multiValueHeaders","cookies"}, each of which may be missing (200, no fields, a
+// content-type of application/octet-stream). Errors and memory as in sl_proxy_response_v2; `body` is left empty.
+int sl_proxy_prelude(struct sl_arena *arena, struct sl_str document, struct sl_proxy_response *ret,
+                     struct sl_error *err);
+
 #endif

@@ -13,6 +13,7 @@
 #include "events/queue.h"
 #include "http/http.h"
 #include "invoke/alias.h"
+#include "lambda/invocation.h"
 #include "lambda/payload.h"
 
 // One Invoke in progress; in the request's arena.
@@ -26,24 +27,25 @@ struct call {
 // ---------------------------------------------------------------------------------------------------------------------------
 
 // sl_op_begin writes the members that travel in headers; these two AWS adds to every answer of Invoke.
-static void begin(struct sl_op *op, int status, struct sl_str trace_id) {
+void sl_lambda__invocation_begin(struct sl_op *op, int status, struct sl_str trace_id) {
     sl_op_begin(op, status);
     sl_http_add(op->http, SL_STR("X-Amzn-Remapped-Content-Length"), SL_STR("0"));
     if (trace_id.len > 0) sl_http_add(op->http, SL_STR("X-Amzn-Trace-Id"), trace_id);
 }
 
-static void refuse(struct sl_op *op, const struct sl_invocation_result *result) {
+void sl_lambda__invocation_refuse(struct sl_op *op, const struct sl_invocation_result *result) {
     if (result->throttle_reason.len > 0)
         op->error_members = sl_lambda__object1(op, "Reason", sl_arena_dup(op->arena, result->throttle_reason));
     sl_op_answer_error(op, result->error);
 }
 
-static void put_log(struct sl_op *op, struct sl_str tail) {
+struct sl_str sl_lambda__log_result(struct sl_arena *arena, struct sl_str tail) {
     struct sl_buf text;
     sl_buf_init(&text, 2 * SL_LOG_TAIL_MAX);
     sl_base64_encode(&text, tail);
-    sl_op_out(op, "LogResult", sl_arena_dup(op->arena, sl_buf_view(&text)));
+    struct sl_str copy = sl_arena_dup(arena, sl_buf_view(&text));
     sl_buf_free(&text);
+    return copy;
 }
 
 static void invoked(struct sl_invocation *invocation, const struct sl_invocation_result *result) {
@@ -51,14 +53,14 @@ static void invoked(struct sl_invocation *invocation, const struct sl_invocation
     struct sl_op *op = call->op;
     op->http->aborted = NULL;
     if (result->outcome == SL_INVOCATION_REFUSED) {
-        refuse(op, result);
+        sl_lambda__invocation_refuse(op, result);
         return;
     }
     sl_op_out(op, "ExecutedVersion", result->executed_version);
     if (result->outcome == SL_INVOCATION_ERROR)
         sl_op_out(op, "FunctionError", result->function_error.len > 0 ? result->function_error : SL_STR("Unhandled"));
-    if (invocation->tail_log) put_log(op, result->log_tail);
-    begin(op, 200, call->trace_id);
+    if (invocation->tail_log) sl_op_out(op, "LogResult", sl_lambda__log_result(op->arena, result->log_tail));
+    sl_lambda__invocation_begin(op, 200, call->trace_id);
     // Always this type, whatever the runtime posted, unless it streams [AWS].
     sl_http_add(op->http, SL_STR("Content-Type"), SL_STR("application/json"));
     sl_http_body(op->http, result->payload);
@@ -102,9 +104,8 @@ static int find_version(struct sl_op *op, const struct sl_lambda__target *target
 }
 
 // Everything that is the same for the three invocation types. The payload defaults to an empty object.
-static int understand(struct sl_op *op, struct sl_str payload, struct call *call, struct sl_error *err) {
+int sl_lambda__invocation(struct sl_op *op, struct sl_str payload, struct sl_invocation *ret, struct sl_error *err) {
     struct sl_lambda__target target;
-    struct sl_invocation *invocation = &call->invocation;
     struct sl_str version, context;
     int result = sl_lambda__target(op, &target, err);
     if (result == 0) result = find_version(op, &target, &version, err);
@@ -121,9 +122,7 @@ static int understand(struct sl_op *op, struct sl_str payload, struct call *call
     if (result == 0 && payload.len > 0) result = sl_lambda__payload_check(payload, err);
     if (result != 0) return result;
     struct sl_str trace_id = sl_http_header(op->http, SL_STR("X-Amzn-Trace-Id"));
-    call->op = op;
-    call->trace_id = trace_id.len > 0 ? trace_id : sl_trace_id_new(op->arena);
-    *invocation = (struct sl_invocation){
+    *ret = (struct sl_invocation){
         .account = op->account,
         .region = op->region,
         .name = target.name,
@@ -131,11 +130,19 @@ static int understand(struct sl_op *op, struct sl_str payload, struct call *call
         .invoked_arn = sl_lambda__qualified_arn(op, &target, target.qualifier),
         .payload = payload.len > 0 ? payload : SL_STR("{}"),
         .client_context = context,
-        .trace_id = call->trace_id,
-        .done = invoked,
-        .user = call,
+        .trace_id = trace_id.len > 0 ? trace_id : sl_trace_id_new(op->arena),
     };
-    memcpy(invocation->request_id, op->request_id, sizeof(invocation->request_id));
+    memcpy(ret->request_id, op->request_id, sizeof(ret->request_id));
+    return 0;
+}
+
+static int understand(struct sl_op *op, struct sl_str payload, struct call *call, struct sl_error *err) {
+    int result = sl_lambda__invocation(op, payload, &call->invocation, err);
+    if (result != 0) return result;
+    call->op = op;
+    call->trace_id = call->invocation.trace_id;
+    call->invocation.done = invoked;
+    call->invocation.user = call;
     return 0;
 }
 
@@ -159,7 +166,7 @@ static void accepted(void *user, int result, const struct sl_error *err) {
         if (result != 0) {
             sl_op_answer_error(op, err);
         } else {
-            begin(op, accepting->status, accepting->trace_id);
+            sl_lambda__invocation_begin(op, accepting->status, accepting->trace_id);
             sl_http_body(op->http, SL_STR(""));
         }
     }
@@ -239,7 +246,7 @@ int sl_lambda__invoke(struct sl_op *op, struct sl_error *err) {
     struct sl_str type = sl_op_in(op, "InvocationType");
     if (sl_str_is(type, "Event")) return accept_event(call, 202, err);
     if (sl_str_is(type, "DryRun")) {
-        begin(op, 204, (struct sl_str){NULL, 0});
+        sl_lambda__invocation_begin(op, 204, (struct sl_str){NULL, 0});
         sl_http_body(op->http, SL_STR(""));
         return 0;
     }

@@ -123,6 +123,7 @@ static int build(const struct source *source, const struct sl_json *latest, cons
         .url_id = string_or(url, "_id", SL_STR("")),
         .url_auth = string_or(url, "AuthType", SL_STR("")),
         .url_cors = text_of(source->arena, sl_json_get(url, "Cors")),
+        .url_streams = sl_str_is(sl_json_string(url, "InvokeMode"), "RESPONSE_STREAM"),
         .reserved_concurrency = sl_json_int(latest, "_concurrency", -1),
     };
     result = put_environment(source->arena, document, &function, err);
@@ -154,6 +155,7 @@ static int build_alias(const struct source *source, struct sl_str name, const st
                 .url_id = string_or(url, "_id", SL_STR("")),
                 .url_auth = string_or(url, "AuthType", SL_STR("")),
                 .url_cors = text_of(source->arena, sl_json_get(url, "Cors")),
+                .url_streams = sl_str_is(sl_json_string(url, "InvokeMode"), "RESPONSE_STREAM"),
             },
         .versions = {sl_json_string(document, "FunctionVersion"), SL_STR("")},
     };

@@ -3,6 +3,7 @@
 // table: which handler means which operation. Operations of the model that are not here answer that they are not
 // implemented, and show so in docs/compatibility.md.
 #include "lambda/internal.h"
+#include "lambda/invocation.h"
 #include "lambda/lambda.h"
 
 // Nothing to publish: reads, and tags, which the data plane does not see.
@@ -72,5 +73,6 @@ const struct sl_op_entry sl_lambda_operations[] = {
     WRITE("DeleteFunctionConcurrency", NULL, sl_lambda__delete_concurrency),
     DATA("Invoke", sl_lambda__invoke),
     DATA("InvokeAsync", sl_lambda__invoke_async),
+    DATA("InvokeWithResponseStream", sl_lambda__invoke_stream),
     {NULL, NULL, SL_OP_STORE, NULL, NULL, NULL, NULL},
 };

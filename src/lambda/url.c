@@ -7,8 +7,9 @@
 // All on the request's loop. The event is built into a buffer that lives until the invocation is done; everything else
 // is in the request's arena. If the client goes away the function runs on.
 //
-// InvokeMode RESPONSE_STREAM is accepted and answered buffered: the same bytes, later. Clients notice only the time of
-// the first byte.
+// With InvokeMode RESPONSE_STREAM the body goes out as the function makes it: a prelude (see sl_proxy_prelude) gives
+// the status and the headers, without one the answer is 200 and everything is body. A client that reads slowly holds
+// the function back. What goes wrong after the head is out can only be shown by a body that breaks off.
 #include "lambda/lambda.h"
 
 #include "base/clock.h"
@@ -18,13 +19,17 @@
 #include "invoke/proxy_event.h"
 #include "lambda/url_auth.h"
 
-enum { EVENT_MAX = SL_PAYLOAD_SYNC_MAX };
+enum { EVENT_MAX = SL_PAYLOAD_SYNC_MAX, HIGH = 64 * 1024 };
 
 struct call {
     struct sl_http_request *request;
     struct sl_app *app;
     struct sl_invocation invocation;
     struct sl_buf event;
+    struct sl_buf prelude; // of a streamed answer, until it is complete
+    bool preluded;         // it is being collected
+    bool begun;            // the head of a streamed answer is out
+    bool broken;           // the streamed answer is no response; what still comes of it is dropped
     struct sl_lambda__cors cors;
 };
 
@@ -101,7 +106,7 @@ static bool is_cors_field(struct sl_str name) {
     return name.len >= 15 && sl_str_ieq(sl_str_sub(name, 0, 15), SL_STR("access-control-"));
 }
 
-static void respond(struct call *call, const struct sl_proxy_response *response) {
+static void respond_head(struct call *call, const struct sl_proxy_response *response) {
     struct sl_http_request *request = call->request;
     begin(call, response->status);
     for (unsigned i = 0; i < response->header_count; i++)
@@ -110,7 +115,11 @@ static void respond(struct call *call, const struct sl_proxy_response *response)
     for (unsigned i = 0; i < response->cookie_count; i++)
         sl_http_add(request, SL_STR("Set-Cookie"), response->cookies[i]);
     sl_lambda__url_cors_add(request, &call->cors, false);
-    sl_http_body(request, response->body);
+}
+
+static void respond(struct call *call, const struct sl_proxy_response *response) {
+    respond_head(call, response);
+    sl_http_body(call->request, response->body);
 }
 
 static void refused_by_engine(struct call *call, const struct sl_error *err) {
@@ -122,17 +131,97 @@ static void refused_by_engine(struct call *call, const struct sl_error *err) {
         refuse(call->request, 503, "ServiceUnavailableException", SL_STR("Service Unavailable"));
 }
 
+// --- streamed answers
+// ----------------------------------------------------------------------------------------------------------------------
+
+static void stream_begin(struct sl_invocation *invocation, struct sl_str content_type) {
+    struct call *call = invocation->user;
+    call->preluded = sl_proxy_has_prelude(content_type);
+    if (call->preluded) return;
+    const struct sl_proxy_field type = {SL_STR("Content-Type"),
+                                        content_type.len > 0 ? content_type : SL_STR("application/octet-stream")};
+    const struct sl_proxy_response response = {.status = 200, .headers = &type, .header_count = 1};
+    respond_head(call, &response);
+    sl_http_stream(call->request);
+    call->begun = true;
+}
+
+static void drained(struct sl_http_request *request) {
+    struct call *call = request->user;
+    sl_invoke_pause(&call->invocation, false);
+}
+
+static void send_part(struct call *call, struct sl_str bytes) {
+    sl_http_part(call->request, bytes);
+    if (sl_http_unsent(call->request) < HIGH) return;
+    sl_http_on_drained(call->request, drained);
+    sl_invoke_pause(&call->invocation, true);
+}
+
+static void stream_part(struct sl_invocation *invocation, struct sl_str bytes) {
+    struct call *call = invocation->user;
+    struct sl_proxy_response response;
+    if (call->broken) return;
+    if (call->begun) {
+        send_part(call, bytes);
+        return;
+    }
+    sl_buf_str(&call->prelude, bytes);
+    struct sl_str all = sl_buf_view(&call->prelude);
+    ptrdiff_t end = sl_proxy_prelude_len(all);
+    if (end < 0) { // must appear in the first bytes
+        call->broken = call->prelude.failed || all.len > SL_PROXY_PRELUDE_MAX;
+        return;
+    }
+    struct sl_str document = sl_arena_dup(call->request->arena, sl_str_sub(all, 0, (size_t)end));
+    if (sl_proxy_prelude(call->request->arena, document, &response, NULL) != 0) {
+        call->broken = true;
+        return;
+    }
+    respond_head(call, &response);
+    sl_http_stream(call->request);
+    call->begun = true;
+    struct sl_str rest = sl_str_sub(all, (size_t)end + SL_PROXY_PRELUDE_END, all.len);
+    if (rest.len > 0) send_part(call, rest);
+}
+
+static void stream_end(struct call *call, const struct sl_invocation_result *result) {
+    if (!call->begun)
+        bad_gateway(call); // failed before its head was complete
+    else if (result->outcome == SL_INVOCATION_OK)
+        sl_http_end(call->request);
+    else
+        sl_http_abort(call->request);
+}
+
+// --- whole answers
+// ----------------------------------------------------------------------------------------------------------------------
+
+// What a function that streams answers a URL that does not, or the other way round.
+static int read_answer(struct call *call, const struct sl_invocation_result *result, struct sl_proxy_response *ret) {
+    const struct sl_proxy_rules rules = {.default_type = SL_STR("application/json"), .lenient = true};
+    struct sl_arena *arena = call->request->arena;
+    if (sl_proxy_has_prelude(result->content_type)) {
+        ptrdiff_t end = sl_proxy_prelude_len(result->payload);
+        if (end < 0) return SL_E_INVALID;
+        int kind = sl_proxy_prelude(arena, sl_str_sub(result->payload, 0, (size_t)end), ret, NULL);
+        ret->body = sl_str_sub(result->payload, (size_t)end + SL_PROXY_PRELUDE_END, result->payload.len);
+        return kind;
+    }
+    return sl_proxy_response_v2(arena, result->payload, &rules, ret, NULL);
+}
+
 static void invoked(struct sl_invocation *invocation, const struct sl_invocation_result *result) {
     struct call *call = invocation->user;
-    struct sl_http_request *request = call->request;
-    const struct sl_proxy_rules rules = {.default_type = SL_STR("application/json"), .lenient = true};
-    struct sl_proxy_response response;
+    struct sl_proxy_response response = {0};
     sl_buf_free(&call->event);
-    request->aborted = NULL;
-    if (result->outcome == SL_INVOCATION_REFUSED)
+    sl_buf_free(&call->prelude); // before the answer, which takes `call` with it
+    call->request->aborted = NULL;
+    if (result->streamed)
+        stream_end(call, result);
+    else if (result->outcome == SL_INVOCATION_REFUSED)
         refused_by_engine(call, result->error);
-    else if (result->outcome == SL_INVOCATION_ERROR ||
-             sl_proxy_response_v2(request->arena, result->payload, &rules, &response, NULL) != 0)
+    else if (result->outcome == SL_INVOCATION_ERROR || read_answer(call, result, &response) != 0)
         bad_gateway(call);
     else
         respond(call, &response);
@@ -142,6 +231,7 @@ static void client_gone(struct sl_http_request *request) {
     struct call *call = request->user;
     sl_invoke_abandon(call->app->invoker, &call->invocation);
     sl_buf_free(&call->event);
+    sl_buf_free(&call->prelude);
 }
 
 // --- the event
@@ -202,7 +292,12 @@ static void invoke(struct call *call, const struct sl_function *function, struct
         .user = call,
     };
     sl_uuid(invocation->request_id);
+    if (function->url_streams) {
+        invocation->begin = stream_begin;
+        invocation->part = stream_part;
+    }
     sl_buf_init(&call->event, EVENT_MAX);
+    sl_buf_init(&call->prelude, SL_PROXY_PRELUDE_MAX + 64 * 1024);
     if (!build_event(call, id, account, authorizer)) {
         // The body fits the front's limit, and its escaped or base64 form does not fit an invocation's.
         sl_buf_free(&call->event);
