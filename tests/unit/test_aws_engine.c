@@ -138,6 +138,25 @@ static int invoke_run(struct sl_op *op, struct sl_error *err) {
     return 0;
 }
 
+static void poll_gone(struct sl_op *op) {
+    (void)op;
+    note("gone ");
+}
+
+static int poll_run(struct sl_op *op, struct sl_error *err) {
+    note("poll ");
+    assert_null(op->http);
+    if (sl_str_is(sl_op_in(op, "QueueUrl"), "bad")) return sl_fail(err, SL_E_INVALID_ADDRESS, "no such address");
+    op->gone = poll_gone;
+    waiting = op;
+    return 0;
+}
+
+static void slow_run(struct sl_op *op) {
+    (void)op;
+    note("slow ");
+}
+
 static const struct sl_op_entry table[] = {
     {.service = "lambda", .operation = "GetFunctionConfiguration", .run = get_run},
     {.service = "lambda",
@@ -147,6 +166,7 @@ static const struct sl_op_entry table[] = {
      .publish = create_publish,
      .discard = create_discard},
     {.service = "lambda", .operation = "Invoke", .mode = SL_OP_DATA, .run = invoke_run},
+    {.service = "sqs", .operation = "ReceiveMessage", .mode = SL_OP_WAIT, .run = poll_run},
     {0},
 };
 static const struct sl_op_entry *const tables[] = {table, NULL};
@@ -330,6 +350,66 @@ static void data_operations_answer_later_by_themselves(void **state) {
     assert_int_equal(sent.answers, 1);
 }
 
+static void make_poll(const char *body) {
+    make_request("POST", "/", body);
+    headers[2] = (struct sl_http_header){SL_STR("X-Amz-Target"), SL_STR("AmazonSQS.ReceiveMessage")};
+    request.header_count = 3;
+}
+
+static void an_operation_that_waits_outlives_its_request_and_its_client(void **state) {
+    (void)state;
+    make_poll("{\"QueueUrl\":\"u\"}");
+    sl_aws_handle(aws, &request);
+    assert_int_equal(sent.answers, 0);
+    assert_int_equal(sl_aws_busy(aws), 1);
+    assert_non_null(request.aborted);
+    // Work on another thread, then the answer.
+    assert_int_equal(sl_op_work(waiting, slow_run, sl_op_answer, NULL), 0);
+    work.run(work.argument);
+    work.done(work.argument);
+    assert_string_equal(trail, "poll slow answer ");
+    assert_string_equal(sent.body, "{}");
+    assert_int_equal(sl_aws_busy(aws), 0);
+    assert_null(request.aborted);
+    // The client goes: the handler hears of it, and ends without an answer.
+    make_poll("{\"QueueUrl\":\"u\"}");
+    sl_aws_handle(aws, &request);
+    request.aborted(&request);
+    sl_arena_reset(&arena); // the request is gone
+    assert_string_equal(trail, "poll gone ");
+    assert_int_equal(sl_aws_busy(aws), 1);
+    assert_true(sl_str_is(sl_op_in(waiting, "QueueUrl"), "u"));
+    sl_op_answer(waiting);
+    assert_int_equal(sl_aws_busy(aws), 0);
+    assert_int_equal(sent.answers, 0);
+}
+
+static void errors_of_waiting_operations_speak_the_clients_protocol(void **state) {
+    (void)state;
+    make_poll("{\"QueueUrl\":\"bad\"}");
+    sl_aws_handle(aws, &request);
+    assert_int_equal(sent.status, 404);
+    assert_string_equal(sent.body, "{\"__type\":\"com.amazonaws.sqs#InvalidAddress\",\"message\":\"no such address\"}");
+    assert_non_null(strstr(sent.headers, "x-amzn-query-error: InvalidAddress;Sender\n"));
+    // An old client, not signed: the address is the queue's path, the answer XML.
+    make_request("POST", "/000000000000/bad", "Action=ReceiveMessage&QueueUrl=bad");
+    headers[0] = (struct sl_http_header){SL_STR("Content-Type"), SL_STR("application/x-www-form-urlencoded")};
+    request.header_count = 1;
+    assert_true(sl_aws_claims(&request));
+    sl_aws_handle(aws, &request);
+    assert_int_equal(sent.status, 404);
+    assert_non_null(strstr(sent.body, "<Code>InvalidAddress</Code>"));
+    assert_int_equal(sl_aws_busy(aws), 0);
+    // A path that is no queue's is somebody else's.
+    request.path = SL_STR("/some/page");
+    assert_false(sl_aws_claims(&request));
+    make_poll("{}");
+    headers[2].value = SL_STR("AmazonSQS.Nothing");
+    sl_aws_handle(aws, &request);
+    assert_int_equal(sent.status, 404);
+    assert_non_null(strstr(sent.body, "com.amazon.coral.service#UnknownOperationException"));
+}
+
 static void missing_handlers_and_unknown_operations_are_told_apart(void **state) {
     (void)state;
     make_request("GET", "/2018-10-31/layers", "");
@@ -447,7 +527,7 @@ static void the_operations_can_be_listed(void **state) {
         }
     }
     assert_int_equal(total, sl_operation_total);
-    assert_int_equal(handled, 3);
+    assert_int_equal(handled, 4);
     sl_buf_free(&out);
 }
 
@@ -462,6 +542,8 @@ int main(void) {
         cmocka_unit_test(the_client_may_go_away_at_any_time),
         cmocka_unit_test(a_full_store_is_answered_503),
         cmocka_unit_test(data_operations_answer_later_by_themselves),
+        cmocka_unit_test(an_operation_that_waits_outlives_its_request_and_its_client),
+        cmocka_unit_test(errors_of_waiting_operations_speak_the_clients_protocol),
         cmocka_unit_test(missing_handlers_and_unknown_operations_are_told_apart),
         cmocka_unit_test(bodies_over_the_operations_limit_are_refused_at_the_head),
         cmocka_unit_test(with_users_signatures_are_verified),
