@@ -221,6 +221,13 @@ def test_classes_of_awss_events_are_matched_without_regard_to_case(api, run):
     assert api.invoke({"Records": [{"eventSourceARN": "arn", "size": 3}, {}]}).json == {"records": [{"eventSourceArn": "arn", "size": 3}, {}]}
 
 
+def test_classes_of_awss_events_are_made_as_they_must_be(api, run):
+    run("functions.Forms$Store::handle")
+    event = {"Items": [{"eventTime": "2026-01-02T03:04:05Z", "detail": {"detail-type": "t", "Created": 1700000000.5, "BOOL": True}}]}
+    assert api.invoke(event).json == {"items": [{"eventTime": "2026-01-02T03:04:05Z",
+                                                 "detail": {"detailType": "t", "created": 1700000000500, "BOOL": True}}]}  # fmt: skip
+
+
 def test_unusual_results_are_written(api, run):
     run("functions.Values::odd")
     assert api.invoke(1).json == ["NaN", 1.0, "c", "RED", {}, None, '\u0001"\\é😀']

@@ -7,6 +7,7 @@ import com.amazonaws.services.lambda.runtime.Context;
 import com.amazonaws.services.lambda.runtime.RequestHandler;
 import com.amazonaws.services.lambda.runtime.RequestStreamHandler;
 import com.amazonaws.services.lambda.runtime.events.QueueEvent;
+import com.amazonaws.services.lambda.runtime.events.StoreEvent;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -120,6 +121,12 @@ public class Forms implements RequestHandler<Map<String, Object>, Object> {
     public static class Events implements RequestHandler<QueueEvent, QueueEvent> {
         @Override
         public QueueEvent handleRequest(QueueEvent event, Context context) {
+            return event;
+        }
+    }
+
+    public static class Store {
+        public StoreEvent.Event handle(StoreEvent.Event event) {
             return event;
         }
     }

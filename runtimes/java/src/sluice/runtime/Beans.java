@@ -2,10 +2,12 @@
 //
 // Beans: which properties a class has, found out once per class. To read: public getters, isX for booleans, public fields,
 // and a record's components, in the order of the class's fields. To write: public setters and fields; for a record its
-// canonical constructor; for a class without a constructor of no arguments, one whose parameters are its fields in order.
+// canonical constructor; for a class without a constructor of no arguments (and AWS's events without setters), one whose
+// parameters are its fields in order, where a string may stand for any other type.
 //
-// Names are matched exactly, as AWS does; for the classes of aws-lambda-java-events also without regard to case, because
-// their JSON says Records and eventSourceARN where Java says records and eventSourceArn.
+// Names are matched exactly, as AWS does; for the classes of aws-lambda-java-events also without regard to case and hyphens,
+// because their JSON says Records, eventSourceARN and detail-type where Java says records, eventSourceArn and detailType. AWS
+// has tables for these.
 package sluice.runtime;
 
 import java.lang.reflect.AccessibleObject;
@@ -48,7 +50,8 @@ final class Beans {
     final List<String> components = new ArrayList<String>();
     final List<Property> readable = new ArrayList<Property>();
     private final Map<String, Property> writable = new HashMap<String, Property>();
-    private Map<String, String> spellings; // lower-case names to real ones, for AWS's events
+    final boolean awsEvent;
+    private final Map<String, String> spellings = new TreeMap<String, String>(String.CASE_INSENSITIVE_ORDER);
 
     static synchronized Beans of(Class<?> type) {
         Beans beans = KNOWN.get(type);
@@ -59,10 +62,9 @@ final class Beans {
     private Beans(Class<?> type) {
         this.type = type;
         boolean record = type.getSuperclass() != null && type.getSuperclass().getName().equals("java.lang.Record");
-        constructor = record ? null : find(new Class<?>[0]);
+        Constructor<?> empty = record ? null : find(new Class<?>[0]);
         Map<String, Property> all = new LinkedHashMap<String, Property>();
         List<Class<?>> types = fields(all);
-        whole = constructor == null ? find(types.toArray(new Class<?>[0])) : null;
         if (record) recordGetters(all);
         else methods(all);
         for (Property property : all.values()) {
@@ -70,16 +72,16 @@ final class Beans {
             boolean settable = property.setter != null || (property.field != null && !Modifier.isFinal(property.field.getModifiers()));
             if (settable) writable.put(property.name, property);
         }
-        if (type.getName().startsWith("com.amazonaws.services.lambda.runtime.events.")) spellings = new TreeMap<String, String>(String.CASE_INSENSITIVE_ORDER);
-        if (spellings != null) {
-            for (String name : writable.keySet()) spellings.put(name, name);
-            for (String name : components) spellings.put(name, name);
-        }
+        awsEvent = type.getName().startsWith("com.amazonaws.services.lambda.runtime.events.");
+        whole = empty == null || (awsEvent && writable.isEmpty() && !types.isEmpty()) ? findWhole(types) : null;
+        constructor = whole == null ? empty : null;
+        for (String name : components) spellings.put(name, name);
+        for (String name : writable.keySet()) spellings.put(name, name);
     }
 
     /** The name this class has for a JSON member. */
     String spelling(String member) {
-        String known = spellings == null ? null : spellings.get(member);
+        String known = awsEvent ? spellings.get(member.replace("-", "")) : null;
         return known == null ? member : known;
     }
 
@@ -94,6 +96,18 @@ final class Beans {
         } catch (NoSuchMethodException e) {
             return null;
         }
+    }
+
+    private Constructor<?> findWhole(List<Class<?>> types) {
+        Constructor<?> exact = find(types.toArray(new Class<?>[0]));
+        if (exact != null) return exact;
+        for (Constructor<?> one : type.getConstructors()) {
+            Class<?>[] parameters = one.getParameterTypes();
+            boolean fits = parameters.length == types.size();
+            for (int i = 0; fits && i < parameters.length; i++) fits = parameters[i] == types.get(i) || parameters[i] == String.class;
+            if (fits && parameters.length > 0 && open(one)) return one;
+        }
+        return null;
     }
 
     /** True when we may use it: public all the way, or opened by force (which modules can forbid). */

@@ -194,7 +194,11 @@ final class Mapper {
             Object bean = Beans.create(beans.constructor);
             for (Map.Entry<?, ?> member : members.entrySet()) {
                 Beans.Property property = beans.writable((String) member.getKey());
-                if (property != null) Beans.write(property, bean, bind(member.getValue(), property.writtenType(), variables));
+                if (property == null) continue;
+                // AWS's events have their times in seconds.
+                boolean seconds = beans.awsEvent && property.writtenType() == Date.class && member.getValue() instanceof Number;
+                Object value = seconds ? new BigDecimal(member.getValue().toString()).movePointRight(3).toBigInteger() : member.getValue();
+                Beans.write(property, bean, bind(value, property.writtenType(), variables));
             }
             return bean;
         }
