@@ -69,6 +69,7 @@ struct sl_instance {
     struct sl_instance *next, *prev;         // in the shard's idle list
     struct sl_instance *lru_next, *lru_prev; // in the loop's list of idle instances, oldest first
     struct sl_runtime runtime;
+    struct sl_runtime_identity identity; // for its extensions; views of the pool's spec
     struct sl_watch log_watch;
     int memory_fd;
     struct sl_timer timer;            // init limit, then the invocation's deadline
@@ -108,7 +109,7 @@ struct sl_invoke__shard {
     uint64_t turns, turns_seen;   // invocations that had their turn; how many when it was armed
     int64_t last_turn_ns;         // of the queue that has not been empty since; 0: it was
     int64_t between_ns;           // average time between turns; 0: unknown
-    struct sl_invoke__pool *pool; // with a reference while `patience` is armed
+    struct sl_invoke__pool *pool; // that it is a shard of
 };
 
 struct sl_invoke__pool {

@@ -139,6 +139,8 @@ static void unlink_waiting(struct sl_invoke__shard *shard, struct sl_invocation 
         shard->waiting_last = invocation->prev;
     invocation->next = invocation->prev = NULL;
     atomic_fetch_sub_explicit(&shard->waiting_count, 1, memory_order_relaxed);
+    // Nobody is left to be impatient; and without waiting invocations nothing keeps the pool, in which the timer lies.
+    if (!shard->waiting_first) sl_timer_stop(&shard->patience);
 }
 
 // A moving average over about eight values.
@@ -226,14 +228,13 @@ static void be_patient(struct sl_invoke__pool *pool, unsigned loop) {
     if (ms < PATIENCE_MIN_MS) ms = PATIENCE_MIN_MS;
     if (ms > PATIENCE_MAX_MS) ms = PATIENCE_MAX_MS;
     shard->turns_seen = shard->turns;
-    pool_ref(pool);
     sl_timer_start(pool->invoker->loops[loop].loop, &shard->patience, ms, impatient);
 }
 
 // If nobody had a turn since, the instances are busy for longer than their past promised.
 static void impatient(struct sl_timer *timer) {
     struct sl_invoke__shard *shard = SL_CONTAINER(timer, struct sl_invoke__shard, patience);
-    struct sl_invoke__pool *pool = shard->pool;
+    struct sl_invoke__pool *pool = pool_ref(shard->pool); // a refused start may answer the last invocation that kept it
     unsigned loop = (unsigned)sl_loop_index(sl_loop_current());
     unsigned waiting = atomic_load_explicit(&shard->waiting_count, memory_order_relaxed);
     bool stuck = shard->turns == shard->turns_seen;
@@ -427,11 +428,10 @@ void sl_invoke_abandon(struct sl_invoker *invoker, struct sl_invocation *invocat
     if (!entry) return;
     struct sl_invoke__shard *shard = &entry->pool->shards[sl_loop_index(invocation->loop)];
     struct sl_invocation *copy = orphan_new(invocation);
+    // The copy first, so that the queue is not empty in between and what was started for it stays.
+    if (copy) push_waiting(shard, copy);
     unlink_waiting(shard, invocation);
-    if (copy) {
-        push_waiting(shard, copy);
-        return;
-    }
+    if (copy) return;
     // No memory for a copy: it does not run. Its client is gone and its place in the count is given back.
     atomic_fetch_sub(&entry->limit->in_flight, 1);
     atomic_fetch_sub(&invoker->in_flight, 1);
