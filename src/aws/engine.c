@@ -411,19 +411,10 @@ static struct sl_str signed_service(struct sl_arena *arena, const struct sl_aws_
     return sl_sigv4_parse(arena, request, &signature, &err) == SL_OK ? signature.service : (struct sl_str){0};
 }
 
-// "/123456789012/name", "/queue/us-east-1/123456789012/name": the address of a queue, to which old clients post.
-static bool is_queue_path(struct sl_str path) {
-    struct sl_str rest = sl_str_sub(path, 1, path.len), part;
-    if (sl_str_starts(rest, SL_STR("queue/"))) {
-        sl_str_split(&rest, '/', &part);
-        sl_str_split(&rest, '/', &part); // the region
-    }
-    return sl_str_split(&rest, '/', &part) && sl_is_account(part) && rest.len && sl_str_chr(rest, '/', 0) < 0;
-}
-
 static bool is_form_post(const struct sl_aws_request *request) {
     struct sl_str type = sl_aws_request_header(request, SL_STR("Content-Type"));
-    return sl_str_is(request->method, "POST") && (sl_str_is(request->path, "/") || is_queue_path(request->path)) &&
+    return sl_str_is(request->method, "POST") &&
+           (sl_str_is(request->path, "/") || sl_route_queue_path(request->path)) &&
            sl_str_starts(type, SL_STR("application/x-www-form-urlencoded"));
 }
 
@@ -435,7 +426,7 @@ bool sl_aws_claims(const struct sl_http_request *http) {
     // Calls of deployed APIs are signed for execute-api too; only the callbacks to connections are ours.
     if (sl_str_is(service, "execute-api")) return sl_route_any(service, &request, &route);
     if (service.len || sl_aws_request_header(&request, SL_STR("X-Amz-Target")).ptr) return true;
-    bool queue_get = is_queue_path(request.path) && sl_str_find(request.query, SL_STR("Action=")) >= 0;
+    bool queue_get = sl_route_queue_path(request.path) && sl_str_find(request.query, SL_STR("Action=")) >= 0;
     return is_form_post(&request) || queue_get || sl_route_any((struct sl_str){0}, &request, &route);
 }
 

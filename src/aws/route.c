@@ -4,6 +4,7 @@
 // method, of which nearly all end there. The path is split once.
 #include "aws/route.h"
 
+#include "aws/arn.h"
 #include "base/encoding.h"
 
 struct path {
@@ -136,6 +137,15 @@ const struct sl_operation *sl_route_target(const struct sl_aws_request *request,
         return sl_operation_find(*at, name);
     }
     return NULL;
+}
+
+bool sl_route_queue_path(struct sl_str path) {
+    struct sl_str rest = sl_str_sub(path, 1, path.len), part;
+    if (sl_str_starts(rest, SL_STR("queue/"))) {
+        sl_str_split(&rest, '/', &part);
+        sl_str_split(&rest, '/', &part); // the region
+    }
+    return sl_str_split(&rest, '/', &part) && sl_is_account(part) && rest.len && sl_str_chr(rest, '/', 0) < 0;
 }
 
 static struct sl_str form_value(struct sl_arena *arena, struct sl_str form, struct sl_str name) {

@@ -40,6 +40,9 @@ const struct sl_operation *sl_route_query(struct sl_arena *arena, struct sl_str 
 // The service of that signing name that speaks the query protocol, also if only for its old clients. NULL if none does.
 const struct sl_service *sl_route_query_service(struct sl_str signing_name);
 
+// "/123456789012/name", "/queue/us-east-1/123456789012/name": the address of a queue, to which old clients post.
+bool sl_route_queue_path(struct sl_str path);
+
 // Whether some service with that signing name exists in the tables.
 bool sl_route_knows(struct sl_str signing_name);
 

@@ -78,7 +78,11 @@ static int read_messages(struct sl_store_tx *tx, struct sl_arena *arena, enum sl
                          struct sl_error *err) {
     struct sl_message *messages = sl_arena_alloc(arena, limit * sizeof *messages);
     unsigned count = 0;
-    int result = messages ? 0 : sl_fail(err, SL_E_NO_MEMORY, "read messages: the arena is full"), code;
+    int result = 0, code;
+    if (!messages) {
+        sl_store__finish(tx, which, statement);
+        return sl_fail(err, SL_E_NO_MEMORY, "read messages: the arena is full");
+    }
     while (!result && (code = sqlite3_step(statement)) != SQLITE_DONE) {
         if (code != SQLITE_ROW)
             result = sl_store__fail(tx, "read messages", err);
