@@ -35,9 +35,9 @@ struct sl_function {
     struct sl_str runtime; // "python3.11", "provided.al2023", ...
     struct sl_str handler;
     struct sl_str role;
-    struct sl_str code_sha256;  // hex: the blob directory
-    struct sl_str layers_sha256;  // hex: the blob directory of the merged layers, for /opt; empty: none
-    struct sl_str *environment; // "KEY=value"
+    struct sl_str code_sha256;   // hex: the blob directory
+    struct sl_str layers_sha256; // hex: the blob directory of the merged layers, for /opt; empty: none
+    struct sl_str *environment;  // "KEY=value"
     unsigned environment_count;
     unsigned memory_mb, timeout_ms, tmp_mb;
     struct sl_str log_format;     // "Text" or "JSON"

@@ -141,8 +141,7 @@ static int build_alias(const struct source *source, struct sl_str name, const st
     int result = child(source, "lambda.policy", name, alias, &policy, err);
     if (result == 0) result = child(source, "lambda.url", name, alias, &url, err);
     if (result != 0) return result;
-    const struct sl_json *weights =
-        sl_json_get(sl_json_get(document, "RoutingConfig"), "AdditionalVersionWeights");
+    const struct sl_json *weights = sl_json_get(sl_json_get(document, "RoutingConfig"), "AdditionalVersionWeights");
     *ret = (struct sl_alias){
         .face =
             {
@@ -366,7 +365,8 @@ static int own_layer(void *user, const struct sl_key *key, struct sl_str text, s
     struct sl_arena *arena = user;
     struct sl_json *document;
     int result = sl_json_parse(arena, text, &document, err);
-    if (result == 0) sl_lambda__code_use(sl_json_string(document, "LayerVersionArn"), sl_json_string(document, "_code"));
+    if (result == 0)
+        sl_lambda__code_use(sl_json_string(document, "LayerVersionArn"), sl_json_string(document, "_code"));
     sl_arena_reset(arena);
     return result;
 }

@@ -29,7 +29,8 @@ static int answer(const char *what, const char *text, struct sluice_response *re
     return sluice_fail(response, "Function.BadValue", text);
 }
 
-static int handle(const struct sluice_event *event, const struct sluice_context *context, struct sluice_response *response, void *arg) {
+static int handle(const struct sluice_event *event, const struct sluice_context *context,
+                  struct sluice_response *response, void *arg) {
     (void)context, (void)arg;
     struct sluice_json doc;
     if (sluice_json_parse(&doc, event->data, event->len)) return sluice_fail(response, "Function.BadEvent", "not JSON");
@@ -51,6 +52,4 @@ static int handle(const struct sluice_event *event, const struct sluice_context 
     return failed;
 }
 
-int main(void) {
-    return sluice_run(handle, NULL);
-}
+int main(void) { return sluice_run(handle, NULL); }
