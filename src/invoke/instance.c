@@ -156,6 +156,8 @@ int sl_invoke__instance_start(struct sl_invoke__pool *pool, struct sl_loop *loop
     instance->memory_fd = instance->log_watch.fd = -1;
     instance->first = true;
     instance->started_ns = sl_clock_mono_ns();
+    instance->identity =
+        (struct sl_runtime_identity){pool->spec.name, pool->spec.version, pool->spec.handler, pool->spec.account};
     sl_buf_init(&instance->log, SL_LOG_LINE_MAX + 2 * LOG_READ);
     sl_buf_init(&instance->init_error, INIT_ERROR_MAX);
     log_stream_name(&pool->spec, instance->log_stream);
@@ -189,8 +191,8 @@ static void started(struct sl_instance *instance) {
         instance->log_watch.fd = event->log_fd;
         stopped = true;
     }
-    if (sl_runtime_open(&instance->runtime, instance->loop, event->listen_fd, &sl_invoke__runtime_handler, instance,
-                        &err))
+    if (sl_runtime_open(&instance->runtime, instance->loop, event->listen_fd, &sl_invoke__runtime_handler,
+                        &instance->identity, instance, &err))
         stopped = true;
     if (stopped) {
         sl_invoke__instance_stop(instance);

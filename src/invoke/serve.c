@@ -33,6 +33,11 @@ static void count(struct sl_instance *instance, const struct sl_invoke__entry *e
     atomic_fetch_sub_explicit(&instance->invoker->in_flight, 1, memory_order_relaxed);
 }
 
+// Neither the runtime nor its extensions came back in time.
+static void give_up(struct sl_timer *timer) {
+    sl_invoke__instance_stop(SL_CONTAINER(timer, struct sl_instance, timer));
+}
+
 void sl_invoke__conclude(struct sl_instance *instance, struct sl_invocation_result *result, const char *status) {
     struct sl_invocation *invocation = instance->invocation;
     struct sl_invoke__entry *entry = instance->entry;
@@ -41,6 +46,7 @@ void sl_invoke__conclude(struct sl_instance *instance, struct sl_invocation_resu
     result->executed_version = entry->function.version;
     result->streamed = instance->streamed;
     if (result->outcome == SL_INVOCATION_ERROR) result->function_error = SL_STR("Unhandled");
+    int64_t left_ms = sl_timer_armed(&instance->timer) ? instance->timer.at_ms - sl_loop_now_ms(instance->loop) : 0;
     sl_timer_stop(&instance->timer);
     count(instance, entry, result);
     instance->serving = false;
@@ -58,6 +64,9 @@ void sl_invoke__conclude(struct sl_instance *instance, struct sl_invocation_resu
     instance->first = false;
     sl_invoke__entry_unref(entry);
     sl_invoke__log_flush(instance);
+    // Extensions may go on until the invocation's deadline; until then the instance is not free.
+    if (left_ms > 0 && sl_runtime_extensions_busy(&instance->runtime))
+        sl_timer_start(instance->loop, &instance->timer, left_ms, give_up);
 }
 
 void sl_invoke__conclude_error(struct sl_instance *instance, const char *type, const char *text, bool timed_out) {
@@ -142,10 +151,6 @@ static void ready(struct sl_runtime *runtime) {
     }
 }
 
-static void away_limit(struct sl_timer *timer) {
-    sl_invoke__instance_stop(SL_CONTAINER(timer, struct sl_instance, timer));
-}
-
 // Mostly the process is dying, and the report of its end comes next. One that asks again on another connection is
 // welcome, for as long as an init may take.
 static void gone(struct sl_runtime *runtime) {
@@ -153,7 +158,7 @@ static void gone(struct sl_runtime *runtime) {
     if (instance->state != SL_INSTANCE_IDLE) return;
     sl_invoke__pool_leave_idle(instance);
     instance->state = SL_INSTANCE_AWAY;
-    sl_timer_start(instance->loop, &instance->timer, instance->invoker->config.init_ms, away_limit);
+    sl_timer_start(instance->loop, &instance->timer, instance->invoker->config.init_ms, give_up);
 }
 
 static bool stream(struct sl_runtime *runtime, struct sl_str content_type) {
@@ -228,6 +233,23 @@ static void too_large(struct sl_runtime *runtime) {
     sl_invoke__conclude(instance, &result, "error");
 }
 
+static void extension_failed(struct sl_runtime *runtime, const char *type, struct sl_str cause) {
+    struct sl_instance *instance = of(runtime);
+    char text[128];
+    snprintf(text, sizeof text, "%.*s", (int)(cause.len < sizeof text ? cause.len : sizeof text - 1), cause.ptr);
+    if (!instance->seen_ready && !instance->init_failed) {
+        instance->init_failed = true;
+        snprintf(instance->init_error_type, sizeof instance->init_error_type, "%s", type);
+        sl_invoke__error_document(&instance->init_error, type, instance->request_id, text);
+    } else if (instance->serving) {
+        sl_invoke__drain_log(instance);
+        sl_invoke__conclude_error(instance, type, text, false);
+    } else if (instance->state == SL_INSTANCE_IDLE) {
+        sl_invoke__pool_leave_idle(instance);
+    }
+    sl_invoke__instance_stop(instance);
+}
+
 const struct sl_runtime_handler sl_invoke__runtime_handler = {
     .ready = ready,
     .gone = gone,
@@ -237,4 +259,5 @@ const struct sl_runtime_handler sl_invoke__runtime_handler = {
     .error = error,
     .init_error = init_error,
     .too_large = too_large,
+    .extension_failed = extension_failed,
 };

@@ -2,7 +2,7 @@
 //
 // api: the endpoints of the Runtime API. See runtime.h. Answers and error bodies follow AWS's Runtime Interface
 // Emulator.
-#include "runtime/runtime.h"
+#include "runtime/internal.h"
 
 #include "base/encoding.h"
 #include "base/json.h"
@@ -26,10 +26,18 @@ static const struct sl_http_config *config(void);
 
 // ---- answers ----------------------------------------------------------------------------------------------------
 
+void sl_runtime__refuse(struct sl_http_request *request, int status, const char *type, struct sl_str message) {
+    struct sl_buf body;
+    sl_buf_init(&body, 128 * 1024);
+    sl_buf_cstr(&body, "{\"errorMessage\":");
+    sl_json_write_string(&body, message);
+    sl_buf_printf(&body, ",\"errorType\":\"%s\"}\n", type);
+    sl_http_respond(request, status, json_type, sl_buf_view(&body));
+    sl_buf_free(&body);
+}
+
 static void refuse(struct sl_http_request *request, int status, const char *type, const char *message) {
-    struct sl_str body =
-        sl_arena_printf(request->arena, "{\"errorMessage\":\"%s\",\"errorType\":\"%s\"}\n", message, type);
-    sl_http_respond(request, status, json_type, body);
+    sl_runtime__refuse(request, status, type, sl_str_of(message));
 }
 
 static const char *const state_names[] = {
@@ -47,7 +55,7 @@ static void refuse_state(struct sl_http_request *request, enum sl_runtime_state 
     refuse(request, 403, "InvalidStateTransition", message.ptr ? message.ptr : "");
 }
 
-static void accept_answer(struct sl_http_request *request) {
+void sl_runtime__accept(struct sl_http_request *request) {
     sl_http_respond_lazy(request, 202, json_type, SL_STR("{\"status\":\"OK\"}\n"));
 }
 
@@ -97,11 +105,22 @@ static void handle_next(struct sl_runtime *runtime, struct sl_http_request *requ
         refuse_state(before, SL_RUNTIME_WAITING, "Ready");
         return;
     }
-    if (runtime->state != SL_RUNTIME_RUNNING) {
-        runtime->state = SL_RUNTIME_WAITING;
-        runtime->current[0] = '\0';
+    if (runtime->state == SL_RUNTIME_RUNNING) {
+        runtime->handler->ready(runtime);
+        return;
     }
-    runtime->handler->ready(runtime);
+    runtime->state = SL_RUNTIME_WAITING;
+    runtime->current[0] = '\0';
+    sl_runtime__check_ready(runtime);
+}
+
+void sl_runtime__check_ready(struct sl_runtime *runtime) {
+    bool ready = runtime->parked && runtime->state == SL_RUNTIME_WAITING && sl_runtime__extensions_settled(runtime);
+    if (ready) runtime->handler->ready(runtime);
+}
+
+bool sl_runtime_extensions_busy(const struct sl_runtime *runtime) {
+    return runtime->extensions && !sl_runtime__extensions_settled(runtime);
 }
 
 // ---- response and error ---------------------------------------------------------------------------------------------
@@ -139,7 +158,7 @@ static void handle_response(struct sl_runtime *runtime, struct sl_http_request *
     if (!request->trailer_count || !streamed_error(runtime, request)) {
         runtime->handler->response(runtime, request->body, sl_http_header(request, SL_STR("Content-Type")));
     }
-    accept_answer(request);
+    sl_runtime__accept(request);
 }
 
 // {"errorMessage":..., "errorType":..., "stackTrace":[...], "errorCause":...}: the cause is for X-Ray, the rest for the
@@ -174,7 +193,7 @@ static void handle_error(struct sl_runtime *runtime, struct sl_http_request *req
         body = without_cause(request);
     }
     runtime->handler->error(runtime, body, error_type(request));
-    accept_answer(request);
+    sl_runtime__accept(request);
 }
 
 static void handle_answer(struct sl_runtime *runtime, struct sl_http_request *request, bool failed) {
@@ -201,7 +220,7 @@ static void handle_init_error(struct sl_runtime *runtime, struct sl_http_request
     }
     runtime->state = SL_RUNTIME_INIT_ERROR;
     runtime->handler->init_error(runtime, request->body, error_type(request));
-    accept_answer(request);
+    sl_runtime__accept(request);
 }
 
 // ---- routing ------------------------------------------------------------------------------------------------------
@@ -233,6 +252,7 @@ static void handle(struct sl_http_request *request, void *user) {
     struct sl_str id;
     enum target target = target_of(request->path, &id);
     enum sl_http_method method = target == TARGET_NEXT || target == TARGET_PING ? SL_HTTP_GET : SL_HTTP_POST;
+    if (target == TARGET_NONE && sl_runtime__extension_handle(runtime, request)) return;
     if (target == TARGET_NONE) {
         // The restore endpoints too: they exist only where an instance is made from a snapshot.
         sl_http_respond(request, 404, SL_STR("text/plain; charset=utf-8"), SL_STR("404 page not found\n"));
@@ -376,8 +396,10 @@ static const struct sl_http_config *config(void) {
 }
 
 int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, int listen_fd,
-                    const struct sl_runtime_handler *handler, void *user, struct sl_error *err) {
-    *runtime = (struct sl_runtime){.handler = handler, .user = user, .loop = loop, .listener.fd = -1};
+                    const struct sl_runtime_handler *handler, const struct sl_runtime_identity *identity, void *user,
+                    struct sl_error *err) {
+    *runtime =
+        (struct sl_runtime){.handler = handler, .identity = identity, .user = user, .loop = loop, .listener.fd = -1};
     if (sl_watch_start(loop, &runtime->listener, listen_fd, EPOLLIN, accept_ready, err)) {
         close(listen_fd);
         return err->kind;
@@ -398,6 +420,7 @@ void sl_runtime_close(struct sl_runtime *runtime) {
         close(runtime->listener.fd);
         runtime->listener.fd = -1;
     }
+    sl_runtime__extensions_free(runtime);
     runtime->loop = NULL;
 }
 
@@ -434,6 +457,7 @@ void sl_runtime_send(struct sl_runtime *runtime, const struct sl_runtime_event *
     }
     if (event->tenant_id.len) sl_http_add(request, SL_STR("Lambda-Runtime-Aws-Tenant-Id"), event->tenant_id);
     sl_http_body(request, event->payload);
+    sl_runtime__extensions_send(runtime, event);
 }
 
 void sl_runtime_pause(struct sl_runtime *runtime, bool paused) {

@@ -26,7 +26,8 @@ struct sl_runtime;
 enum { SL_RUNTIME_STREAM_MAX = 200 * 1024 * 1024 }; // bytes of a streamed answer (Lambda quotas page)
 
 struct sl_runtime_handler {
-    // GET next is parked: the runtime wants an event. May call sl_runtime_send at once.
+    // GET next is parked, and no extension is busy with an earlier event: the runtime wants one. May call
+    // sl_runtime_send at once.
     void (*ready)(struct sl_runtime *runtime);
     // The connection of the parked next was lost, so there is nowhere to send an event until `ready` comes again.
     // (Dying processes show it so before their end is reported.)
@@ -43,9 +44,18 @@ struct sl_runtime_handler {
     void (*init_error)(struct sl_runtime *runtime, struct sl_str body, struct sl_str type);
     // The answer was larger than Lambda allows; the runtime got its 413.
     void (*too_large)(struct sl_runtime *runtime);
+    // An extension said that it cannot go on: the environment is to be ended. `type` is "Extension.InitError" or
+    // "Extension.ExitError", `cause` what the extension called it.
+    void (*extension_failed)(struct sl_runtime *runtime, const char *type, struct sl_str cause);
 };
 
-enum { SL_RUNTIME_CONNS = 16 };
+// What extensions are told when they register. The views live as long as the runtime.
+struct sl_runtime_identity {
+    struct sl_str function_name, function_version, handler, account;
+};
+
+enum { SL_RUNTIME_CONNS = 32 }; // runtime and up to ten extensions, some with more than one
+struct sl_runtime_extensions;
 
 enum sl_runtime_state {
     SL_RUNTIME_STARTED,
@@ -68,12 +78,15 @@ struct sl_runtime {
     struct sl_http_request *streaming; // the response whose parts are handed over
     enum sl_runtime_state state;
     char current[37]; // request id in flight, "" when none
-    bool truncated;   // the connection of a response was lost before its end
+    const struct sl_runtime_identity *identity;
+    struct sl_runtime_extensions *extensions; // NULL without
+    bool truncated;                           // the connection of a response was lost before its end
 };
 
 // Takes ownership of listen_fd (non-blocking).
 int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, int listen_fd,
-                    const struct sl_runtime_handler *handler, void *user, struct sl_error *err);
+                    const struct sl_runtime_handler *handler, const struct sl_runtime_identity *identity, void *user,
+                    struct sl_error *err);
 // Closes all connections and the listener. Accepts a runtime that was never opened (zeroed).
 void sl_runtime_close(struct sl_runtime *runtime);
 // Moving to another loop, in two steps: detach on the old owner's thread while a next is parked; attach on the new
@@ -92,6 +105,8 @@ static inline bool sl_runtime_is_ready(const struct sl_runtime *runtime) { retur
 void sl_runtime_send(struct sl_runtime *runtime, const struct sl_runtime_event *event);
 // Holds back the parts of a streamed answer, or lets them flow again: the runtime inside is held back by TCP.
 void sl_runtime_pause(struct sl_runtime *runtime, bool paused);
+// The runtime has answered and extensions are still busy with the invocation (or the runtime has not asked again).
+bool sl_runtime_extensions_busy(const struct sl_runtime *runtime);
 // The current invocation is over for the caller (time-out): late answers get "Invalid request ID".
 static inline void sl_runtime_forget(struct sl_runtime *runtime) { runtime->current[0] = '\0'; }
 

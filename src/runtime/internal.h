@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// internal: what the files of runtime/ share. api.c serves the connections and the Runtime API, extension.c the
+// Extensions API and the answers of the Telemetry API.
+#ifndef SL_RUNTIME_INTERNAL_H
+#define SL_RUNTIME_INTERNAL_H
+
+#include "runtime/runtime.h"
+
+// {"errorMessage","errorType"}. The message is written as JSON.
+void sl_runtime__refuse(struct sl_http_request *request, int status, const char *type, struct sl_str message);
+void sl_runtime__accept(struct sl_http_request *request);
+// The runtime or an extension waits for an event: if nobody is busy any more, tells the owner.
+void sl_runtime__check_ready(struct sl_runtime *runtime);
+
+// Whether the path is of the Extensions, Telemetry or Logs API; then the request is answered or parked.
+bool sl_runtime__extension_handle(struct sl_runtime *runtime, struct sl_http_request *request);
+// Whether every extension that has to has asked for its next event.
+bool sl_runtime__extensions_settled(const struct sl_runtime *runtime);
+void sl_runtime__extensions_send(struct sl_runtime *runtime, const struct sl_runtime_event *event);
+void sl_runtime__extensions_free(struct sl_runtime *runtime);
+
+#endif
