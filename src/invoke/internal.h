@@ -69,6 +69,7 @@ struct sl_instance {
     struct sl_instance *next, *prev;         // in the shard's idle list
     struct sl_instance *lru_next, *lru_prev; // in the loop's list of idle instances, oldest first
     struct sl_runtime runtime;
+    struct sl_runtime_identity identity; // for its extensions; views of the pool's spec
     struct sl_watch log_watch;
     int memory_fd;
     struct sl_timer timer;            // init limit, then the invocation's deadline
