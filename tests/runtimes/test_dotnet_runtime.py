@@ -88,7 +88,7 @@ def test_a_response_that_is_too_large_does_not_end_the_runtime(api, run):
     runtime = run(DOING)
     assert api.invoke({"do": "big", "size": str(6291556 + 200)}).kind == "response"
     assert api.invoke({"do": "big", "size": "3"}).json == "xxx"
-    assert "413" in runtime.stderr
+    assert runtime.stderr_line("413")
 
 
 # ------------------------------------------------------------------------------------------ handlers
@@ -165,7 +165,7 @@ def test_what_the_users_code_throws_at_start_is_an_init_error(api, run, handler,
     assert body["errorType"] == error_type
     assert body.get("cause", {}).get("errorType") == cause
     assert runtime.exit_code() == 1
-    assert error_type in runtime.stderr
+    assert runtime.stderr_line(error_type)
 
 
 def test_a_program_without_a_handler_in_it_runs_by_itself(api, run):

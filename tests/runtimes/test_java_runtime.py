@@ -75,7 +75,7 @@ def test_a_response_that_is_too_large_does_not_end_the_runtime(api, run):
     runtime = run("functions.Doing")
     assert api.invoke({"do": "big", "size": 6291556 + 200}).kind == "response"
     assert api.invoke({"do": "big", "size": 3}).json == "xxx"
-    assert "413" in runtime.stderr
+    assert runtime.stderr_line("413")
 
 
 # ------------------------------------------------------------------------------------------ handlers
@@ -309,7 +309,7 @@ def test_the_environment_is_read_as_utf8(api, run):
 def test_java_tool_options_are_obeyed(api, run):
     runtime = run("functions.Doing", env={"JAVA_TOOL_OPTIONS": "-Dcom.amazonaws.none=1 -Xmx64m"})
     assert api.invoke({"do": "context"}).kind == "response"
-    assert "Picked up JAVA_TOOL_OPTIONS" in runtime.stderr
+    assert runtime.stderr_line("Picked up JAVA_TOOL_OPTIONS")
 
 
 # ------------------------------------------------------------------------------------------ failures

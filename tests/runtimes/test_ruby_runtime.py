@@ -74,7 +74,7 @@ def test_a_response_that_is_too_large_does_not_end_the_runtime(api, run):
     runtime = run("def handler(event:, context:)\n  'x' * event\nend\n")
     assert api.invoke(6291556 + 200).kind == "response"
     assert api.invoke(3).json == "xxx"
-    assert "413" in runtime.stderr
+    assert runtime.stderr_line("413")
 
 
 def test_a_stringio_goes_out_as_it_is(api, run):
