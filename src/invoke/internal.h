@@ -108,7 +108,7 @@ struct sl_invoke__shard {
     struct sl_timer patience;     // while invocations wait for busy instances instead of starting new ones
     uint64_t turns, turns_seen;   // invocations that had their turn; how many when it was armed
     int64_t last_turn_ns;         // of the queue that has not been empty since; 0: it was
-    int64_t between_ns;           // average time between turns; 0: unknown
+    _Atomic int64_t between_ns;   // average time between turns; 0: unknown. Other loops read it
     struct sl_invoke__pool *pool; // that it is a shard of
 };
 

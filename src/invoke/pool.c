@@ -143,8 +143,13 @@ static void unlink_waiting(struct sl_invoke__shard *shard, struct sl_invocation 
     if (!shard->waiting_first) sl_timer_stop(&shard->patience);
 }
 
-// A moving average over about eight values.
-static void blend(int64_t *average, int64_t value) { *average = *average ? *average + (value - *average) / 8 : value; }
+// A moving average over about eight values; 0 is none yet.
+static void blend(_Atomic int64_t *average, int64_t value) {
+    // Loops may overwrite one another's update: it is an estimate.
+    int64_t old = atomic_load_explicit(average, memory_order_relaxed);
+    if (!value) value = 1;
+    atomic_store_explicit(average, old ? old + (value - old) / 8 : value, memory_order_relaxed);
+}
 
 static struct sl_invocation *pop_waiting(struct sl_invoke__shard *shard) {
     struct sl_invocation *invocation = shard->waiting_first;
@@ -181,18 +186,9 @@ static void start_one(struct sl_invoke__pool *pool, unsigned loop) {
 // sooner than a new instance would be ready; both times are measured. A function that is slow, or suddenly blocks, gets
 // new instances.
 
-static void blend_shared(_Atomic int64_t *average, int64_t value) {
-    // Loops may overwrite one another's update: it is an estimate.
-    int64_t mixed = atomic_load_explicit(average, memory_order_relaxed);
-    blend(&mixed, value ? value : 1);
-    atomic_store_explicit(average, mixed, memory_order_relaxed);
-}
+void sl_invoke__pool_took(struct sl_invoke__pool *pool, int64_t duration_us) { blend(&pool->average_us, duration_us); }
 
-void sl_invoke__pool_took(struct sl_invoke__pool *pool, int64_t duration_us) {
-    blend_shared(&pool->average_us, duration_us);
-}
-
-void sl_invoke__pool_started(struct sl_invoke__pool *pool, int64_t init_us) { blend_shared(&pool->start_us, init_us); }
+void sl_invoke__pool_started(struct sl_invoke__pool *pool, int64_t init_us) { blend(&pool->start_us, init_us); }
 
 static void join(struct sl_instance *instance) {
     if (instance->live) return;
@@ -215,7 +211,8 @@ static bool soon(struct sl_invoke__pool *pool, const struct sl_invoke__shard *sh
     if (!live || !average) return false;
     // The time between turns says what the instances achieve together; before any queue was seen, what one needs is all
     // we know.
-    int64_t wait_us = shard->between_ns ? shard->between_ns * waiting / 1000 : average * waiting / live;
+    int64_t between_ns = atomic_load_explicit(&shard->between_ns, memory_order_relaxed);
+    int64_t wait_us = between_ns ? between_ns * waiting / 1000 : average * waiting / live;
     return wait_us <= start;
 }
 
