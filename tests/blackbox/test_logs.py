@@ -14,12 +14,17 @@ ACCOUNT = "000000000000"
 
 @pytest.fixture
 def logs(server):
-    """A client whose groups are deleted after the test, those of functions too."""
+    """A client without groups, whose groups are deleted after the test, those of functions too."""
     client = server.client("logs")
+
+    def delete_all():
+        for page in client.get_paginator("describe_log_groups").paginate():
+            for group in page["logGroups"]:
+                client.delete_log_group(logGroupName=group["logGroupName"])
+
+    delete_all()  # functions of other tests wrote theirs
     yield client
-    for page in client.get_paginator("describe_log_groups").paginate():
-        for group in page["logGroups"]:
-            client.delete_log_group(logGroupName=group["logGroupName"])
+    delete_all()
 
 
 @pytest.fixture
