@@ -103,7 +103,7 @@ static int inside_x32(void) {
 
 static int inside_files(const char *secret) {
     static const char *const readable[] = {
-        "/etc/shadow",     "/etc/ssh",     "/etc/ssl/private", "/root/.bashrc", "/work",         "/proc/1/root",
+        "/etc/shadow",     "/etc/ssh",     "/etc/ssl/private", "/root/.bashrc", "/srv",          "/proc/1/root",
         "/proc/1/environ", "/proc/kcore",  "/dev/mem",         "/dev/vda",      "/dev/sda",      "/dev/kvm",
         "/dev/fuse",       "/dev/net/tun", "/sys/fs/cgroup",   "/sys/kernel",   "/var/lib/dpkg", "/boot"};
     static const char *const writable[] = {"/etc/passwd",         "/usr/bin/env",
