@@ -232,11 +232,17 @@ def refuse(value):
     raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
 
 
-# From python3.12 on AWS leaves other scripts as they are; before, everything outside ASCII is escaped.
-ensure_ascii = os.environ.get("AWS_EXECUTION_ENV", "").rpartition("python3.")[2] in ("", "8", "9", "10", "11")
 _markers = {}
-_quote = _json.encode_basestring_ascii if ensure_ascii else _json.encode_basestring
-_encode = _json.make_encoder(_markers, refuse, _quote, None, ": ", ", ", False, False, True)
+_encode = None  # set by take_environment
+
+
+def _make_encoder():
+    # From python3.12 on AWS leaves other scripts as they are; before, everything outside ASCII is escaped.
+    escape = os.environ.get("AWS_EXECUTION_ENV", "").rpartition("python3.")[2] in ("", "8", "9", "10", "11")
+    quote = _json.encode_basestring_ascii if escape else _json.encode_basestring
+    return _json.make_encoder(_markers, refuse, quote, None, ": ", ", ", False, False, True)
+
+
 _LEAVES = frozenset((str, int, float, bool, type(None)))
 
 
@@ -328,12 +334,8 @@ _W3C_FIELDS = ("traceparent", "tracestate", "baggage")
 class LambdaContext:
     """What the handler gets as its second argument."""
 
-    # The same for all invocations of an environment, so attributes of the class: read once, at start.
-    log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
-    log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
-    function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
-    memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
-    function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION")
+    # The same for all invocations of an environment, so attributes of the class: set once, by take_environment.
+    log_group_name = log_stream_name = function_name = memory_limit_in_mb = function_version = None
 
     def __init__(self, request_id, headers):
         self.aws_request_id = request_id
@@ -466,6 +468,18 @@ def serve(api, handler, out):
 # ---------------------------------------------------------------------------------------------- start
 
 
+def take_environment():
+    """What this module keeps of the environment. Not at import: a blank (blank.py) gets its environment later."""
+    global _encode
+    get = os.environ.get
+    _encode = _make_encoder()
+    LambdaContext.log_group_name = get("AWS_LAMBDA_LOG_GROUP_NAME")
+    LambdaContext.log_stream_name = get("AWS_LAMBDA_LOG_STREAM_NAME")
+    LambdaContext.function_name = get("AWS_LAMBDA_FUNCTION_NAME")
+    LambdaContext.memory_limit_in_mb = get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+    LambdaContext.function_version = get("AWS_LAMBDA_FUNCTION_VERSION")
+
+
 def arrange_path(task_root):
     """sys.path as on AWS: the function, then layers, then the language, then what the platform adds.
 
@@ -532,6 +546,7 @@ def arrange_output():
 
 
 def main():
+    take_environment()
     task_root = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
     arrange_path(task_root)
     arrange_output()
