@@ -133,31 +133,13 @@ static const struct {
     {SL_STR_INIT("NotIpAddress"), ip_address, true},
 };
 
-// A policy value as text: strings, and numbers and booleans that were not quoted.
-static bool value_text(const struct sl_json *node, struct sl_str *ret) {
-    switch (node->type) {
-    case SL_JSON_STRING:
-    case SL_JSON_NUMBER:
-        *ret = node->text;
-        return true;
-    case SL_JSON_TRUE:
-        *ret = SL_STR("true");
-        return true;
-    case SL_JSON_FALSE:
-        *ret = SL_STR("false");
-        return true;
-    default:
-        return false;
-    }
-}
-
 // One value of the request against the policy's value or list of values.
 static enum sl_policy__truth matches_any(const struct sl_json *wanted, struct sl_str have, compare_fn *compare) {
     enum sl_policy__truth result = SL_POLICY__FALSE;
     bool list = wanted->type == SL_JSON_ARRAY;
     for (const struct sl_json *at = list ? wanted->first : wanted; at; at = list ? at->next : NULL) {
         struct sl_str text;
-        enum sl_policy__truth one = value_text(at, &text) ? compare(text, have) : SL_POLICY__UNKNOWN;
+        enum sl_policy__truth one = sl_json_scalar(at, &text) ? compare(text, have) : SL_POLICY__UNKNOWN;
         if (one == SL_POLICY__TRUE) return one;
         if (one == SL_POLICY__UNKNOWN) result = one;
     }
@@ -197,7 +179,7 @@ static enum sl_policy__truth test_null(const struct sl_json *wanted, const struc
     bool present = false;
     for (unsigned i = 0; i < request->value_count && !present; i++)
         present = sl_str_ieq(request->values[i].key, wanted->key);
-    if (!value_text(wanted, &text)) return SL_POLICY__UNKNOWN;
+    if (!sl_json_scalar(wanted, &text)) return SL_POLICY__UNKNOWN;
     if (sl_str_ieq(text, SL_STR("true"))) return truth(!present);
     return sl_str_ieq(text, SL_STR("false")) ? truth(present) : SL_POLICY__UNKNOWN;
 }

@@ -194,7 +194,8 @@ static void write_modelled(struct sl_buf *out, const struct sl_shape *shape, con
         }
         if (!value && sl_str_ieq(member->name, SL_STR("message"))) value = message;
         if (!value && sl_str_is(member->name, "Type")) value = &type;
-        if (value) write_pair(out, &first, member->wire, value);
+        // A null among the handler's own members takes the modelled one away.
+        if (value && value->type != SL_JSON_NULL) write_pair(out, &first, member->wire, value);
     }
 }
 

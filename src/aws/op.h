@@ -48,7 +48,7 @@ struct sl_op {
     struct sl_json *in;            // object, never NULL
     struct sl_json *out;           // object, empty at first
     struct sl_json *error_members; // NULL; an object of further members for the error's body ("Reason",
-                                   // "resourceType"), by API name
+                                   // "resourceType"), by API name; a null leaves out one of the model's
     int status;                    // 0 = the model's; a handler may set another 2xx
 
     struct sl_str account;    // 12 digits

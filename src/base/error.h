@@ -38,6 +38,8 @@
     X(RESOURCE_IN_USE, "ResourceInUseException", 400)                                                                  \
     X(PRECONDITION_FAILED, "PreconditionFailedException", 412)                                                         \
     X(PROVISIONED_NOT_FOUND, "ProvisionedConcurrencyConfigNotFoundException", 404)                                     \
+    X(CODE_SIGNING_NOT_FOUND, "CodeSigningConfigNotFoundException", 404)                                               \
+    X(CODE_VERIFICATION, "CodeVerificationFailedException", 400)                                                       \
     X(POLICY_LENGTH, "PolicyLengthExceededException", 400)                                                             \
     X(CODE_STORAGE, "CodeStorageExceededException", 400)                                                               \
     X(REQUEST_TOO_LARGE, "RequestTooLargeException", 413)                                                              \

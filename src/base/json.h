@@ -56,6 +56,8 @@ int64_t sl_json_int(const struct sl_json *object, const char *key, int64_t fallb
 bool sl_json_bool(const struct sl_json *object, const char *key, bool fallback);
 // Integer of a NUMBER node (1.0 and 1e3 are whole); false when it is not whole or does not fit.
 bool sl_json_to_i64(const struct sl_json *node, int64_t *ret);
+// What stands in the text of a STRING, NUMBER or boolean node ("true", "false"); false for anything else. A view.
+bool sl_json_scalar(const struct sl_json *node, struct sl_str *ret);
 // The nearest double; false for no number, and for one beyond the range of double.
 bool sl_json_to_double(const struct sl_json *node, double *ret);
 
@@ -89,5 +91,7 @@ void sl_json_put_bool(struct sl_arena *arena, struct sl_json *object, const char
 // arena) and a tree deeper than SL_JSON_DEPTH set out->failed. NaN and infinities become null when the node is built.
 void sl_json_write(struct sl_buf *out, const struct sl_json *node);
 void sl_json_write_string(struct sl_buf *out, struct sl_str s);
+// The text of a tree of at most `most` bytes, in the arena; empty with ptr NULL when it is longer, or the arena full.
+struct sl_str sl_json_text(struct sl_arena *arena, const struct sl_json *node, size_t most);
 
 #endif

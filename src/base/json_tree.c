@@ -99,6 +99,23 @@ bool sl_json_to_i64(const struct sl_json *node, int64_t *ret) {
     return sl_str_to_i64(node->text, ret) || scaled_to_i64(node->text, ret);
 }
 
+bool sl_json_scalar(const struct sl_json *node, struct sl_str *ret) {
+    switch (node->type) {
+    case SL_JSON_STRING:
+    case SL_JSON_NUMBER:
+        *ret = node->text;
+        return true;
+    case SL_JSON_TRUE:
+        *ret = SL_STR("true");
+        return true;
+    case SL_JSON_FALSE:
+        *ret = SL_STR("false");
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool sl_json_to_double(const struct sl_json *node, double *ret) {
     if (!node || node->type != SL_JSON_NUMBER) return false;
     // strtod wants a NUL; the text is a view into the input.

@@ -105,3 +105,12 @@ void sl_json_write(struct sl_buf *out, const struct sl_json *node) {
     else
         write_node(out, node, 0);
 }
+
+struct sl_str sl_json_text(struct sl_arena *arena, const struct sl_json *node, size_t most) {
+    struct sl_buf text;
+    sl_buf_init(&text, most);
+    sl_json_write(&text, node);
+    struct sl_str copy = text.failed ? (struct sl_str){NULL, 0} : sl_arena_dup(arena, sl_buf_view(&text));
+    sl_buf_free(&text);
+    return copy;
+}

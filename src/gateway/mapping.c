@@ -230,12 +230,7 @@ struct sl_str sl_gateway__mapping_value(struct sl_arena *arena, const struct sl_
 
 static struct sl_str node_text(struct sl_arena *arena, const struct sl_json *node) {
     if (node->type == SL_JSON_STRING || node->type == SL_JSON_NUMBER) return node->text;
-    struct sl_buf buf;
-    sl_buf_init(&buf, 128 * 1024);
-    sl_json_write(&buf, node);
-    struct sl_str text = buf.failed ? (struct sl_str){0} : sl_arena_dup(arena, sl_buf_view(&buf));
-    sl_buf_free(&buf);
-    return text;
+    return sl_json_text(arena, node, 128 * 1024);
 }
 
 static const struct sl_json *element(const struct sl_json *node, uint64_t index) {

@@ -292,33 +292,6 @@ bool sl_proxy_is_token(struct sl_str name) {
 // --- the answer
 // ------------------------------------------------------------------------------------------------------------------
 
-static struct sl_str json_text(struct sl_arena *arena, const struct sl_json *node, size_t most) {
-    struct sl_buf text;
-    sl_buf_init(&text, most);
-    sl_json_write(&text, node);
-    struct sl_str copy = text.failed ? SL_STR("") : sl_arena_dup(arena, sl_buf_view(&text));
-    sl_buf_free(&text);
-    return copy;
-}
-
-// A header value as text: strings, numbers and booleans are accepted by AWS; false for anything else.
-static bool scalar_text(const struct sl_json *node, struct sl_str *ret) {
-    switch (node->type) {
-    case SL_JSON_STRING:
-    case SL_JSON_NUMBER:
-        *ret = node->text;
-        return true;
-    case SL_JSON_TRUE:
-        *ret = SL_STR("true");
-        return true;
-    case SL_JSON_FALSE:
-        *ret = SL_STR("false");
-        return true;
-    default:
-        return false;
-    }
-}
-
 static int read_status(const struct sl_json *node, int *ret, struct sl_error *err) {
     int64_t status = 0;
     bool ok = node->type == SL_JSON_STRING ? sl_str_to_i64(node->text, &status)
@@ -342,7 +315,7 @@ static int read_headers(struct sl_arena *arena, const struct sl_json *map, struc
     bool typed = false;
     for (const struct sl_json *node = map && map->type == SL_JSON_OBJECT ? map->first : NULL; node; node = node->next) {
         if (node->type == SL_JSON_NULL) continue;
-        if (!sl_proxy_is_token(node->key) || !scalar_text(node, &fields[count].value))
+        if (!sl_proxy_is_token(node->key) || !sl_json_scalar(node, &fields[count].value))
             return sl_fail(err, SL_E_INVALID, "header %.*s is not a field of one value",
                            SL_FMT(sl_str_sub(node->key, 0, 64)));
         fields[count++].name = node->key;
@@ -379,7 +352,7 @@ static int read_body(struct sl_arena *arena, const struct sl_json *answer, size_
     if (body->type != SL_JSON_STRING) {
         if (!lenient) return sl_fail(err, SL_E_INVALID, "body is not a string");
         // Compact text is never longer than six times what was read (a control character as \u00XX).
-        ret->body = json_text(arena, body, payload_len * 6 + 16);
+        ret->body = sl_json_text(arena, body, payload_len * 6 + 16);
         return 0;
     }
     ret->body = body->text;
@@ -395,7 +368,7 @@ static int whole_value(struct sl_arena *arena, const struct sl_json *value, size
     int result = read_headers(arena, NULL, SL_STR("application/json"), ret, err);
     if (result != 0) return result;
     ret->status = 200;
-    ret->body = value->type == SL_JSON_STRING ? value->text : json_text(arena, value, payload_len * 6 + 16);
+    ret->body = value->type == SL_JSON_STRING ? value->text : sl_json_text(arena, value, payload_len * 6 + 16);
     return 0;
 }
 
@@ -456,7 +429,7 @@ static int add_multi_headers(struct sl_arena *arena, const struct sl_json *map, 
         if (map->type != SL_JSON_OBJECT || node->type != SL_JSON_ARRAY || !sl_proxy_is_token(node->key))
             return sl_fail(err, SL_E_INVALID, "multiValueHeaders is not an object of lists");
         for (const struct sl_json *value = node->first; value; value = value->next) {
-            if (!scalar_text(value, &fields[count].value))
+            if (!sl_json_scalar(value, &fields[count].value))
                 return sl_fail(err, SL_E_INVALID, "a value of multiValueHeaders is not a field's");
             fields[count++].name = node->key;
         }

@@ -38,6 +38,10 @@ struct sl_key sl_lambda__provisioned_key(struct sl_op *op, struct sl_str name, s
     return key_of(op, "lambda.provisioned", name, qualifier);
 }
 
+struct sl_key sl_lambda__event_source_key(struct sl_op *op, struct sl_str id) {
+    return key_of(op, "lambda.event_source", SL_STR(""), id);
+}
+
 struct sl_key sl_lambda__recursion_key(struct sl_op *op, struct sl_str name) {
     return key_of(op, "lambda.recursion", name, SL_STR("$LATEST"));
 }

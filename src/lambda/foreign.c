@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // foreign: settings of a function that name things this server does not have: VPCs, KMS keys, file systems, queues and
-// topics for dead letters, signing configurations, capacity providers. None of them is accepted and forgotten: a
+// topics for dead letters, capacity providers. None of them is accepted and forgotten: a
 // request that names one gets what AWS answers when the thing does not exist or cannot be reached
 // (docs/compatibility-notes.md lists them); empty values, which templates write all the time, pass.
 #include "lambda/internal.h"
 
-static int refuse_vpc(const struct sl_json *vpc, struct sl_error *err) {
+int sl_lambda__vpc_check(const struct sl_json *vpc, struct sl_error *err) {
     const struct sl_json *subnets = sl_json_get(vpc, "SubnetIds"), *groups = sl_json_get(vpc, "SecurityGroupIds");
     // Subnets first, security groups second [AWS].
     if (subnets && subnets->count > 0)
@@ -42,11 +42,11 @@ static int refuse_capacity(struct sl_op *op, struct sl_error *err) {
 }
 
 int sl_lambda__foreign_check(struct sl_op *op, struct sl_error *err) {
-    struct sl_str key = sl_op_in(op, "KMSKeyArn"), signing = sl_op_in(op, "CodeSigningConfigArn");
+    struct sl_str key = sl_op_in(op, "KMSKeyArn");
     struct sl_str letters = sl_json_string(sl_json_get(op->in, "DeadLetterConfig"), "TargetArn");
     const struct sl_json *files = sl_json_get(op->in, "FileSystemConfigs"), *vpc = sl_json_get(op->in, "VpcConfig");
     struct sl_str tenancy = sl_json_string(sl_json_get(op->in, "TenancyConfig"), "TenantIsolationMode");
-    int result = vpc ? refuse_vpc(vpc, err) : 0;
+    int result = vpc ? sl_lambda__vpc_check(vpc, err) : 0;
     if (result != 0) return result;
     if (key.len > 0)
         return sl_fail(
@@ -61,9 +61,6 @@ int sl_lambda__foreign_check(struct sl_op *op, struct sl_error *err) {
                        "Function must be configured to execute in a VPC to reference access point %.*s.",
                        SL_FMT(sl_json_string(files->first, "Arn")));
     if (letters.len > 0) return refuse_dead_letter(letters, err);
-    if (signing.len > 0)
-        return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "The Lambda code signing configuration %.*s can not be found.",
-                       SL_FMT(signing));
     if (sl_json_get(op->in, "CapacityProviderConfig")) return refuse_capacity(op, err);
     if (sl_json_get(op->in, "DurableConfig"))
         return sl_fail(err, SL_E_INVALID_PARAMETER,

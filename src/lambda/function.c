@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// function: CreateFunction, GetFunction, ListFunctions, DeleteFunction, GetFunctionCodeSigningConfig.
+// function: CreateFunction, GetFunction, ListFunctions, DeleteFunction.
 #include "lambda/internal.h"
 
 #include "aws/page.h"
+#include "lambda/code_signing.h"
 #include "lambda/function_internal.h"
 
 // --- create
@@ -95,6 +96,8 @@ static int create_checked(struct sl_op *op, const struct sl_lambda__target *targ
     struct sl_json *document = new_document(op, target), *version;
     const struct sl_json *architectures = sl_json_get(op->in, "Architectures"), *tags = sl_json_get(op->in, "Tags");
     int result = sl_lambda__settings_apply(op, document, err);
+    if (result == 0) result = sl_lambda__signing_attach(op, document, sl_op_in(op, "CodeSigningConfigArn"), err);
+    if (result == 0) result = sl_lambda__signing_check(op, document, err);
     if (result == 0) result = sl_lambda__check_room(op, work->code.size, err);
     if (result != 0) return result;
     if (architectures && architectures->count > 0)
@@ -178,6 +181,7 @@ static int delete_children(struct sl_op *op, struct sl_str name, struct sl_error
         sl_lambda__version_key(op, name, SL_STR("")),     sl_lambda__policy_key(op, name, SL_STR("")),
         sl_lambda__url_key(op, name, SL_STR("")),         sl_lambda__event_config_key(op, name, SL_STR("")),
         sl_lambda__provisioned_key(op, name, SL_STR("")), sl_lambda__recursion_key(op, name),
+        sl_lambda__runtime_key(op, name, SL_STR("")),
     };
     for (size_t i = 0; i < sizeof(children) / sizeof(children[0]) && result == 0; i++)
         result = sl_store_delete_children(op->tx, &children[i], err);
@@ -186,9 +190,10 @@ static int delete_children(struct sl_op *op, struct sl_str name, struct sl_error
 
 static int delete_whole(struct sl_op *op, const struct sl_lambda__target *target, struct sl_error *err) {
     const struct sl_key key = sl_lambda__function_key(op, target->name);
-    bool existed = false;
-    int result = sl_store_delete(op->tx, &key, &existed, err);
-    if (result == 0 && !existed) return sl_lambda__not_found(op, target, SL_STR(""), err);
+    struct sl_json *latest;
+    int result = sl_lambda__load(op, target, &latest, err);
+    if (result == 0) result = sl_lambda__signing_detach(op, latest, err);
+    if (result == 0) result = sl_store_delete(op->tx, &key, NULL, err);
     if (result == 0) result = delete_children(op, target->name, err);
     if (result == 0) sl_lambda__stage_removal(op, target->name, SL_STR("$LATEST"));
     return result;
@@ -201,11 +206,13 @@ static int delete_version(struct sl_op *op, const struct sl_lambda__target *targ
     const struct sl_key policy = sl_lambda__policy_key(op, target->name, target->qualifier);
     const struct sl_key provisioned = sl_lambda__provisioned_key(op, target->name, target->qualifier);
     const struct sl_key events = sl_lambda__event_config_key(op, target->name, target->qualifier);
+    const struct sl_key runtime = sl_lambda__runtime_key(op, target->name, target->qualifier);
     int result = sl_lambda__load(op, target, &latest, err);
     if (result == 0) result = sl_lambda__check_unaliased(op, target->name, target->qualifier, err);
     if (result == 0) result = sl_store_delete(op->tx, &key, NULL, err);
     if (result == 0) result = sl_store_delete(op->tx, &policy, NULL, err);
     if (result == 0) result = sl_store_delete(op->tx, &events, NULL, err);
+    if (result == 0) result = sl_store_delete(op->tx, &runtime, NULL, err);
     if (result == 0) result = sl_store_delete(op->tx, &provisioned, NULL, err);
     if (result == 0) sl_lambda__stage_removal(op, target->name, target->qualifier);
     return result;
@@ -300,15 +307,4 @@ int sl_lambda__list(struct sl_op *op, struct sl_error *err) {
     sl_json_set(op->out, SL_STR("Functions"), listing.functions);
     if (listing.more) sl_op_out(op, "NextMarker", sl_page_token(op->arena, scope, listing.last));
     return 0;
-}
-
-// Terraform reads this for every function. Nothing is signed here: the function's name without a configuration is AWS's
-// answer for that.
-int sl_lambda__get_code_signing(struct sl_op *op, struct sl_error *err) {
-    struct sl_lambda__target target;
-    struct sl_json *latest;
-    int result = sl_lambda__target(op, &target, err);
-    if (result == 0) result = sl_lambda__load(op, &target, &latest, err);
-    if (result == 0) sl_op_out(op, "FunctionName", target.name);
-    return result;
 }

@@ -6,6 +6,7 @@
 // is AWS's for that. Container images likewise.
 #include "lambda/internal.h"
 
+#include "lambda/code_signing.h"
 #include "lambda/function_internal.h"
 
 int sl_lambda__code_source(struct sl_op *op, const struct sl_json *code, struct sl_str *ret_zip, struct sl_error *err) {
@@ -55,6 +56,7 @@ int sl_lambda__update_code(struct sl_op *op, struct sl_error *err) {
     int result = sl_lambda__target_unqualified(op, &target, err);
     if (result == 0) result = sl_lambda__load(op, &target, &latest, err);
     if (result == 0) result = sl_lambda__check_revision(op, latest, err);
+    if (result == 0) result = sl_lambda__signing_check(op, latest, err);
     if (result != 0) return result;
     const struct sl_json *architectures = sl_json_get(op->in, "Architectures");
     sl_lambda__code_put(op, latest, &work->code);

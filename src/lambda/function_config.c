@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // function_config: GetFunctionConfiguration and UpdateFunctionConfiguration. What may be set is in settings.c.
-#include "lambda/internal.h"
+#include "lambda/code_signing.h"
 
 int sl_lambda__get_configuration(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
@@ -25,6 +25,9 @@ int sl_lambda__update_configuration(struct sl_op *op, struct sl_error *err) {
     int result = sl_lambda__target_unqualified(op, &target, err);
     if (result == 0) result = sl_lambda__load(op, &target, &latest, err);
     if (result == 0) result = sl_lambda__check_revision(op, latest, err);
+    // Layers are code too.
+    const struct sl_json *layers = sl_json_get(op->in, "Layers");
+    if (result == 0 && layers && layers->count > 0) result = sl_lambda__signing_check(op, latest, err);
     if (result == 0) result = sl_lambda__settings_apply(op, latest, err);
     if (result != 0) return result;
     sl_lambda__touch(op, latest);

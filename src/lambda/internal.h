@@ -15,7 +15,9 @@
 //   lambda.event_config name        qualifier         FunctionEventInvokeConfig
 //   lambda.provisioned  name        qualifier         ProvisionedConcurrencyConfig
 //   lambda.recursion    name        "$LATEST"         {"RecursiveLoop"}
-//   lambda.layer        ""          name              {"_last": number of its newest version}
+//   lambda.runtime_management name  qualifier         what GetRuntimeManagementConfig answers
+//   lambda.code_signing ""          id                CodeSigningConfig + "_tags" (see code_signing.c)
+//   lambda.layer        ""          name              {"_last": number of its newest version, "_tags"}
 //   lambda.layer_version name       counts down       LayerVersion as GetLayerVersion answers it + "_code"
 //   lambda.layer_policy  name       as its version    as lambda.policy
 //
@@ -78,6 +80,8 @@ struct sl_key sl_lambda__alias_key(struct sl_op *op, struct sl_str name, struct 
 struct sl_key sl_lambda__event_config_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
 struct sl_key sl_lambda__provisioned_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
 struct sl_key sl_lambda__recursion_key(struct sl_op *op, struct sl_str name);
+struct sl_key sl_lambda__event_source_key(struct sl_op *op, struct sl_str id);
+struct sl_key sl_lambda__runtime_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
 struct sl_key sl_lambda__policy_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
 struct sl_key sl_lambda__url_key(struct sl_op *op, struct sl_str name, struct sl_str qualifier);
 // $LATEST's document, 404 without a qualifier in the text when there is none.
@@ -140,6 +144,8 @@ int sl_lambda__role_check(struct sl_op *op, struct sl_str role, struct sl_error 
 // Features that name resources this server has not: AWS's error for a resource that does not exist
 // (docs/compatibility-notes.md).
 int sl_lambda__foreign_check(struct sl_op *op, struct sl_error *err);
+// The same for a VpcConfig alone; NULL passes.
+int sl_lambda__vpc_check(const struct sl_json *vpc, struct sl_error *err);
 
 // --- publish.c
 // -------------------------------------------------------------------------------------------------------------------
@@ -202,7 +208,25 @@ int sl_lambda__get(struct sl_op *op, struct sl_error *err);
 int sl_lambda__get_configuration(struct sl_op *op, struct sl_error *err);
 int sl_lambda__list(struct sl_op *op, struct sl_error *err);
 int sl_lambda__delete(struct sl_op *op, struct sl_error *err);
-int sl_lambda__get_code_signing(struct sl_op *op, struct sl_error *err);
+int sl_lambda__create_signing(struct sl_op *op, struct sl_error *err);
+int sl_lambda__get_signing(struct sl_op *op, struct sl_error *err);
+int sl_lambda__update_signing(struct sl_op *op, struct sl_error *err);
+int sl_lambda__delete_signing(struct sl_op *op, struct sl_error *err);
+int sl_lambda__list_signings(struct sl_op *op, struct sl_error *err);
+int sl_lambda__list_signing_functions(struct sl_op *op, struct sl_error *err);
+int sl_lambda__put_function_signing(struct sl_op *op, struct sl_error *err);
+int sl_lambda__get_function_signing(struct sl_op *op, struct sl_error *err);
+int sl_lambda__delete_function_signing(struct sl_op *op, struct sl_error *err);
+int sl_lambda__put_runtime_management(struct sl_op *op, struct sl_error *err);
+int sl_lambda__get_runtime_management(struct sl_op *op, struct sl_error *err);
+int sl_lambda__create_provider(struct sl_op *op, struct sl_error *err);
+int sl_lambda__find_provider(struct sl_op *op, struct sl_error *err);
+int sl_lambda__list_providers(struct sl_op *op, struct sl_error *err);
+int sl_lambda__scaling(struct sl_op *op, struct sl_error *err);
+int sl_lambda__find_execution(struct sl_op *op, struct sl_error *err);
+int sl_lambda__own_execution(struct sl_op *op, struct sl_error *err);
+int sl_lambda__find_callback(struct sl_op *op, struct sl_error *err);
+int sl_lambda__list_executions(struct sl_op *op, struct sl_error *err);
 int sl_lambda__update_code_prepare(struct sl_op *op, struct sl_error *err);
 int sl_lambda__update_code(struct sl_op *op, struct sl_error *err);
 int sl_lambda__update_configuration_prepare(struct sl_op *op, struct sl_error *err);

@@ -24,7 +24,7 @@ struct sl_key sl_lambda__layer_version_key(struct sl_op *op, const struct sl_lam
         .kind = kind, .account = layer->account, .region = layer->region, .parent = layer->name, .id = id};
 }
 
-static struct sl_key layer_key(struct sl_op *op, struct sl_str name) {
+struct sl_key sl_lambda__layer_key(struct sl_op *op, struct sl_str name) {
     return (struct sl_key){
         .kind = "lambda.layer", .account = op->account, .region = op->region, .parent = SL_STR(""), .id = name};
 }
@@ -77,7 +77,7 @@ int sl_lambda__publish_layer_prepare(struct sl_op *op, struct sl_error *err) {
 }
 
 static int next_number(struct sl_op *op, struct sl_str name, int64_t *ret, struct sl_error *err) {
-    const struct sl_key key = layer_key(op, name);
+    const struct sl_key key = sl_lambda__layer_key(op, name);
     struct sl_json *counter;
     int result = sl_store_get(op->tx, op->arena, &key, &counter, err);
     if (result == SL_E_NOT_FOUND) {
@@ -250,7 +250,7 @@ int sl_lambda__list_layers(struct sl_op *op, struct sl_error *err) {
     struct sl_json *layers = sl_json_new_array(op->arena), *page;
     struct sl_str scope, after;
     size_t limit = (size_t)sl_json_int(op->in, "MaxItems", SL_LAMBDA_LIST_MAX);
-    const struct sl_key key = layer_key(op, SL_STR(""));
+    const struct sl_key key = sl_lambda__layer_key(op, SL_STR(""));
     bool more = true;
     int result = begin_list(op, SL_STR(""), &scope, &after, err);
     while (result == 0 && more && layers && layers->count < limit) {

@@ -5,19 +5,7 @@
 #include "lambda/layer.h"
 
 #include "aws/policy.h"
-
-static struct sl_str text_of(struct sl_op *op, const struct sl_json *node) {
-    struct sl_buf text;
-    sl_buf_init(&text, 1u << 20);
-    sl_json_write(&text, node);
-    struct sl_str copy = text.failed ? SL_STR("") : sl_arena_dup(op->arena, sl_buf_view(&text));
-    sl_buf_free(&text);
-    return copy;
-}
-
-static struct sl_json *statements_of(const struct sl_json *policy) {
-    return sl_json_get(sl_json_get(policy, "Policy"), "Statement");
-}
+#include "lambda/policy_document.h"
 
 // The policy (NULL: none) of the version that the operation names, which must exist.
 static int load(struct sl_op *op, const struct sl_lambda__layer *layer, struct sl_json **ret, struct sl_error *err) {
@@ -38,22 +26,6 @@ static int check_revision(struct sl_op *op, const struct sl_json *policy, struct
     return sl_fail(err, SL_E_PRECONDITION_FAILED,
                    "The Revision Id provided does not match the latest Revision Id. Call the GetLayerPolicy API to "
                    "retrieve the latest Revision Id");
-}
-
-static const struct sl_json *find(const struct sl_json *policy, struct sl_str sid) {
-    const struct sl_json *statements = statements_of(policy);
-    for (const struct sl_json *one = statements ? statements->first : NULL; one; one = one->next)
-        if (sl_str_eq(sl_json_string(one, "Sid"), sid)) return one;
-    return NULL;
-}
-
-static struct sl_json *new_policy(struct sl_op *op) {
-    struct sl_json *document = sl_json_new_object(op->arena),
-                   *policy = sl_lambda__object1(op, "Version", SL_STR("2012-10-17"));
-    sl_lambda__put(op, policy, "Id", SL_STR("default"));
-    sl_json_set(policy, SL_STR("Statement"), sl_json_new_array(op->arena));
-    sl_json_set(document, SL_STR("Policy"), policy);
-    return document;
 }
 
 static struct sl_json *new_statement(struct sl_op *op, const struct sl_lambda__layer *layer) {
@@ -86,22 +58,10 @@ int sl_lambda__add_layer_permission(struct sl_op *op, struct sl_error *err) {
     struct sl_str sid = sl_op_in(op, "StatementId");
     struct sl_json *policy;
     int result = load(op, &layer, &policy, err);
-    if (result == 0 && find(policy, sid))
-        result = sl_fail(err, SL_E_RESOURCE_CONFLICT,
-                         "The statement id (%.*s) provided already exists. Please provide a new statement id, or "
-                         "remove the existing statement.",
-                         SL_FMT(sid));
+    if (result == 0) result = sl_lambda__policy_check_new(policy, sid, err);
     if (result == 0) result = check_revision(op, policy, err);
-    if (result != 0) return result;
-    if (!policy) policy = new_policy(op);
-    struct sl_json *statement = new_statement(op, &layer);
-    sl_op_out(op, "Statement", text_of(op, statement));
-    sl_json_push(statements_of(policy), statement);
-    size_t size = text_of(op, sl_json_get(policy, "Policy")).len;
-    if (size > SL_LAMBDA_POLICY_MAX)
-        return sl_fail(err, SL_E_POLICY_LENGTH, "The final policy size (%zu) is bigger than the limit (%d).", size,
-                       SL_LAMBDA_POLICY_MAX);
-    result = save(op, &layer, policy, err);
+    if (result == 0) result = sl_lambda__policy_add(op, &policy, new_statement(op, &layer), err);
+    if (result == 0) result = save(op, &layer, policy, err);
     sl_op_out(op, "RevisionId", sl_json_string(policy, "RevisionId"));
     return result;
 }
@@ -109,18 +69,15 @@ int sl_lambda__add_layer_permission(struct sl_op *op, struct sl_error *err) {
 int sl_lambda__remove_layer_permission(struct sl_op *op, struct sl_error *err) {
     const struct sl_lambda__layer layer = sl_lambda__layer_named(op);
     struct sl_str sid = sl_op_in(op, "StatementId");
-    struct sl_json *policy, *left = sl_json_new_array(op->arena);
+    struct sl_json *policy;
     int result = load(op, &layer, &policy, err);
-    if (result == 0 && !find(policy, sid))
+    if (result == 0 && !sl_lambda__policy_has(policy, sid))
         result = sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Statement %.*s is not found in resource policy.", SL_FMT(sid));
     if (result == 0) result = check_revision(op, policy, err);
     if (result != 0) return result;
-    for (const struct sl_json *one = statements_of(policy)->first; one; one = one->next)
-        if (!sl_str_eq(sl_json_string(one, "Sid"), sid)) sl_json_push(left, sl_json_copy(op->arena, one));
     const struct sl_key key = sl_lambda__layer_version_key(op, &layer, "lambda.layer_policy");
-    if (left && left->count == 0) return sl_store_delete(op->tx, &key, NULL, err);
-    sl_json_set(sl_json_get(policy, "Policy"), SL_STR("Statement"), left);
-    return save(op, &layer, policy, err);
+    return sl_lambda__policy_drop(op, policy, sid) ? save(op, &layer, policy, err)
+                                                   : sl_store_delete(op->tx, &key, NULL, err);
 }
 
 int sl_lambda__get_layer_policy(struct sl_op *op, struct sl_error *err) {
@@ -129,7 +86,7 @@ int sl_lambda__get_layer_policy(struct sl_op *op, struct sl_error *err) {
     int result = load(op, &layer, &policy, err);
     if (result != 0) return result;
     if (!policy) return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "No policy is associated with the given resource.");
-    sl_op_out(op, "Policy", text_of(op, sl_json_get(policy, "Policy")));
+    sl_op_out(op, "Policy", sl_lambda__policy_text(op, policy));
     sl_op_out(op, "RevisionId", sl_json_string(policy, "RevisionId"));
     return 0;
 }

@@ -6,7 +6,7 @@
 // A policy is a document of its own with a RevisionId of its own (recorded November 2025: publishing a version changes
 // the function's RevisionId and leaves the policy's). Statements are built exactly as AWS builds them: members and
 // conditions in AWS's order.
-#include "lambda/internal.h"
+#include "lambda/policy_document.h"
 
 // --- one statement
 // -------------------------------------------------------------------------------------------------------------------------
@@ -84,15 +84,6 @@ static int make_statement(struct sl_op *op, struct sl_str resource, struct sl_js
 // --- documents
 // ---------------------------------------------------------------------------------------------------------------------------------
 
-static struct sl_str text_of(struct sl_op *op, const struct sl_json *node) {
-    struct sl_buf text;
-    sl_buf_init(&text, 1u << 20);
-    sl_json_write(&text, node);
-    struct sl_str copy = text.failed ? SL_STR("") : sl_arena_dup(op->arena, sl_buf_view(&text));
-    sl_buf_free(&text);
-    return copy;
-}
-
 // The function or version that the qualifier names, with AWS's three ways of not finding it.
 static int load_subject(struct sl_op *op, const struct sl_lambda__target *target, struct sl_json **ret,
                         struct sl_error *err) {
@@ -134,26 +125,6 @@ static int check_revision(struct sl_op *op, const struct sl_json *policy, const 
         "Revision Id");
 }
 
-static struct sl_json *statements_of(const struct sl_json *policy) {
-    return sl_json_get(sl_json_get(policy, "Policy"), "Statement");
-}
-
-static bool has_statement(const struct sl_json *policy, struct sl_str sid) {
-    const struct sl_json *statements = statements_of(policy);
-    for (const struct sl_json *one = statements ? statements->first : NULL; one; one = one->next)
-        if (sl_str_eq(sl_json_string(one, "Sid"), sid)) return true;
-    return false;
-}
-
-static struct sl_json *new_policy(struct sl_op *op) {
-    struct sl_json *document = sl_json_new_object(op->arena),
-                   *policy = sl_lambda__object1(op, "Version", SL_STR("2012-10-17"));
-    sl_lambda__put(op, policy, "Id", SL_STR("default"));
-    sl_json_set(policy, SL_STR("Statement"), sl_json_new_array(op->arena));
-    sl_json_set(document, SL_STR("Policy"), policy);
-    return document;
-}
-
 static int save(struct sl_op *op, const struct sl_lambda__target *target, struct sl_json *policy,
                 struct sl_error *err) {
     const struct sl_key key = sl_lambda__policy_key(op, target->name, target->qualifier);
@@ -172,32 +143,12 @@ int sl_lambda__add_permission(struct sl_op *op, struct sl_error *err) {
     if (result == 0) result = load_subject(op, &target, &subject, err);
     if (result == 0) result = load_policy(op, &target, &policy, err);
     if (result == 0) result = check_revision(op, policy, subject, err);
-    if (result == 0 && has_statement(policy, sid))
-        result = sl_fail(err, SL_E_RESOURCE_CONFLICT,
-                         "The statement id (%.*s) provided already exists. Please provide a new statement id, or "
-                         "remove the existing "
-                         "statement.",
-                         SL_FMT(sid));
+    if (result == 0) result = sl_lambda__policy_check_new(policy, sid, err);
     if (result == 0)
         result = make_statement(op, sl_lambda__qualified_arn(op, &target, target.qualifier), &statement, err);
-    if (result != 0) return result;
-    if (!policy) policy = new_policy(op);
-    sl_op_out(op, "Statement", text_of(op, statement));
-    sl_json_push(statements_of(policy), statement);
-    size_t size = text_of(op, sl_json_get(policy, "Policy")).len;
-    if (size > SL_LAMBDA_POLICY_MAX)
-        return sl_fail(err, SL_E_POLICY_LENGTH, "The final policy size (%zu) is bigger than the limit (%d).", size,
-                       SL_LAMBDA_POLICY_MAX);
-    result = save(op, &target, policy, err);
+    if (result == 0) result = sl_lambda__policy_add(op, &policy, statement, err);
+    if (result == 0) result = save(op, &target, policy, err);
     return result == 0 ? stage(op, &target, subject, err) : result;
-}
-
-// Takes the statement out; the list is rebuilt, because a node has one parent.
-static void drop_statement(struct sl_op *op, struct sl_json *policy, struct sl_str sid) {
-    struct sl_json *left = sl_json_new_array(op->arena);
-    for (const struct sl_json *one = statements_of(policy)->first; one; one = one->next)
-        if (!sl_str_eq(sl_json_string(one, "Sid"), sid)) sl_json_push(left, sl_json_copy(op->arena, one));
-    sl_json_set(sl_json_get(policy, "Policy"), SL_STR("Statement"), left);
 }
 
 int sl_lambda__remove_permission(struct sl_op *op, struct sl_error *err) {
@@ -213,12 +164,11 @@ int sl_lambda__remove_permission(struct sl_op *op, struct sl_error *err) {
     if (result == 0) result = load_policy(op, &target, &policy, err);
     if (result == 0 && !policy)
         result = sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "No policy is associated with the given resource.");
-    if (result == 0 && !has_statement(policy, sid))
+    if (result == 0 && !sl_lambda__policy_has(policy, sid))
         result = sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Statement %.*s is not found in resource policy.", SL_FMT(sid));
     if (result == 0) result = check_revision(op, policy, subject, err);
     if (result != 0) return result;
-    drop_statement(op, policy, sid);
-    if (statements_of(policy)->count > 0) {
+    if (sl_lambda__policy_drop(op, policy, sid)) {
         result = save(op, &target, policy, err);
     } else {
         const struct sl_key key = sl_lambda__policy_key(op, target.name, target.qualifier);
@@ -234,7 +184,7 @@ int sl_lambda__get_policy(struct sl_op *op, struct sl_error *err) {
     if (result == 0) result = load_policy(op, &target, &policy, err);
     if (result != 0) return result;
     if (!policy) return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "The resource you requested does not exist.");
-    sl_op_out(op, "Policy", text_of(op, sl_json_get(policy, "Policy")));
+    sl_op_out(op, "Policy", sl_lambda__policy_text(op, policy));
     sl_op_out(op, "RevisionId", sl_json_string(policy, "RevisionId"));
     return 0;
 }

@@ -41,13 +41,7 @@ struct source {
 };
 
 static struct sl_str text_of(struct sl_arena *arena, const struct sl_json *node) {
-    if (!node) return SL_STR("");
-    struct sl_buf text;
-    sl_buf_init(&text, 1u << 20);
-    sl_json_write(&text, node);
-    struct sl_str copy = text.failed ? SL_STR("") : sl_arena_dup(arena, sl_buf_view(&text));
-    sl_buf_free(&text);
-    return copy;
+    return node ? sl_json_text(arena, node, 1u << 20) : SL_STR("");
 }
 
 // A child document of the function, or NULL when there is none.

@@ -13,16 +13,13 @@
 
 // SHA-256 of what a version would freeze: the document without what changes by itself.
 static struct sl_str fingerprint(struct sl_op *op, const struct sl_json *latest) {
-    static const char *const left_out[] = {"RevisionId", "LastModified", "State", "LastUpdateStatus", "FunctionArn",
-                                           "Version",    "_concurrency", "_tags", "_last_version",    "_published"};
+    static const char *const left_out[] = {"RevisionId",    "LastModified", "State",        "LastUpdateStatus",
+                                           "FunctionArn",   "Version",      "_concurrency", "_tags",
+                                           "_last_version", "_published",   "_signing"};
     struct sl_json *copy = sl_json_copy(op->arena, latest);
     for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++) sl_json_remove(copy, left_out[i]);
-    struct sl_buf text;
-    sl_buf_init(&text, 1u << 20);
-    sl_json_write(&text, copy);
     char hash[SL_LAMBDA_SHA_HEX + 1];
-    sl_lambda__sha256_hex(sl_buf_view(&text), hash);
-    sl_buf_free(&text);
+    sl_lambda__sha256_hex(sl_json_text(op->arena, copy, 1u << 20), hash);
     return sl_arena_dup(op->arena, sl_str_of(hash));
 }
 
@@ -49,6 +46,7 @@ int sl_lambda__version_publish(struct sl_op *op, struct sl_json *latest, struct 
     struct sl_json *version = sl_json_copy(op->arena, latest);
     sl_json_remove(version, "_concurrency");
     sl_json_remove(version, "_tags");
+    sl_json_remove(version, "_signing");
     sl_json_remove(version, "_last_version");
     sl_json_remove(version, "_published");
     sl_lambda__put(op, version, "Version", number);

@@ -402,11 +402,6 @@ def test_listing_pages_through_all_functions(lambda_):
     )
 
 
-def test_no_code_signing_is_a_name_without_configuration(lambda_):
-    lambda_.create_function(**minimal("unsigned"))
-    assert body(lambda_.get_function_code_signing_config(FunctionName="unsigned")) == {"FunctionName": "unsigned"}
-
-
 # --- tags, account, concurrency ---------------------------------------------------------------------------------------
 
 

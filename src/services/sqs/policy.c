@@ -62,15 +62,11 @@ static struct sl_json *policy_of(struct sl_op *op, const struct sl_sqs_queue *qu
 
 static int save_policy(struct sl_op *op, struct sl_sqs_queue *queue, const struct sl_json *policy,
                        struct sl_error *err) {
-    struct sl_buf text;
     if (sl_json_get(policy, "Statement")->count == 0) {
         sl_json_remove(queue->attributes, "Policy");
         return sl_sqs__save(op, queue, err);
     }
-    sl_buf_init(&text, 1 << 20);
-    sl_json_write(&text, policy);
-    struct sl_str copy = text.failed ? (struct sl_str){0} : sl_arena_dup(op->arena, sl_buf_view(&text));
-    sl_buf_free(&text);
+    struct sl_str copy = sl_json_text(op->arena, policy, 1 << 20);
     if (!copy.ptr) return sl_fail(err, SL_E_OVER_LIMIT, "The policy is too large.");
     sl_json_put_string(op->arena, queue->attributes, "Policy", copy);
     return sl_sqs__save(op, queue, err);
