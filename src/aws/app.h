@@ -26,6 +26,7 @@ struct sl_app {
     struct sl_str public_host;
     // Whether CreateFunction accepts a runtime identifier whose exact version is not installed (served by the nearest).
     bool nearest_runtime;
+    unsigned account_concurrency; // AWS: 1000
 };
 
 #endif

@@ -31,7 +31,10 @@ struct sl_daemon_config {
     char host[64]; // "127.0.0.1", "[::1]": as in the ready line
     unsigned threads;
     unsigned max_instances;
-    int64_t idle_seconds;
+    unsigned account_concurrency, scaling_rate, request_rate; // as in struct sl_invoker_config
+    int64_t idle_seconds, max_age_seconds;
+    int64_t memory_budget_mb; // of all instances
+    bool single_use;
     bool network, nearest_runtime, test_clock;
     uid_t server_uid; // what a root start changes to
     gid_t server_gid;

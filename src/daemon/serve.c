@@ -33,8 +33,9 @@ enum {
 
 struct values {
     const char *listen, *data, *log_level, *runtimes;
-    int64_t threads, max_instances, idle_seconds;
-    bool memory, nearest_runtime, no_network, test_clock;
+    int64_t threads, max_instances, idle_seconds, max_age_seconds, memory_budget_mb;
+    int64_t account_concurrency, scaling_rate, request_rate;
+    bool single_use, memory, nearest_runtime, no_network, test_clock;
     struct sl_option_list allow;
 };
 
@@ -75,6 +76,46 @@ static const struct sl_option serve_options[] = {
      .value = "SECONDS",
      .help = "stop an instance that was idle this long (default 600)",
      SL_OPTION_AT(struct values, idle_seconds)},
+    {.name = "max-age",
+     .type = SL_OPTION_NUMBER,
+     .min = 0,
+     .max = 30 * 86400,
+     .value = "SECONDS",
+     .help = "replace an instance that is this old when it is idle (default 14400; 0: never)",
+     SL_OPTION_AT(struct values, max_age_seconds)},
+    {.name = "single-use",
+     .type = SL_OPTION_FLAG,
+     .help = "give every invocation an instance of its own, which ends after it",
+     SL_OPTION_AT(struct values, single_use)},
+    {.name = "memory-budget",
+     .type = SL_OPTION_NUMBER,
+     .min = 0,
+     .max = 1 << 30,
+     .value = "MB",
+     .help = "memory for all instances; over it the longest idle is stopped, then calls wait (default: 80% of the "
+             "machine's; 0: no limit)",
+     SL_OPTION_AT(struct values, memory_budget_mb)},
+    {.name = "account-concurrency",
+     .type = SL_OPTION_NUMBER,
+     .min = 101,
+     .max = 100000,
+     .value = "N",
+     .help = "concurrent invocations of an account in a region (default 1000)",
+     SL_OPTION_AT(struct values, account_concurrency)},
+    {.name = "scaling-rate",
+     .type = SL_OPTION_NUMBER,
+     .min = 0,
+     .max = 1000000,
+     .value = "N",
+     .help = "instances that a function may add in 10 seconds (default 1000, as AWS; 0: no limit)",
+     SL_OPTION_AT(struct values, scaling_rate)},
+    {.name = "request-rate",
+     .type = SL_OPTION_NUMBER,
+     .min = 0,
+     .max = 1000000,
+     .value = "N",
+     .help = "requests per second for each unit of a concurrency limit (AWS: 10; default 0: no limit)",
+     SL_OPTION_AT(struct values, request_rate)},
     {.name = "nearest-runtime",
      .type = SL_OPTION_FLAG,
      .help = "serve a runtime whose exact version is not installed with the nearest installed one",
@@ -245,6 +286,26 @@ static int open_listeners(struct sl_daemon_config *config, const char *address, 
     return sl_net_listen_group(text, config->threads, config->listeners, &config->port, err);
 }
 
+// A number in a file of the kernel's; -1 when there is none ("max" is none).
+static int64_t read_number(const char *path) {
+    char text[32] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0) close(fd);
+    return got > 0 && text[0] >= '0' && text[0] <= '9' ? strtoll(text, NULL, 10) : -1;
+}
+
+// Four fifths of what this machine has; of what it may have, in a container.
+static int64_t default_budget_mb(void) {
+    static const char *const limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        int64_t limit = read_number(limits[i]);
+        if (limit > 0 && limit < bytes) bytes = limit;
+    }
+    return bytes / 1048576 * 4 / 5;
+}
+
 static void choose_user(struct sl_daemon_config *config) {
     config->server_uid = geteuid();
     config->server_gid = getegid();
@@ -273,6 +334,12 @@ static int prepare(struct sl_daemon_config *config, struct sl_jail_config *jail,
     config->threads = (unsigned)values->threads;
     config->max_instances = (unsigned)values->max_instances;
     config->idle_seconds = values->idle_seconds;
+    config->max_age_seconds = values->max_age_seconds;
+    config->single_use = values->single_use;
+    config->memory_budget_mb = values->memory_budget_mb < 0 ? default_budget_mb() : values->memory_budget_mb;
+    config->account_concurrency = (unsigned)values->account_concurrency;
+    config->scaling_rate = (unsigned)values->scaling_rate;
+    config->request_rate = (unsigned)values->request_rate;
     config->network = !values->no_network;
     config->nearest_runtime = values->nearest_runtime;
     config->test_clock = values->test_clock;
@@ -418,7 +485,11 @@ int sl_daemon_serve(int argc, char **argv) {
                             .log_level = "info",
                             .threads = sysconf(_SC_NPROCESSORS_ONLN),
                             .max_instances = 1000,
-                            .idle_seconds = 600};
+                            .idle_seconds = 600,
+                            .max_age_seconds = 4 * 3600,
+                            .memory_budget_mb = -1,
+                            .account_concurrency = 1000,
+                            .scaling_rate = 1000};
     if (values.threads > SL_THREADS_MAX) values.threads = SL_THREADS_MAX;
     struct sl_arguments arguments;
     struct sl_error err;

@@ -37,7 +37,6 @@
 
 enum {
     INIT_LIMIT_MS = 10000,
-    ACCOUNT_CONCURRENCY = 1000,
     CONNECTIONS_MAX = 16384, // per loop thread
     STORE_JOBS_MAX = 65536,
     EVENTS_RUNNING_MAX = 100,
@@ -136,8 +135,13 @@ static int make_engine(struct server *server, struct sl_error *err) {
         .log = function_log,
         .log_user = server,
         .max_instances = config->max_instances,
-        .account_concurrency = ACCOUNT_CONCURRENCY,
+        .memory_bytes = config->memory_budget_mb * 1048576,
+        .account_concurrency = config->account_concurrency,
+        .scaling_rate = config->scaling_rate,
+        .request_rate = config->request_rate,
         .idle_ms = config->idle_seconds * 1000,
+        .max_age_ms = config->max_age_seconds * 1000,
+        .single_use = config->single_use,
         .init_ms = INIT_LIMIT_MS,
         .network = config->network,
     };
@@ -205,6 +209,7 @@ static int build(struct server *server, struct sl_error *err) {
     snprintf(server->public_host, sizeof server->public_host, "localhost:%d", config->port);
     app->public_host = sl_str_of(server->public_host);
     app->nearest_runtime = config->nearest_runtime;
+    app->account_concurrency = config->account_concurrency;
     server->front.test_clock = config->test_clock;
     server->http = (struct sl_http_config){
         .handler = &sl_front_handler,

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TABLE_START = 64, SCRATCH_MAX = 8 * 1024 * 1024 };
+// A second try of an init starts before the first one's instance is gone.
+enum { SPARE_SLOTS = 32, TABLE_START = 64, SCRATCH_MAX = 8 * 1024 * 1024 };
 
 // ---- life -------------------------------------------------------------------------------------------------------
 
@@ -25,11 +26,13 @@ int sl_invoker_new(struct sl_invoker **ret, const struct sl_invoker_config *conf
     int flags = CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING;
     invoker->functions = cds_lfht_new(TABLE_START, TABLE_START, 0, flags, NULL);
     invoker->urls = cds_lfht_new(TABLE_START, TABLE_START, 0, flags, NULL);
-    invoker->slots = calloc(config->max_instances, sizeof(struct sl_instance *));
-    invoker->slot_generation = calloc(config->max_instances, sizeof *invoker->slot_generation);
+    invoker->slot_count = config->max_instances + SPARE_SLOTS;
+    invoker->slots = calloc(invoker->slot_count, sizeof(struct sl_instance *));
+    invoker->slot_generation = calloc(invoker->slot_count, sizeof *invoker->slot_generation);
     for (unsigned i = 0; i < config->loop_count; i++) {
         invoker->loops[i].invoker = invoker;
         invoker->loops[i].loop = config->loops[i];
+        atomic_init(&invoker->loops[i].oldest_idle_ns, INT64_MAX);
         sl_buf_init(&invoker->loops[i].scratch, SCRATCH_MAX);
     }
     *ret = invoker;
@@ -54,8 +57,10 @@ void sl_invoker_drain(struct sl_invoker *invoker) {
 unsigned sl_invoker_instances(const struct sl_invoker *invoker) { return atomic_load(&invoker->instance_count); }
 
 unsigned sl_invoker_busy(struct sl_invoker *invoker) {
-    int count = atomic_load(&invoker->in_flight);
-    return count < 0 ? 0 : (unsigned)count;
+    unsigned count = 0;
+    for (unsigned i = 0; i < invoker->config.loop_count; i++)
+        count += (unsigned)atomic_load(&invoker->loops[i].in_flight);
+    return count;
 }
 
 void sl_invoker_free(struct sl_invoker *invoker) {
@@ -76,10 +81,18 @@ void sl_invoker_free(struct sl_invoker *invoker) {
     sl_rcu_end();
     cds_lfht_destroy(invoker->functions, NULL);
     cds_lfht_destroy(invoker->urls, NULL);
+    sl_invoke__accounts_free(invoker);
     for (unsigned i = 0; i < invoker->config.loop_count; i++) sl_buf_free(&invoker->loops[i].scratch);
     free(invoker->slots);
     free(invoker->slot_generation);
     free(invoker);
+}
+
+// ---- counts -----------------------------------------------------------------------------------------------------
+
+void sl_invoke__leave(struct sl_invoke__loop *here, struct sl_invoke__allotment *allotment) {
+    sl_invoke__place_return(allotment);
+    sl_invoke__gauge(&here->in_flight, -1);
 }
 
 // ---- answers ----------------------------------------------------------------------------------------------------
@@ -92,26 +105,26 @@ void sl_invoke__finish(struct sl_invoker *invoker, struct sl_invocation *invocat
         atomic_fetch_add_explicit(&sl_invoke__of(invoker, invocation->loop)->errors, 1, memory_order_relaxed);
     }
     invocation->entry = NULL;
-    if (entry) {
-        atomic_fetch_sub(&entry->limit->in_flight, 1);
-        atomic_fetch_sub(&invoker->in_flight, 1);
-    }
+    if (entry) sl_invoke__leave(sl_invoke__of(invoker, invocation->loop), invocation->allotment);
     invocation->done(invocation, result);
     if (entry) sl_invoke__entry_unref(entry);
 }
 
 void sl_invoke__refuse(struct sl_invoker *invoker, struct sl_invocation *invocation, const struct sl_error *error,
-                       const char *reason) {
+                       enum sl_invoke__throttle reason) {
     struct sl_invocation_result result = {.outcome = SL_INVOCATION_REFUSED, .error = error};
-    if (reason) result.throttle_reason = sl_str_of(reason);
-    if (error->kind == SL_E_THROTTLED) {
-        atomic_fetch_add_explicit(&sl_invoke__of(invoker, invocation->loop)->throttles, 1, memory_order_relaxed);
+    if (reason != SL_THROTTLE_NONE) {
+        result.throttle_reason = sl_str_of(sl_invoke__throttle_names[reason]);
+        // Rates refill continuously: a second later there is some again.
+        result.retry_after_s = reason >= SL_THROTTLE_RATE ? 1 : 0;
+        atomic_fetch_add_explicit(&sl_invoke__of(invoker, invocation->loop)->throttles[reason], 1,
+                                  memory_order_relaxed);
     }
     sl_invoke__finish(invoker, invocation, &result);
 }
 
 static void refuse(struct sl_invoker *invoker, struct sl_invocation *invocation, int kind, const char *message,
-                   const char *reason) {
+                   enum sl_invoke__throttle reason) {
     struct sl_error error;
     sl_fail(&error, kind, "%s", message);
     sl_invoke__refuse(invoker, invocation, &error, reason);
@@ -122,27 +135,10 @@ static void refuse_unknown(struct sl_invoker *invoker, struct sl_invocation *inv
     struct sl_str version = invocation->version.len ? invocation->version : SL_STR("$LATEST");
     sl_fail(&error, SL_E_RESOURCE_NOT_FOUND, "Function not found: arn:aws:lambda:%.*s:%.*s:function:%.*s:%.*s",
             SL_FMT(invocation->region), SL_FMT(invocation->account), SL_FMT(invocation->name), SL_FMT(version));
-    sl_invoke__refuse(invoker, invocation, &error, NULL);
+    sl_invoke__refuse(invoker, invocation, &error, SL_THROTTLE_NONE);
 }
 
 // ---- admission --------------------------------------------------------------------------------------------------
-
-// Counts the invocation in, or says why not. Both counters are taken before they are compared, so that the limits hold
-// whatever other threads do at the same time.
-static const char *admit(struct sl_invoker *invoker, struct sl_invoke__limit *limit) {
-    int64_t reserved = atomic_load_explicit(&limit->reserved, memory_order_relaxed);
-    int own = atomic_fetch_add(&limit->in_flight, 1) + 1;
-    int all = atomic_fetch_add(&invoker->in_flight, 1) + 1;
-    const char *reason = NULL;
-    if (reserved >= 0 && own > reserved)
-        reason = "ReservedFunctionConcurrentInvocationLimitExceeded";
-    else if (reserved < 0 && all > (int)invoker->config.account_concurrency)
-        reason = "ConcurrentInvocationLimitExceeded";
-    if (!reason) return NULL;
-    atomic_fetch_sub(&limit->in_flight, 1);
-    atomic_fetch_sub(&invoker->in_flight, 1);
-    return reason;
-}
 
 // "Root=1-<seconds in hex>-<24 hex digits>;Parent=<16>;Sampled=0;Lineage=..." without what tracing would add.
 static size_t trace_id(char out[static 80]) {
@@ -169,7 +165,7 @@ void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation) {
         invocation->trace_id = sl_str_n(invocation->trace_text, len);
     }
     if (atomic_load_explicit(&invoker->draining, memory_order_relaxed)) {
-        refuse(invoker, invocation, SL_E_UNAVAILABLE, "The server is shutting down.", NULL);
+        refuse(invoker, invocation, SL_E_UNAVAILABLE, "The server is shutting down.", SL_THROTTLE_NONE);
         return;
     }
     struct sl_invoke__entry *entry =
@@ -178,39 +174,15 @@ void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation) {
         refuse_unknown(invoker, invocation);
         return;
     }
-    const char *reason = admit(invoker, entry->limit);
-    if (reason) {
+    struct sl_invoke__loop *here = sl_invoke__of(invoker, invocation->loop);
+    enum sl_invoke__throttle reason = sl_invoke__admit(entry->pool, invocation);
+    if (reason != SL_THROTTLE_NONE) {
         refuse(invoker, invocation, SL_E_THROTTLED, "Rate Exceeded.", reason);
         return;
     }
     atomic_fetch_add(&entry->references, 1);
     invocation->entry = entry;
-    atomic_fetch_add_explicit(&sl_invoke__of(invoker, invocation->loop)->invocations, 1, memory_order_relaxed);
+    sl_invoke__gauge(&here->in_flight, 1);
+    atomic_fetch_add_explicit(&here->invocations, 1, memory_order_relaxed);
     sl_invoke__pool_enter(entry->pool, invocation);
-}
-
-// ---- metrics ----------------------------------------------------------------------------------------------------
-
-static void metric(struct sl_buf *out, const char *name, const char *type, const char *help, uint64_t value) {
-    sl_buf_printf(out, "# HELP sluice_%s %s\n# TYPE sluice_%s %s\nsluice_%s %llu\n", name, help, name, type, name,
-                  (unsigned long long)value);
-}
-
-void sl_invoker_metrics(struct sl_invoker *invoker, struct sl_buf *out) {
-    uint64_t invocations = 0, errors = 0, throttles = 0, cold = 0, duration = 0;
-    for (unsigned i = 0; i < invoker->config.loop_count; i++) {
-        struct sl_invoke__loop *loop = &invoker->loops[i];
-        invocations += atomic_load_explicit(&loop->invocations, memory_order_relaxed);
-        errors += atomic_load_explicit(&loop->errors, memory_order_relaxed);
-        throttles += atomic_load_explicit(&loop->throttles, memory_order_relaxed);
-        cold += atomic_load_explicit(&loop->cold_starts, memory_order_relaxed);
-        duration += atomic_load_explicit(&loop->duration_us, memory_order_relaxed);
-    }
-    metric(out, "invocations_total", "counter", "Invocations admitted.", invocations);
-    metric(out, "invocation_errors_total", "counter", "Invocations that ended in a function error.", errors);
-    metric(out, "throttles_total", "counter", "Invocations refused for concurrency.", throttles);
-    metric(out, "cold_starts_total", "counter", "Instances started.", cold);
-    metric(out, "invocation_duration_microseconds_total", "counter", "Time spent in functions.", duration);
-    metric(out, "invocations_in_flight", "gauge", "Invocations waiting or running.", sl_invoker_busy(invoker));
-    metric(out, "instances", "gauge", "Instances that exist.", atomic_load(&invoker->instance_count));
 }

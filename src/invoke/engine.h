@@ -19,8 +19,13 @@ struct sl_invoker_config {
     void (*log)(void *user, unsigned loop, const struct sl_function *function, const char *stream, struct sl_str lines);
     void *log_user;
     unsigned max_instances;       // on this machine
-    unsigned account_concurrency; // AWS: 1000
+    int64_t memory_bytes;         // budget for all instances; 0: no limit
+    unsigned account_concurrency; // per account and region. AWS: 1000
+    unsigned scaling_rate;        // starts per function in 10 seconds. AWS: 1000; 0: no limit
+    unsigned request_rate;        // requests per second for each unit of concurrency. AWS: 10; 0: no limit
     int64_t idle_ms;              // an idle instance is stopped after this
+    int64_t max_age_ms;           // an instance is replaced after this; 0: never
+    bool single_use;              // every function's instances serve one invocation each
     int64_t init_ms;              // limit of the init phase (AWS: 10 s)
     bool network;                 // functions may reach out
 };

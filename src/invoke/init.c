@@ -133,6 +133,16 @@ static struct sl_invocation_result result_of(const struct sl_instance *instance,
 // ---- the end of an init
 // -----------------------------------------------------------------------------------------------
 
+// The room that the failed instance is leaving is the new one's.
+static int start_bound(struct sl_instance *instance, struct sl_invocation *waiting, struct sl_error *err) {
+    const struct sl_invoke__start start = {
+        .loop = instance->loop, .charge = sl_invoke__charge_of(instance->pool), .bound = waiting};
+    atomic_fetch_add(&instance->invoker->instance_count, 1);
+    atomic_fetch_add(&instance->invoker->memory_used, start.charge);
+    (void)sl_invoke__start_take(instance->pool); // for the balance: its end gives it back
+    return sl_invoke__instance_start(instance->pool, &start, err);
+}
+
 void sl_invoke__init_ended(struct sl_instance *instance) {
     struct failure failure;
     struct sl_error error;
@@ -149,7 +159,7 @@ void sl_invoke__init_ended(struct sl_instance *instance) {
     unsigned loop = (unsigned)sl_loop_index(instance->loop);
     instance->pool->shards[loop].starting--;
     struct sl_invocation *waiting = sl_invoke__pool_next_waiting(instance->pool, loop);
-    if (!waiting || sl_invoke__instance_start(instance->pool, instance->loop, waiting, &error) == 0) return;
+    if (!waiting || start_bound(instance, waiting, &error) == 0) return;
     // Not even a second try could be made: the first one's failure is the answer.
     struct sl_invocation_result result = result_of(instance, &failure, waiting->request_id, &error);
     sl_invoke__finish(instance->invoker, waiting, &result);

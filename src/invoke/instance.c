@@ -32,7 +32,7 @@ static bool slot_take(struct sl_instance *instance) {
     struct sl_invoker *invoker = instance->invoker;
     bool found = false;
     pthread_mutex_lock(&invoker->slot_lock);
-    for (unsigned i = 0; i < invoker->config.max_instances && !found; i++) {
+    for (unsigned i = 0; i < invoker->slot_count && !found; i++) {
         if (invoker->slots[i]) continue;
         found = true;
         invoker->slots[i] = instance;
@@ -114,7 +114,6 @@ static int request_sandbox(struct sl_instance *instance, const char *log_stream,
 }
 
 static void instance_free(struct sl_instance *instance) {
-    struct sl_invoker *invoker = instance->invoker;
     sl_timer_stop(&instance->timer);
     sl_runtime_close(&instance->runtime);
     if (instance->log_watch.fd >= 0) {
@@ -125,7 +124,8 @@ static void instance_free(struct sl_instance *instance) {
     sl_buf_free(&instance->log);
     sl_buf_free(&instance->init_error);
     slot_release(instance);
-    atomic_fetch_sub(&invoker->instance_count, 1);
+    sl_invoke__room_left(instance);
+    sl_invoke__start_return(instance->pool);
     sl_invoke__pool_unref(instance->pool);
     free(instance);
 }
@@ -138,19 +138,22 @@ static void log_stream_name(const struct sl_function *function, char out[static 
     snprintf(out, SL_LOG_STREAM, "%.4s/%.2s/%.2s/[%.*s]%s", day, day + 5, day + 8, SL_FMT(function->version), random);
 }
 
-int sl_invoke__instance_start(struct sl_invoke__pool *pool, struct sl_loop *loop, struct sl_invocation *bound,
+int sl_invoke__instance_start(struct sl_invoke__pool *pool, const struct sl_invoke__start *start,
                               struct sl_error *err) {
     struct sl_invoker *invoker = pool->invoker;
+    struct sl_loop *loop = start->loop;
+    struct sl_invocation *bound = start->bound;
     struct sl_instance *instance = calloc(1, sizeof *instance);
-    if (!instance) return sl_fail(err, SL_E_NO_MEMORY, "no memory for an instance");
-    instance->invoker = invoker;
-    if (!slot_take(instance)) {
+    if (instance) instance->invoker = invoker;
+    if (!instance || !slot_take(instance)) {
         free(instance);
+        sl_invoke__room_return(invoker, start->charge);
+        sl_invoke__start_return(pool);
         return sl_fail(err, SL_E_THROTTLED, "Rate Exceeded.");
     }
-    atomic_fetch_add(&invoker->instance_count, 1);
-    atomic_fetch_add(&pool->references, 1);
-    instance->pool = pool;
+    instance->pool = sl_invoke__pool_ref(pool);
+    instance->charge = start->charge;
+    instance->provisioned = start->provisioned;
     atomic_init(&instance->loop, loop);
     instance->state = SL_INSTANCE_STARTING;
     instance->memory_fd = instance->log_watch.fd = -1;
@@ -206,6 +209,7 @@ void sl_invoke__instance_stop(struct sl_instance *instance) {
     if (instance->state == SL_INSTANCE_STOPPING) return;
     instance->state = SL_INSTANCE_STOPPING;
     sl_invoke__pool_leave(instance);
+    sl_invoke__room_leaving(instance);
     struct sl_error err;
     if (sl_jail_stop(instance->invoker->config.jail, instance->id, &err))
         sl_log_error("invoke", "stop instance: %s", err.message);
@@ -294,7 +298,7 @@ static void jail_report(struct sl_invoker *invoker, const struct sl_jail_event *
     unsigned slot = (unsigned)(event->id & 0xffffffffu) - 1;
     struct sl_instance *instance = NULL;
     pthread_mutex_lock(&invoker->slot_lock);
-    if (slot < invoker->config.max_instances) instance = invoker->slots[slot];
+    if (slot < invoker->slot_count) instance = invoker->slots[slot];
     pthread_mutex_unlock(&invoker->slot_lock);
     // The slot is released only after the last report, so an id that does not match would be a fault of the spawner's.
     if (!instance || instance->id != event->id) return;

@@ -30,13 +30,36 @@ enum { SL_LOOPS_MAX = 64, SL_LOG_LINE_MAX = 256 * 1024, SL_LOG_STREAM = 96, SL_E
 
 struct sl_invoke__pool;
 
+// A part of an account's concurrency. Every admitted invocation holds one place of exactly one allotment (limit.c).
+struct sl_invoke__allotment {
+    atomic_int used;
+    _Atomic int64_t capacity;
+};
+
+// A leaky bucket (GCRA): the time at which it would be empty again. Any thread, no lock.
+struct sl_invoke__bucket {
+    _Atomic int64_t empty_ns;
+};
+
+// Concurrency of one account in one region. Lives as long as the invoker.
+struct sl_invoke__account {
+    struct sl_invoke__account *next;
+    char *key;                        // "account:region"
+    struct sl_invoke__allotment open; // what no function has reserved and no version provisioned
+    int64_t committed;                // the rest; under publish_lock
+    struct sl_invoke__bucket requests;
+};
+
 // Concurrency of one function over all its versions.
 struct sl_invoke__limit {
     struct sl_invoke__limit *next;
     char *key; // "account:region:name"
     atomic_uint references;
-    atomic_int in_flight;
-    _Atomic int64_t reserved; // -1: none
+    struct sl_invoke__account *account;
+    _Atomic int64_t reserved;        // -1: none
+    struct sl_invoke__allotment own; // what is reserved and not provisioned
+    int64_t provisioned, committed;  // of all versions; of the account's. Under publish_lock
+    struct sl_invoke__bucket starts, requests;
 };
 
 struct sl_invoke__entry {
@@ -67,7 +90,14 @@ struct sl_instance {
     unsigned slot;
     uint64_t id;                             // the jail's
     struct sl_instance *next, *prev;         // in the shard's idle list
-    struct sl_instance *lru_next, *lru_prev; // in the loop's list of idle instances, oldest first
+    struct sl_instance *lru_next, *lru_prev; // in one of the loop's lists of idle instances, oldest first
+    bool provisioned;                        // kept although idle, for the version's provisioned concurrency
+    bool used;                               // has served an invocation
+    bool frozen;
+    unsigned home;                          // index of the shard that counts it, when provisioned
+    int64_t charge;                         // bytes that it counts for in the budget of memory
+    bool leaving;                           // stopping, its charge is about to be free
+    struct sl_invoke__allotment *allotment; // where the invocation in flight is counted
     struct sl_runtime runtime;
     struct sl_runtime_identity identity; // for its extensions; views of the pool's spec
     struct sl_watch log_watch;
@@ -99,8 +129,16 @@ struct sl_instance {
     bool end_seen;             // `ended` arrived before the instance itself did
 };
 
+// Idle instances of a loop, oldest first; those before `thawed` are frozen.
+struct sl_invoke__lru {
+    struct sl_instance *first, *last, *thawed;
+};
+
+// Instances on demand, and those kept for provisioned concurrency: apart in every list.
+enum { SL_ON_DEMAND, SL_PROVISIONED, SL_KINDS };
+
 struct sl_invoke__shard {
-    struct sl_instance *idle; // newest first
+    struct sl_instance *idle[SL_KINDS]; // newest first
     atomic_uint idle_count, waiting_count;
     struct sl_invocation *waiting_first, *waiting_last;
     unsigned starting, asked;     // instances on their way to this shard: new ones, and those asked of other loops
@@ -110,6 +148,10 @@ struct sl_invoke__shard {
     int64_t last_turn_ns;         // of the queue that has not been empty since; 0: it was
     _Atomic int64_t between_ns;   // average time between turns; 0: unknown. Other loops read it
     struct sl_invoke__pool *pool; // that it is a shard of
+    struct sl_invoke__shard *queue_next, *queue_prev; // in the loop's list of shards where somebody waits
+    bool queued;
+    atomic_uint provisioned, provisioned_ready; // started by this shard: all, and those that can serve
+    struct sl_invoke__meter *meter;             // the last one used; referenced
 };
 
 struct sl_invoke__pool {
@@ -119,18 +161,49 @@ struct sl_invoke__pool {
     atomic_uint references;
     atomic_bool retired;
     _Atomic int64_t average_us, start_us; // of the latest invocations, of the latest starts; 0: none yet
-    struct sl_invoke__shard shards[];     // invoker->loop_count
+    _Atomic int64_t idle_ms, max_age_ms;  // of its instances; 0: no limit of age
+    _Atomic int64_t peak;                 // bytes: the most that an instance of it was seen to use; 0: not seen yet
+    struct sl_invoke__limit *limit;       // referenced
+    struct sl_invoke__allotment provisioned;
+    struct sl_invoke__tenants *tenants; // of a pool whose instances belong to tenants: it has none of its own
+    struct sl_invoke__pool *parent;     // of a tenant's pool; referenced
+    struct sl_str tenant;
+    struct sl_invoke__shard shards[]; // invoker->loop_count
+};
+
+// A start that waits for room, see room.c.
+struct sl_invoke__want {
+    struct sl_invoke__want *next;
+    struct sl_invoke__pool *pool; // referenced
+    int64_t deadline_ms;
+};
+
+// Why an invocation was refused; the order of sl_invoke__throttle_names.
+enum sl_invoke__throttle {
+    SL_THROTTLE_CONCURRENT,
+    SL_THROTTLE_RESERVED,
+    SL_THROTTLE_RATE,
+    SL_THROTTLE_RESERVED_RATE,
+    SL_THROTTLE_CALLER_RATE,
+    SL_THROTTLES,
+    SL_THROTTLE_NONE = SL_THROTTLES,
 };
 
 struct sl_invoke__loop {
     struct sl_invoker *invoker;
     struct sl_loop *loop;
-    struct sl_instance *lru_first, *lru_last;
-    struct sl_timer sweep;
-    struct sl_mail drain_mail;
-    struct sl_buf scratch; // building of log lines and documents
+    struct sl_invoke__lru lru[SL_KINDS];
+    _Atomic int64_t oldest_idle_ns; // of the instances on demand; INT64_MAX: none. For other loops' evictions
+    struct sl_timer sweep, freeze, want_timer;
+    struct sl_invoke__want *want_first, *want_last;
+    struct sl_invoke__shard *queue_first; // shards where somebody waits
+    struct sl_mail drain_mail, evict_mail, provision_mail;
+    atomic_bool evict_sent, provision_sent; // those letters are on their way
+    struct sl_buf scratch;                  // building of log lines and documents
+    struct sl_invoke__meters *meters;
     // counters of this loop, read by others without order
-    _Atomic uint64_t invocations, errors, throttles, cold_starts, duration_us;
+    _Atomic uint64_t invocations, errors, throttles[SL_THROTTLES], cold_starts, duration_us, evictions, expired, frozen;
+    atomic_int in_flight, idle, busy; // invocations that wait or run here; instances. Written by this loop only
 };
 
 struct sl_invoker {
@@ -139,13 +212,20 @@ struct sl_invoker {
     struct cds_lfht *functions, *urls;
     pthread_mutex_t publish_lock; // writers of the tables and of `limits`
     struct sl_invoke__limit *limits;
+    struct sl_invoke__account *accounts;
+    struct sl_invoke__pool **provisioned_pools; // referenced, under provision_lock
+    unsigned provisioned_count, provisioned_room;
+    pthread_mutex_t provision_lock;
     uint64_t generation;
-    atomic_int in_flight; // invocations, all functions
     atomic_uint instance_count;
+    // The budget of memory, see room.c. In bytes, but the last two.
+    _Atomic int64_t memory_used, memory_leaving, memory_available, memory_read_ns;
+    atomic_uint leaving_count, want_count;
     atomic_bool draining;
     struct sl_watch jail_watch;
-    pthread_mutex_t slot_lock;  // slots, slot_generation
-    struct sl_instance **slots; // max_instances
+    pthread_mutex_t slot_lock; // slots, slot_generation
+    unsigned slot_count;
+    struct sl_instance **slots; // slot_count
     uint32_t *slot_generation;
 };
 
@@ -155,8 +235,51 @@ struct sl_invoke__entry *sl_invoke__entry_find(struct sl_invoker *invoker, struc
                                                struct sl_str name, struct sl_str version);
 void sl_invoke__copy_function(struct sl_function *to, const struct sl_function *from, struct sl_arena *arena);
 
+// --- engine.c
+// The end of an invocation that was admitted, for the counts.
+void sl_invoke__leave(struct sl_invoke__loop *here, struct sl_invoke__allotment *allotment);
+
+// --- limit.c
+extern const char *const sl_invoke__throttle_names[SL_THROTTLES];
+// Counts the invocation in (invocation->allotment), or says why not.
+enum sl_invoke__throttle sl_invoke__admit(struct sl_invoke__pool *pool, struct sl_invocation *invocation);
+void sl_invoke__place_return(struct sl_invoke__allotment *allotment);
+// One start of AWS's scaling rate; given back when it was not used, or when the instance has ended.
+bool sl_invoke__start_take(struct sl_invoke__pool *pool);
+void sl_invoke__start_return(struct sl_invoke__pool *pool);
+// The reason to give when the rate of the pool's function does not allow more.
+enum sl_invoke__throttle sl_invoke__rate_reason(const struct sl_invoke__pool *pool);
+// Under publish_lock. Finds or makes; the caller gets a reference.
+struct sl_invoke__limit *sl_invoke__limit_of(struct sl_invoker *invoker, const struct sl_function *function);
+void sl_invoke__limit_set(struct sl_invoker *invoker, struct sl_invoke__limit *limit, int64_t reserved,
+                          int64_t provisioned);
+void sl_invoke__limit_unref(struct sl_invoker *invoker, struct sl_invoke__limit *limit); // takes publish_lock
+void sl_invoke__accounts_free(struct sl_invoker *invoker);
+
+// --- room.c: memory and number of instances
+int64_t sl_invoke__memory_available(void); // what the kernel says, in bytes; -1: unknown
+int64_t sl_invoke__charge_of(const struct sl_invoke__pool *pool);
+bool sl_invoke__room_take(struct sl_invoker *invoker, int64_t charge);
+void sl_invoke__room_return(struct sl_invoker *invoker, int64_t charge);
+// Room for one more of this pool: true = taken. Else a start waits for it in the loop's queue (pool_start_* follows),
+// or, when *ret_waits is false, nothing does.
+bool sl_invoke__room_or_wait(struct sl_invoke__pool *pool, unsigned loop, bool *ret_waits);
+// The instance was seen to use this much at most (<= 0: unknown).
+void sl_invoke__room_adjust(struct sl_instance *instance, int64_t peak);
+void sl_invoke__room_leaving(struct sl_instance *instance); // was told to stop
+void sl_invoke__room_left(struct sl_instance *instance);    // is gone
+
+// --- idle.c
+void sl_invoke__idle_enter(struct sl_instance *instance);
+struct sl_instance *sl_invoke__idle_pick(const struct sl_invoke__shard *shard); // NULL: none
+void sl_invoke__idle_stop_all(struct sl_invoke__shard *shard);
+bool sl_invoke__is_old(const struct sl_instance *instance, int64_t now_ns);
+
 // --- pool.c (owner loop's thread, except new/unref)
-struct sl_invoke__pool *sl_invoke__pool_new(struct sl_invoker *invoker, const struct sl_function *function);
+// Takes a reference of its own to the limit.
+struct sl_invoke__pool *sl_invoke__pool_new(struct sl_invoker *invoker, const struct sl_function *function,
+                                            struct sl_invoke__limit *limit);
+struct sl_invoke__pool *sl_invoke__pool_ref(struct sl_invoke__pool *pool); // returns it
 void sl_invoke__pool_unref(struct sl_invoke__pool *pool);
 // From any thread: no new work for its instances; idle ones stop.
 void sl_invoke__pool_retire(struct sl_invoke__pool *pool);
@@ -171,17 +294,29 @@ void sl_invoke__pool_took(struct sl_invoke__pool *pool, int64_t duration_us);
 void sl_invoke__pool_started(struct sl_invoke__pool *pool, int64_t init_us);
 // Takes the oldest waiting invocation of that loop out of the queue; NULL when none waits.
 struct sl_invocation *sl_invoke__pool_next_waiting(struct sl_invoke__pool *pool, unsigned loop);
+// A start that waited for room: is it still needed; then exactly one of the others ends its wait.
+bool sl_invoke__pool_needs_start(const struct sl_invoke__pool *pool, unsigned loop);
+void sl_invoke__pool_start_now(struct sl_invoke__pool *pool, unsigned loop, int64_t charge); // the room was taken
+void sl_invoke__pool_start_dropped(struct sl_invoke__pool *pool, unsigned loop);
+void sl_invoke__pool_start_refused(struct sl_invoke__pool *pool, unsigned loop);
+// Refuses who waited too long on this loop.
+void sl_invoke__pool_expire_waiting(struct sl_invoke__loop *here);
 void sl_invoke__sweep(struct sl_timer *timer);
 void sl_invoke__stop_all_idle(struct sl_mail *mail); // the loop's drain_mail
 void sl_invoke__finish(struct sl_invoker *invoker, struct sl_invocation *invocation,
                        const struct sl_invocation_result *result);
 void sl_invoke__refuse(struct sl_invoker *invoker, struct sl_invocation *invocation, const struct sl_error *error,
-                       const char *reason);
+                       enum sl_invoke__throttle reason);
 
 // --- instance.c
-// bound: the invocation that the instance is to serve from its start, taken up when this succeeds; or NULL.
-int sl_invoke__instance_start(struct sl_invoke__pool *pool, struct sl_loop *loop, struct sl_invocation *bound,
-                              struct sl_error *err);
+struct sl_invoke__start {
+    struct sl_loop *loop;
+    int64_t charge;              // room that was taken for it
+    struct sl_invocation *bound; // that it is to serve from its start, taken up when this succeeds; or NULL
+    bool provisioned;
+};
+// When it fails, the room and the start of the scaling rate that were taken for it are given back.
+int sl_invoke__instance_start(struct sl_invoke__pool *pool, const struct sl_invoke__start *start, struct sl_error *err);
 void sl_invoke__instance_stop(struct sl_instance *instance);
 // Hands an instance with a parked next to another loop, where it is offered. The caller must not touch it any more.
 void sl_invoke__instance_give(struct sl_instance *instance, struct sl_loop *to);
@@ -222,6 +357,12 @@ void sl_invoke__log_flush(struct sl_instance *instance);
 void sl_invoke__error_document(struct sl_buf *out, const char *type, const char *request_id, const char *text);
 // What AWS says of a main process that ended with this wait status: error type and text.
 const char *sl_invoke__exit_text(const struct sl_jail_event *ended, char text[static 96]);
+
+// Of a counter that one thread writes and all may read: needs no locked instruction.
+static inline void sl_invoke__gauge(atomic_int *gauge, int change) {
+    int old = atomic_load_explicit(gauge, memory_order_relaxed);
+    atomic_store_explicit(gauge, old + change, memory_order_relaxed);
+}
 
 static inline struct sl_invoke__loop *sl_invoke__of(struct sl_invoker *invoker, const struct sl_loop *loop) {
     return &invoker->loops[sl_loop_index(loop)];

@@ -18,6 +18,8 @@
 
 struct sl_invoker;
 struct sl_invoke__entry;
+struct sl_invoke__pool;
+struct sl_invoke__allotment;
 struct sl_instance;
 
 enum {
@@ -48,7 +50,12 @@ struct sl_function {
     struct sl_str url_auth;       // "NONE" or "AWS_IAM"
     struct sl_str url_cors;       // JSON text of the Cors member, empty when there is none
     bool url_streams;             // the URL's InvokeMode is RESPONSE_STREAM
+    struct sl_str architecture;   // "x86_64" or "arm64": for the bill
     int64_t reserved_concurrency; // -1: none
+    unsigned provisioned;         // instances kept ready for this version
+    bool single_use;              // every invocation gets an instance of its own, which ends after it
+    bool per_tenant;              // TenantIsolationMode PER_TENANT: an instance serves one tenant
+    unsigned idle_s, max_age_s;   // of its instances; 0: the server's
     unsigned event_attempts;      // of an asynchronous invocation, with the first: 1 to 3; 0: the default, 3
     unsigned event_age_s;         // how long its retries may take; 0: the default, 6 hours
     uint64_t generation;          // set by publish; another number means other code or configuration
@@ -88,6 +95,7 @@ struct sl_invocation_result {
     struct sl_str log_tail;        // last 4 KB of the invocation's log when asked for
     const struct sl_error *error;  // REFUSED
     struct sl_str throttle_reason; // of SL_E_THROTTLED: "ReservedFunctionConcurrentInvocationLimitExceeded", ...
+    unsigned retry_after_s;        // of a throttle that is known to pass: when; else 0
     int64_t duration_us, init_us;
 };
 
@@ -114,7 +122,10 @@ struct sl_invocation {
     struct sl_invocation *next, *prev;
     struct sl_loop *loop;
     struct sl_invoke__entry *entry;
+    struct sl_invoke__pool *pool;
+    struct sl_invoke__allotment *allotment;
     struct sl_instance *instance;
+    int64_t waiting_since_ms;
     char trace_text[80];
 };
 

@@ -16,14 +16,15 @@
 
 enum {
     POOL_MAX = 1024 * 1024,
-    SWEEP_MS = 250,
     PATIENCE_MIN_MS = 5, // without a turn for so long (or for a quarter of a start), the estimate of the wait was wrong
     PATIENCE_MAX_MS = 25,
+    WAIT_SPARE_MS = 20000, // beside the limit of an init: nobody waits longer for an instance
 };
 
 // ---- pools ------------------------------------------------------------------------------------------------------
 
-struct sl_invoke__pool *sl_invoke__pool_new(struct sl_invoker *invoker, const struct sl_function *function) {
+struct sl_invoke__pool *sl_invoke__pool_new(struct sl_invoker *invoker, const struct sl_function *function,
+                                            struct sl_invoke__limit *limit) {
     struct sl_invoke__pool *pool =
         calloc(1, sizeof *pool + invoker->config.loop_count * sizeof(struct sl_invoke__shard));
     if (!pool) return NULL;
@@ -33,19 +34,23 @@ struct sl_invoke__pool *sl_invoke__pool_new(struct sl_invoker *invoker, const st
     sl_arena_init(&pool->arena, POOL_MAX);
     sl_invoke__copy_function(&pool->spec, function, &pool->arena);
     if (sl_arena_failed(&pool->arena)) {
-        sl_invoke__pool_unref(pool);
+        sl_arena_free(&pool->arena);
+        free(pool);
         return NULL;
     }
+    pool->limit = limit;
+    atomic_fetch_add(&limit->references, 1);
     return pool;
 }
 
 void sl_invoke__pool_unref(struct sl_invoke__pool *pool) {
     if (atomic_fetch_sub(&pool->references, 1) != 1) return;
+    sl_invoke__limit_unref(pool->invoker, pool->limit);
     sl_arena_free(&pool->arena);
     free(pool);
 }
 
-static struct sl_invoke__pool *pool_ref(struct sl_invoke__pool *pool) {
+struct sl_invoke__pool *sl_invoke__pool_ref(struct sl_invoke__pool *pool) {
     atomic_fetch_add(&pool->references, 1);
     return pool;
 }
@@ -60,7 +65,7 @@ struct letter {
 static bool write_to(struct sl_invoke__pool *pool, unsigned to, unsigned from, void (*deliver)(struct sl_mail *)) {
     struct letter *letter = malloc(sizeof *letter);
     if (!letter) return false;
-    *letter = (struct letter){.pool = pool_ref(pool), .to = to, .from = from};
+    *letter = (struct letter){.pool = sl_invoke__pool_ref(pool), .to = to, .from = from};
     sl_loop_post(pool->invoker->loops[to].loop, &letter->mail, deliver);
     return true;
 }
@@ -70,54 +75,36 @@ static void discard(struct letter *letter) {
     free(letter);
 }
 
-// ---- idle instances ---------------------------------------------------------------------------------------------
-
 static struct sl_invoke__shard *shard_of(struct sl_instance *instance) {
     return &instance->pool->shards[sl_loop_index(instance->loop)];
 }
 
-static void enter_idle(struct sl_instance *instance) {
-    struct sl_invoke__shard *shard = shard_of(instance);
-    struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
-    instance->state = SL_INSTANCE_IDLE;
-    instance->idle_since_ns = sl_loop_now_ms(instance->loop) * 1000000;
-    instance->prev = NULL;
-    instance->next = shard->idle;
-    if (shard->idle) shard->idle->prev = instance;
-    shard->idle = instance;
-    atomic_fetch_add_explicit(&shard->idle_count, 1, memory_order_relaxed);
-    instance->lru_next = NULL;
-    instance->lru_prev = here->lru_last;
-    if (here->lru_last)
-        here->lru_last->lru_next = instance;
-    else
-        here->lru_first = instance;
-    here->lru_last = instance;
-}
-
-void sl_invoke__pool_leave_idle(struct sl_instance *instance) {
-    struct sl_invoke__shard *shard = shard_of(instance);
-    struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
-    if (instance->prev)
-        instance->prev->next = instance->next;
-    else
-        shard->idle = instance->next;
-    if (instance->next) instance->next->prev = instance->prev;
-    atomic_fetch_sub_explicit(&shard->idle_count, 1, memory_order_relaxed);
-    if (instance->lru_prev)
-        instance->lru_prev->lru_next = instance->lru_next;
-    else
-        here->lru_first = instance->lru_next;
-    if (instance->lru_next)
-        instance->lru_next->lru_prev = instance->lru_prev;
-    else
-        here->lru_last = instance->lru_prev;
-    instance->next = instance->prev = instance->lru_next = instance->lru_prev = NULL;
-}
-
 // ---- waiting invocations ----------------------------------------------------------------------------------------
 
+static struct sl_invoke__loop *loop_of(const struct sl_invoke__shard *shard) {
+    const struct sl_invoke__pool *pool = shard->pool;
+    return &pool->invoker->loops[shard - pool->shards];
+}
+
+// The loop's list of shards where somebody waits, for deadlines.
+static void list_shard(struct sl_invoke__shard *shard) {
+    struct sl_invoke__loop *here = loop_of(shard);
+    shard->queue_prev = NULL;
+    if ((shard->queue_next = here->queue_first)) here->queue_first->queue_prev = shard;
+    here->queue_first = shard;
+}
+
+static void unlist_shard(struct sl_invoke__shard *shard) {
+    if (shard->queue_next) shard->queue_next->queue_prev = shard->queue_prev;
+    if (shard->queue_prev)
+        shard->queue_prev->queue_next = shard->queue_next;
+    else
+        loop_of(shard)->queue_first = shard->queue_next;
+}
+
 static void push_waiting(struct sl_invoke__shard *shard, struct sl_invocation *invocation) {
+    if (!shard->waiting_first) list_shard(shard);
+    invocation->waiting_since_ms = sl_loop_now_ms(invocation->loop);
     invocation->next = NULL;
     invocation->prev = shard->waiting_last;
     if (shard->waiting_last)
@@ -126,8 +113,10 @@ static void push_waiting(struct sl_invoke__shard *shard, struct sl_invocation *i
         shard->waiting_first = invocation;
     shard->waiting_last = invocation;
     atomic_fetch_add_explicit(&shard->waiting_count, 1, memory_order_relaxed);
+    sl_invoke__pool_ref(shard->pool);
 }
 
+// Who calls it gives back the reference to the pool that the waiting invocation had.
 static void unlink_waiting(struct sl_invoke__shard *shard, struct sl_invocation *invocation) {
     if (invocation->prev)
         invocation->prev->next = invocation->next;
@@ -139,8 +128,10 @@ static void unlink_waiting(struct sl_invoke__shard *shard, struct sl_invocation 
         shard->waiting_last = invocation->prev;
     invocation->next = invocation->prev = NULL;
     atomic_fetch_sub_explicit(&shard->waiting_count, 1, memory_order_relaxed);
-    // Nobody is left to be impatient; and without waiting invocations nothing keeps the pool, in which the timer lies.
-    if (!shard->waiting_first) sl_timer_stop(&shard->patience);
+    // Nobody is left to be impatient; and without waiting invocations nothing may keep the pool, where the timer lies.
+    if (shard->waiting_first) return;
+    sl_timer_stop(&shard->patience);
+    unlist_shard(shard);
 }
 
 // A moving average over about eight values; 0 is none yet.
@@ -159,24 +150,83 @@ static struct sl_invocation *pop_waiting(struct sl_invoke__shard *shard) {
     int64_t now = sl_clock_mono_ns();
     if (shard->last_turn_ns) blend(&shard->between_ns, now - shard->last_turn_ns);
     shard->last_turn_ns = shard->waiting_first ? now : 0;
+    sl_invoke__pool_unref(shard->pool); // an instance or a start keeps it
     return invocation;
 }
 
-static void fail_waiting(struct sl_invoke__pool *pool, unsigned loop, const struct sl_error *error,
-                         const char *reason) {
-    struct sl_invocation *invocation = pop_waiting(&pool->shards[loop]);
-    if (invocation) sl_invoke__refuse(pool->invoker, invocation, error, reason);
+// The last one is refused: those before it have older claims on what is coming.
+static void refuse_last(struct sl_invoke__pool *pool, unsigned loop, const struct sl_error *error,
+                        enum sl_invoke__throttle reason) {
+    struct sl_invoke__shard *shard = &pool->shards[loop];
+    struct sl_invocation *invocation = shard->waiting_last;
+    if (!invocation) return;
+    unlink_waiting(shard, invocation);
+    sl_invoke__refuse(pool->invoker, invocation, error, reason);
+    sl_invoke__pool_unref(pool);
+}
+
+static void throttle_last(struct sl_invoke__pool *pool, unsigned loop, enum sl_invoke__throttle reason) {
+    struct sl_error error;
+    sl_fail(&error, SL_E_THROTTLED, "Rate Exceeded.");
+    refuse_last(pool, loop, &error, reason);
+}
+
+static bool expire_one(struct sl_invoke__loop *here, int64_t before_ms) {
+    struct sl_invoke__shard *shard = here->queue_first;
+    while (shard && shard->waiting_first->waiting_since_ms >= before_ms) shard = shard->queue_next;
+    if (!shard) return false;
+    struct sl_invocation *invocation = shard->waiting_first;
+    struct sl_invoke__pool *pool = shard->pool;
+    struct sl_error error;
+    unlink_waiting(shard, invocation);
+    sl_fail(&error, SL_E_THROTTLED, "Rate Exceeded.");
+    sl_invoke__refuse(here->invoker, invocation, &error, SL_THROTTLE_CONCURRENT);
+    sl_invoke__pool_unref(pool);
+    return true;
+}
+
+void sl_invoke__pool_expire_waiting(struct sl_invoke__loop *here) {
+    int64_t before_ms = sl_loop_now_ms(here->loop) - here->invoker->config.init_ms - WAIT_SPARE_MS;
+    while (expire_one(here, before_ms)) {} // from the start each time: an answer may change the list
 }
 
 // ---- getting instances ------------------------------------------------------------------------------------------
 
-static void start_one(struct sl_invoke__pool *pool, unsigned loop) {
-    struct sl_error err;
-    pool->shards[loop].starting++;
-    if (sl_invoke__instance_start(pool, pool->invoker->loops[loop].loop, NULL, &err) == 0) return;
+bool sl_invoke__pool_needs_start(const struct sl_invoke__pool *pool, unsigned loop) {
+    const struct sl_invoke__shard *shard = &pool->shards[loop];
+    return atomic_load_explicit(&shard->waiting_count, memory_order_relaxed) + 1 > shard->starting + shard->asked;
+}
+
+void sl_invoke__pool_start_dropped(struct sl_invoke__pool *pool, unsigned loop) {
     pool->shards[loop].starting--;
-    const char *reason = err.kind == SL_E_THROTTLED ? "ConcurrentInvocationLimitExceeded" : NULL;
-    fail_waiting(pool, loop, &err, reason);
+    sl_invoke__start_return(pool);
+}
+
+void sl_invoke__pool_start_refused(struct sl_invoke__pool *pool, unsigned loop) {
+    sl_invoke__pool_start_dropped(pool, loop);
+    throttle_last(pool, loop, SL_THROTTLE_CONCURRENT);
+}
+
+void sl_invoke__pool_start_now(struct sl_invoke__pool *pool, unsigned loop, int64_t charge) {
+    struct sl_error err;
+    const struct sl_invoke__start start = {.loop = pool->invoker->loops[loop].loop, .charge = charge};
+    if (sl_invoke__instance_start(pool, &start, &err) == 0) return;
+    pool->shards[loop].starting--;
+    refuse_last(pool, loop, &err, err.kind == SL_E_THROTTLED ? SL_THROTTLE_CONCURRENT : SL_THROTTLE_NONE);
+}
+
+// One more instance, at once or when there is room; or the last that waits is refused.
+static void start_one(struct sl_invoke__pool *pool, unsigned loop) {
+    bool waits;
+    if (!sl_invoke__start_take(pool)) {
+        throttle_last(pool, loop, sl_invoke__rate_reason(pool));
+        return;
+    }
+    pool->shards[loop].starting++;
+    if (sl_invoke__room_or_wait(pool, loop, &waits))
+        sl_invoke__pool_start_now(pool, loop, sl_invoke__charge_of(pool));
+    else if (!waits)
+        sl_invoke__pool_start_refused(pool, loop);
 }
 
 // ---- patience ---------------------------------------------------------------------------------------------------
@@ -208,7 +258,7 @@ static bool soon(struct sl_invoke__pool *pool, const struct sl_invoke__shard *sh
     int64_t start = atomic_load_explicit(&pool->start_us, memory_order_relaxed);
     unsigned live = atomic_load_explicit(&shard->live, memory_order_relaxed);
     unsigned waiting = atomic_load_explicit(&shard->waiting_count, memory_order_relaxed);
-    if (!live || !average) return false;
+    if (!live || !average || pool->spec.single_use) return false;
     // The time between turns says what the instances achieve together; before any queue was seen, what one needs is all
     // we know.
     int64_t between_ns = atomic_load_explicit(&shard->between_ns, memory_order_relaxed);
@@ -231,7 +281,8 @@ static void be_patient(struct sl_invoke__pool *pool, unsigned loop) {
 // If nobody had a turn since, the instances are busy for longer than their past promised.
 static void impatient(struct sl_timer *timer) {
     struct sl_invoke__shard *shard = SL_CONTAINER(timer, struct sl_invoke__shard, patience);
-    struct sl_invoke__pool *pool = pool_ref(shard->pool); // a refused start may answer the last invocation that kept it
+    struct sl_invoke__pool *pool =
+        sl_invoke__pool_ref(shard->pool); // a refused start may answer the last invocation that kept it
     unsigned loop = (unsigned)sl_loop_index(sl_loop_current());
     unsigned waiting = atomic_load_explicit(&shard->waiting_count, memory_order_relaxed);
     bool stuck = shard->turns == shard->turns_seen;
@@ -279,7 +330,7 @@ static void asked(struct sl_mail *mail) {
     struct letter *letter = SL_CONTAINER(mail, struct letter, mail);
     struct sl_invoke__pool *pool = letter->pool;
     unsigned asker = letter->from;
-    struct sl_instance *instance = pool->shards[letter->to].idle;
+    struct sl_instance *instance = sl_invoke__idle_pick(&pool->shards[letter->to]);
     letter->from = letter->to;
     letter->to = asker;
     if (instance) {
@@ -302,7 +353,8 @@ static bool ask_other_loop(struct sl_invoke__pool *pool, unsigned loop) {
 void sl_invoke__pool_enter(struct sl_invoke__pool *pool, struct sl_invocation *invocation) {
     unsigned loop = (unsigned)sl_loop_index(invocation->loop);
     struct sl_invoke__shard *shard = &pool->shards[loop];
-    struct sl_instance *instance = shard->idle;
+    struct sl_instance *instance = sl_invoke__idle_pick(shard);
+    invocation->pool = pool;
     if (instance) {
         sl_invoke__pool_leave_idle(instance);
         sl_invoke__instance_dispatch(instance, invocation);
@@ -312,9 +364,20 @@ void sl_invoke__pool_enter(struct sl_invoke__pool *pool, struct sl_invocation *i
     get_instance(pool, loop);
 }
 
+// Serves no more: its one invocation is over, or it is older than it may get.
+static bool worn_out(const struct sl_instance *instance) {
+    return instance->used && (instance->pool->spec.single_use || sl_invoke__is_old(instance, sl_clock_mono_ns()));
+}
+
 void sl_invoke__pool_offer(struct sl_instance *instance) {
     struct sl_invoke__pool *pool = instance->pool;
     join(instance);
+    if (worn_out(instance)) {
+        unsigned loop = (unsigned)sl_loop_index(instance->loop);
+        sl_invoke__instance_stop(instance);
+        get_instance(pool, loop); // the instance keeps the pool until its end
+        return;
+    }
     struct sl_invocation *waiting = pop_waiting(shard_of(instance));
     if (waiting) {
         sl_invoke__instance_dispatch(instance, waiting);
@@ -332,48 +395,24 @@ void sl_invoke__pool_offer(struct sl_instance *instance) {
         sl_invoke__instance_give(instance, pool->invoker->loops[i].loop);
         return;
     }
-    enter_idle(instance);
+    sl_invoke__idle_enter(instance);
 }
 
 struct sl_invocation *sl_invoke__pool_next_waiting(struct sl_invoke__pool *pool, unsigned loop) {
     return pop_waiting(&pool->shards[loop]);
 }
 
-// ---- retiring and sweeping --------------------------------------------------------------------------------------
+// ---- retiring --------------------------------------------------------------------------------------------------
 
 static void stop_idle(struct sl_mail *mail) {
     struct letter *letter = SL_CONTAINER(mail, struct letter, mail);
-    struct sl_invoke__shard *shard = &letter->pool->shards[letter->to];
-    while (shard->idle) {
-        struct sl_instance *instance = shard->idle;
-        sl_invoke__pool_leave_idle(instance);
-        sl_invoke__instance_stop(instance);
-    }
+    sl_invoke__idle_stop_all(&letter->pool->shards[letter->to]);
     discard(letter);
 }
 
 void sl_invoke__pool_retire(struct sl_invoke__pool *pool) {
     atomic_store(&pool->retired, true);
     for (unsigned i = 0; i < pool->invoker->config.loop_count; i++) write_to(pool, i, i, stop_idle);
-}
-
-static void stop_idle_since(struct sl_invoke__loop *here, int64_t before_ns) {
-    while (here->lru_first && here->lru_first->idle_since_ns <= before_ns) {
-        struct sl_instance *instance = here->lru_first;
-        sl_invoke__pool_leave_idle(instance);
-        sl_invoke__instance_stop(instance);
-    }
-}
-
-void sl_invoke__sweep(struct sl_timer *timer) {
-    struct sl_invoke__loop *here = SL_CONTAINER(timer, struct sl_invoke__loop, sweep);
-    int64_t now_ns = sl_loop_now_ms(here->loop) * 1000000;
-    stop_idle_since(here, now_ns - here->invoker->config.idle_ms * 1000000);
-    sl_timer_start(here->loop, timer, SWEEP_MS, sl_invoke__sweep);
-}
-
-void sl_invoke__stop_all_idle(struct sl_mail *mail) {
-    stop_idle_since(SL_CONTAINER(mail, struct sl_invoke__loop, drain_mail), INT64_MAX);
 }
 
 // ---- abandon ----------------------------------------------------------------------------------------------------
@@ -423,14 +462,14 @@ void sl_invoke_abandon(struct sl_invoker *invoker, struct sl_invocation *invocat
     }
     struct sl_invoke__entry *entry = invocation->entry;
     if (!entry) return;
-    struct sl_invoke__shard *shard = &entry->pool->shards[sl_loop_index(invocation->loop)];
+    struct sl_invoke__shard *shard = &invocation->pool->shards[sl_loop_index(invocation->loop)];
     struct sl_invocation *copy = orphan_new(invocation);
     // The copy first, so that the queue is not empty in between and what was started for it stays.
     if (copy) push_waiting(shard, copy);
     unlink_waiting(shard, invocation);
+    sl_invoke__pool_unref(shard->pool);
     if (copy) return;
     // No memory for a copy: it does not run. Its client is gone and its place in the count is given back.
-    atomic_fetch_sub(&entry->limit->in_flight, 1);
-    atomic_fetch_sub(&invoker->in_flight, 1);
+    sl_invoke__leave(sl_invoke__of(invoker, invocation->loop), invocation->allotment);
     sl_invoke__entry_unref(entry);
 }

@@ -18,7 +18,7 @@ void sl_invoke__copy_function(struct sl_function *to, const struct sl_function *
     struct sl_str *const views[] = {
         &to->account,   &to->region, &to->name,        &to->version,       &to->arn,        &to->runtime,
         &to->handler,   &to->role,   &to->code_sha256, &to->layers_sha256, &to->log_format, &to->log_level,
-        &to->log_group, &to->policy, &to->url_id,      &to->url_auth,      &to->url_cors};
+        &to->log_group, &to->policy, &to->url_id,      &to->url_auth,      &to->url_cors,   &to->architecture};
     for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) *views[i] = sl_arena_dup(arena, *views[i]);
     to->environment = sl_arena_alloc(arena, from->environment_count * sizeof(struct sl_str) + 1);
     if (!to->environment) {
@@ -36,7 +36,8 @@ static bool same_instance(const struct sl_function *a, const struct sl_function 
         !sl_str_eq(a->code_sha256, b->code_sha256) || !sl_str_eq(a->layers_sha256, b->layers_sha256) ||
         !sl_str_eq(a->log_format, b->log_format) || !sl_str_eq(a->log_level, b->log_level) ||
         !sl_str_eq(a->log_group, b->log_group) || a->memory_mb != b->memory_mb || a->timeout_ms != b->timeout_ms ||
-        a->tmp_mb != b->tmp_mb || a->environment_count != b->environment_count) {
+        a->tmp_mb != b->tmp_mb || a->single_use != b->single_use || a->per_tenant != b->per_tenant ||
+        !sl_str_eq(a->architecture, b->architecture) || a->environment_count != b->environment_count) {
         return false;
     }
     for (unsigned i = 0; i < a->environment_count; i++) {
@@ -96,50 +97,12 @@ const struct sl_function *sl_function_find_url(struct sl_invoker *invoker, struc
     return node ? &SL_CONTAINER(node, struct sl_invoke__entry, url_node)->function : NULL;
 }
 
-// ---- limits: concurrency per function name ------------------------------------------------------------------------
-
-static struct sl_invoke__limit *limit_of(struct sl_invoker *invoker, const struct sl_function *function) {
-    char key[512];
-    int len = snprintf(key, sizeof key, "%.*s:%.*s:%.*s", SL_FMT(function->account), SL_FMT(function->region),
-                       SL_FMT(function->name));
-    for (struct sl_invoke__limit *limit = invoker->limits; limit; limit = limit->next) {
-        if (strcmp(limit->key, key) == 0) {
-            atomic_fetch_add(&limit->references, 1);
-            return limit;
-        }
-    }
-    struct sl_invoke__limit *limit = calloc(1, sizeof *limit);
-    char *copy = limit ? strndup(key, (size_t)len) : NULL;
-    if (!copy) {
-        free(limit);
-        return NULL;
-    }
-    limit->key = copy;
-    atomic_init(&limit->references, 1);
-    atomic_init(&limit->reserved, -1);
-    limit->next = invoker->limits;
-    invoker->limits = limit;
-    return limit;
-}
-
-static void limit_unref(struct sl_invoker *invoker, struct sl_invoke__limit *limit) {
-    pthread_mutex_lock(&invoker->publish_lock);
-    if (atomic_fetch_sub(&limit->references, 1) == 1) {
-        struct sl_invoke__limit **at = &invoker->limits;
-        while (*at != limit) at = &(*at)->next;
-        *at = limit->next;
-        free(limit->key);
-        free(limit);
-    }
-    pthread_mutex_unlock(&invoker->publish_lock);
-}
-
 // ---- entries ----------------------------------------------------------------------------------------------------
 
 void sl_invoke__entry_unref(struct sl_invoke__entry *entry) {
     if (atomic_fetch_sub(&entry->references, 1) != 1) return;
     struct sl_invoker *invoker = entry->pool->invoker;
-    limit_unref(invoker, entry->limit);
+    sl_invoke__limit_unref(invoker, entry->limit);
     sl_invoke__pool_unref(entry->pool);
     sl_arena_free(&entry->arena);
     free(entry->key);
@@ -164,15 +127,16 @@ static struct sl_invoke__entry *entry_new(struct sl_invoker *invoker, const stru
     sl_arena_init(&entry->arena, ENTRY_MAX);
     sl_invoke__copy_function(&entry->function, function, &entry->arena);
     atomic_init(&entry->references, 1);
+    if (invoker->config.single_use) entry->function.single_use = true;
     cds_lfht_node_init(&entry->node);
     cds_lfht_node_init(&entry->url_node);
-    entry->limit = limit_of(invoker, function);
-    bool share = old && !atomic_load(&old->pool->retired) && same_instance(&old->pool->spec, function);
+    entry->limit = sl_invoke__limit_of(invoker, function);
+    bool share = old && !atomic_load(&old->pool->retired) && same_instance(&old->pool->spec, &entry->function);
     if (share) {
         entry->pool = old->pool;
         atomic_fetch_add(&entry->pool->references, 1);
     } else {
-        entry->pool = sl_invoke__pool_new(invoker, function);
+        entry->pool = sl_invoke__pool_new(invoker, &entry->function, entry->limit);
     }
     if (!entry->pool || !entry->limit || sl_arena_failed(&entry->arena)) {
         sl_fail(err, SL_E_NO_MEMORY, "no memory for function %s", entry->key);
@@ -182,6 +146,18 @@ static struct sl_invoke__entry *entry_new(struct sl_invoker *invoker, const stru
     entry->function.policy_generation = ++invoker->generation;
     entry->function.generation = share ? old->function.generation : invoker->generation;
     return entry;
+}
+
+// What the version's publication changes for its function's concurrency, and for instances that live on.
+static void set_limits(struct sl_invoker *invoker, struct sl_invoke__entry *entry, const struct sl_invoke__entry *old) {
+    const struct sl_function *function = &entry->function;
+    struct sl_invoke__limit *limit = entry->limit;
+    int64_t provisioned = limit->provisioned + function->provisioned - (old ? old->function.provisioned : 0);
+    sl_invoke__limit_set(invoker, limit, function->reserved_concurrency, provisioned);
+    int64_t idle_ms = function->idle_s ? (int64_t)function->idle_s * 1000 : invoker->config.idle_ms;
+    int64_t max_age_ms = function->max_age_s ? (int64_t)function->max_age_s * 1000 : invoker->config.max_age_ms;
+    atomic_store(&entry->pool->idle_ms, idle_ms);
+    atomic_store(&entry->pool->max_age_ms, max_age_ms);
 }
 
 static void unlink_entry(struct sl_invoker *invoker, struct sl_invoke__entry *entry) {
@@ -196,7 +172,7 @@ int sl_function_publish(struct sl_invoker *invoker, const struct sl_function *fu
         sl_invoke__entry_find(invoker, function->account, function->region, function->name, function->version);
     struct sl_invoke__entry *entry = entry_new(invoker, function, old, err);
     if (entry) {
-        atomic_store(&entry->limit->reserved, function->reserved_concurrency);
+        set_limits(invoker, entry, old);
         // The new one is added before the old one goes, and lookups return the first match of a bucket: a reader that
         // meets both sees either, never none.
         struct sl_str key = sl_str_of(entry->key);
@@ -218,7 +194,13 @@ void sl_function_remove(struct sl_invoker *invoker, struct sl_str account, struc
     sl_rcu_begin();
     pthread_mutex_lock(&invoker->publish_lock);
     struct sl_invoke__entry *old = sl_invoke__entry_find(invoker, account, region, name, version);
-    if (old) unlink_entry(invoker, old);
+    if (old) {
+        unlink_entry(invoker, old);
+        // The function itself goes with its $LATEST.
+        struct sl_invoke__limit *limit = old->limit;
+        int64_t reserved = sl_str_is(old->function.version, "$LATEST") ? -1 : atomic_load(&limit->reserved);
+        sl_invoke__limit_set(invoker, limit, reserved, limit->provisioned - old->function.provisioned);
+    }
     pthread_mutex_unlock(&invoker->publish_lock);
     if (old) {
         sl_invoke__pool_retire(old->pool);

@@ -23,14 +23,13 @@ static void finish_log(struct sl_instance *instance, struct sl_invocation_result
     if (len) result->log_tail = sl_str_n(instance->log.ptr + instance->log.len - len, len);
 }
 
-static void count(struct sl_instance *instance, const struct sl_invoke__entry *entry,
-                  const struct sl_invocation_result *result) {
+static void count(struct sl_instance *instance, const struct sl_invocation_result *result) {
     struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
     atomic_fetch_add_explicit(&here->duration_us, (uint64_t)result->duration_us, memory_order_relaxed);
     sl_invoke__pool_took(instance->pool, result->duration_us);
     if (result->outcome == SL_INVOCATION_ERROR) atomic_fetch_add_explicit(&here->errors, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&entry->limit->in_flight, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&instance->invoker->in_flight, 1, memory_order_relaxed);
+    sl_invoke__leave(here, instance->allotment);
+    sl_invoke__gauge(&here->busy, -1);
 }
 
 // Neither the runtime nor its extensions came back in time.
@@ -48,7 +47,7 @@ void sl_invoke__conclude(struct sl_instance *instance, struct sl_invocation_resu
     if (result->outcome == SL_INVOCATION_ERROR) result->function_error = SL_STR("Unhandled");
     int64_t left_ms = sl_timer_armed(&instance->timer) ? instance->timer.at_ms - sl_loop_now_ms(instance->loop) : 0;
     sl_timer_stop(&instance->timer);
-    count(instance, entry, result);
+    count(instance, result);
     instance->serving = false;
     instance->invocation = NULL;
     instance->entry = NULL;
@@ -67,6 +66,8 @@ void sl_invoke__conclude(struct sl_instance *instance, struct sl_invocation_resu
     // Extensions may go on until the invocation's deadline; until then the instance is not free.
     if (left_ms > 0 && sl_runtime_extensions_busy(&instance->runtime))
         sl_timer_start(instance->loop, &instance->timer, left_ms, give_up);
+    else if (instance->pool->spec.single_use)
+        sl_invoke__instance_stop(instance);
 }
 
 void sl_invoke__conclude_error(struct sl_instance *instance, const char *type, const char *text, bool timed_out) {
@@ -100,7 +101,9 @@ static void deadline(struct sl_timer *timer) {
 void sl_invoke__begin(struct sl_instance *instance, struct sl_invocation *invocation) {
     instance->invocation = invocation;
     instance->entry = invocation->entry;
-    instance->serving = true;
+    instance->allotment = invocation->allotment;
+    instance->serving = instance->used = true;
+    sl_invoke__gauge(&sl_invoke__of(instance->invoker, instance->loop)->busy, 1);
     instance->sent = instance->streamed = false;
     memcpy(instance->request_id, invocation->request_id, sizeof instance->request_id);
     invocation->instance = instance;

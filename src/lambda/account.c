@@ -73,6 +73,11 @@ int sl_lambda__check_room(struct sl_op *op, int64_t more, struct sl_error *err) 
     return result;
 }
 
+int64_t sl_lambda__concurrency(const struct sl_op *op) {
+    const struct sl_app *app = op->app;
+    return app->account_concurrency;
+}
+
 int sl_lambda__get_account(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__totals totals;
     int result = sl_lambda__totals(op, SL_STR(""), &totals, err);
@@ -81,8 +86,8 @@ int sl_lambda__get_account(struct sl_op *op, struct sl_error *err) {
     sl_json_put_int(op->arena, limit, "TotalCodeSize", SL_LAMBDA_TOTAL_CODE_MAX);
     sl_json_put_int(op->arena, limit, "CodeSizeUnzipped", SL_LAMBDA_UNZIPPED_MAX);
     sl_json_put_int(op->arena, limit, "CodeSizeZipped", SL_LAMBDA_ZIP_MAX);
-    sl_json_put_int(op->arena, limit, "ConcurrentExecutions", SL_LAMBDA_CONCURRENCY);
-    sl_json_put_int(op->arena, limit, "UnreservedConcurrentExecutions", SL_LAMBDA_CONCURRENCY - totals.reserved);
+    sl_json_put_int(op->arena, limit, "ConcurrentExecutions", sl_lambda__concurrency(op));
+    sl_json_put_int(op->arena, limit, "UnreservedConcurrentExecutions", sl_lambda__concurrency(op) - totals.reserved);
     sl_json_put_int(op->arena, usage, "TotalCodeSize", totals.code_size);
     sl_json_put_int(op->arena, usage, "FunctionCount", totals.functions);
     sl_json_set(op->out, SL_STR("AccountLimit"), limit);
@@ -122,11 +127,19 @@ static int save_latest(struct sl_op *op, const struct sl_json *latest, struct sl
 int sl_lambda__put_concurrency(struct sl_op *op, struct sl_error *err) {
     struct sl_json *latest;
     struct sl_lambda__totals totals;
-    int64_t wanted = sl_json_int(op->in, "ReservedConcurrentExecutions", 0);
+    int64_t wanted = sl_json_int(op->in, "ReservedConcurrentExecutions", 0), provisioned = 0;
     int result = load_latest(op, &latest, err);
     if (result == 0) result = sl_lambda__totals(op, sl_json_string(latest, "FunctionName"), &totals, err);
+    if (result == 0)
+        result =
+            sl_lambda__provisioned_total(op, sl_json_string(latest, "FunctionName"), SL_STR(""), &provisioned, err);
     if (result != 0) return result;
-    if (wanted > 0 && totals.reserved + wanted > SL_LAMBDA_CONCURRENCY - SL_LAMBDA_UNRESERVED_MIN)
+    if (wanted < provisioned)
+        return sl_fail(err, SL_E_INVALID_PARAMETER,
+                       " ReservedConcurrentExecutions  %lld should not be lower than function's total provisioned "
+                       "concurrency [%lld].", // with these blanks [AWS]
+                       (long long)wanted, (long long)provisioned);
+    if (wanted > 0 && totals.reserved + wanted > sl_lambda__concurrency(op) - SL_LAMBDA_UNRESERVED_MIN)
         return sl_fail(err, SL_E_INVALID_PARAMETER,
                        "Specified ReservedConcurrentExecutions for function decreases account's "
                        "UnreservedConcurrentExecution below its "

@@ -44,7 +44,6 @@ enum {
     SL_LAMBDA_TAGS_MAX = 50,
     SL_LAMBDA_LAYERS_MAX = 5,
     SL_LAMBDA_LIST_MAX = 50,        // ListFunctions returns at most 50 whatever MaxItems says (API reference)
-    SL_LAMBDA_CONCURRENCY = 1000,   // account's limit per region
     SL_LAMBDA_UNRESERVED_MIN = 100, // must stay unreserved
     SL_LAMBDA_SHA_HEX = 64,
 };
@@ -195,10 +194,18 @@ int sl_lambda__check_unaliased(struct sl_op *op, struct sl_str name, struct sl_s
 struct sl_lambda__totals {
     int64_t functions, code_size, reserved;
 };
+// The account's limit per region.
+int64_t sl_lambda__concurrency(const struct sl_op *op);
 // Sums over the account's functions in the region; `except` is left out of `reserved` (empty: none).
 int sl_lambda__totals(struct sl_op *op, struct sl_str except, struct sl_lambda__totals *ret, struct sl_error *err);
 // Fails with CodeStorageExceededException if `more` bytes of code do not fit the account's limit.
 int sl_lambda__check_room(struct sl_op *op, int64_t more, struct sl_error *err);
+
+// --- provisioned.c
+// -------------------------------------------------------------------------------------------------------------------
+// What a function's configurations request together, without that of the qualifier `except`.
+int sl_lambda__provisioned_total(struct sl_op *op, struct sl_str name, struct sl_str except, int64_t *ret,
+                                 struct sl_error *err);
 
 // --- handlers, listed in table.c
 // ---------------------------------------------------------------------------------------------------

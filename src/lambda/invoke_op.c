@@ -36,6 +36,9 @@ void sl_lambda__invocation_begin(struct sl_op *op, int status, struct sl_str tra
 void sl_lambda__invocation_refuse(struct sl_op *op, const struct sl_invocation_result *result) {
     if (result->throttle_reason.len > 0)
         op->error_members = sl_lambda__object1(op, "Reason", sl_arena_dup(op->arena, result->throttle_reason));
+    if (result->retry_after_s > 0)
+        sl_lambda__put(op, op->error_members, "retryAfterSeconds",
+                       sl_arena_printf(op->arena, "%u", result->retry_after_s));
     sl_op_answer_error(op, result->error);
 }
 

@@ -56,10 +56,41 @@ static int check_conflict(struct sl_op *op, const struct sl_lambda__target *targ
     return result;
 }
 
-static int check_limits(struct sl_op *op, int64_t wanted, struct sl_error *err) {
+int sl_lambda__provisioned_total(struct sl_op *op, struct sl_str name, struct sl_str except, int64_t *ret,
+                                 struct sl_error *err) {
+    const struct sl_key all = sl_lambda__provisioned_key(op, name, SL_STR(""));
+    struct sl_json *page;
+    struct sl_str after = SL_STR("");
+    int result = 0;
+    *ret = 0;
+    for (bool more = true; more && result == 0;) {
+        result = sl_store_list(op->tx, op->arena, &all, after, 100, &page, &more, err);
+        for (const struct sl_json *item = result == 0 ? page->first : NULL; item; item = item->next) {
+            after = sl_json_string(item, "id");
+            if (!sl_str_eq(after, except))
+                *ret += sl_json_int(sl_json_get(item, "doc"), "RequestedProvisionedConcurrentExecutions", 0);
+        }
+    }
+    return result;
+}
+
+// A function with a reservation provisions out of it, others out of what the account has left.
+static int check_limits(struct sl_op *op, const struct sl_lambda__target *target, int64_t wanted,
+                        struct sl_error *err) {
     struct sl_lambda__totals totals;
-    int result = sl_lambda__totals(op, SL_STR(""), &totals, err);
-    int64_t unreserved = SL_LAMBDA_CONCURRENCY - totals.reserved;
+    struct sl_json *latest;
+    int64_t others, reserved;
+    int result = sl_lambda__load(op, target, &latest, err);
+    if (result == 0) result = sl_lambda__provisioned_total(op, target->name, target->qualifier, &others, err);
+    if (result != 0) return result;
+    reserved = sl_json_int(latest, "_concurrency", -1);
+    if (reserved >= 0 && wanted + others > reserved)
+        return sl_fail(err, SL_E_INVALID_PARAMETER,
+                       "Requested Provisioned Concurrency should not be greater than the "
+                       "reservedConcurrentExecution for function");
+    if (reserved >= 0) return 0;
+    result = sl_lambda__totals(op, SL_STR(""), &totals, err);
+    int64_t unreserved = sl_lambda__concurrency(op) - totals.reserved;
     if (result != 0) return result;
     if (wanted > unreserved)
         return sl_fail(err, SL_E_INVALID_PARAMETER,
@@ -88,7 +119,7 @@ int sl_lambda__put_provisioned(struct sl_op *op, struct sl_error *err) {
         load_subject(op, &target, "Provisioned Concurrency Configs cannot be applied to unpublished function versions.",
                      &alias, err);
     if (result == 0) result = check_conflict(op, &target, alias, err);
-    if (result == 0) result = check_limits(op, wanted, err);
+    if (result == 0) result = check_limits(op, &target, wanted, err);
     if (result != 0) return result;
     char time[SL_TIME_LAMBDA];
     sl_time_lambda(op->now_ms, time);

@@ -88,6 +88,26 @@ static int put_event_limits(const struct source *source, struct sl_function *fun
     return result;
 }
 
+// Settings that AWS has no member for are tags of the function: sluice:single-use, sluice:idle-seconds and
+// sluice:max-age-seconds (docs/scaling.md). Values that make no sense are as if they were not there.
+static unsigned seconds_tag(const struct sl_json *tags, const char *name) {
+    int64_t value;
+    bool good = sl_str_to_i64(sl_json_string(tags, name), &value) && value > 0 && value <= 30 * 86400;
+    return good ? (unsigned)value : 0;
+}
+
+static void put_tags(const struct sl_json *latest, struct sl_function *function) {
+    const struct sl_json *tags = sl_json_get(latest, "_tags");
+    function->single_use = sl_str_is(sl_json_string(tags, "sluice:single-use"), "true");
+    function->idle_s = seconds_tag(tags, "sluice:idle-seconds");
+    function->max_age_s = seconds_tag(tags, "sluice:max-age-seconds");
+}
+
+static struct sl_str architecture_of(const struct sl_json *document) {
+    const struct sl_json *list = sl_json_get(document, "Architectures");
+    return list && list->count ? list->first->text : SL_STR("x86_64");
+}
+
 static int build(const struct source *source, const struct sl_json *latest, const struct sl_json *document,
                  struct sl_function *ret, struct sl_error *err) {
     struct sl_str name = sl_json_string(document, "FunctionName"), version = sl_json_string(document, "Version");
@@ -119,7 +139,9 @@ static int build(const struct source *source, const struct sl_json *latest, cons
         .url_cors = text_of(source->arena, sl_json_get(url, "Cors")),
         .url_streams = sl_str_is(sl_json_string(url, "InvokeMode"), "RESPONSE_STREAM"),
         .reserved_concurrency = sl_json_int(latest, "_concurrency", -1),
+        .architecture = architecture_of(document),
     };
+    put_tags(latest, &function);
     result = put_environment(source->arena, document, &function, err);
     if (result == 0) result = put_event_limits(source, &function, err);
     if (result == 0 && sl_arena_failed(source->arena))

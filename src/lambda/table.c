@@ -6,7 +6,7 @@
 #include "lambda/invocation.h"
 #include "lambda/lambda.h"
 
-// Nothing to publish: reads, and tags, which the data plane does not see.
+// Nothing to publish: reads.
 #define QUIET(name, handler)                                                                                           \
     { "lambda", name, SL_OP_STORE, NULL, handler, NULL, NULL }
 #define WRITE(name, prepare, handler)                                                                                  \
@@ -57,9 +57,9 @@ const struct sl_op_entry sl_lambda_operations[] = {
     QUIET("GetFunctionEventInvokeConfig", sl_lambda__get_event_config),
     WRITE("DeleteFunctionEventInvokeConfig", NULL, sl_lambda__delete_event_config),
     QUIET("ListFunctionEventInvokeConfigs", sl_lambda__list_event_configs),
-    QUIET("PutProvisionedConcurrencyConfig", sl_lambda__put_provisioned),
+    WRITE("PutProvisionedConcurrencyConfig", NULL, sl_lambda__put_provisioned),
     QUIET("GetProvisionedConcurrencyConfig", sl_lambda__get_provisioned),
-    QUIET("DeleteProvisionedConcurrencyConfig", sl_lambda__delete_provisioned),
+    WRITE("DeleteProvisionedConcurrencyConfig", NULL, sl_lambda__delete_provisioned),
     QUIET("ListProvisionedConcurrencyConfigs", sl_lambda__list_provisioned),
     QUIET("PutFunctionRecursionConfig", sl_lambda__put_recursion),
     QUIET("GetFunctionRecursionConfig", sl_lambda__get_recursion),
@@ -91,8 +91,8 @@ const struct sl_op_entry sl_lambda_operations[] = {
     WRITE("UpdateFunctionUrlConfig", NULL, sl_lambda__update_url),
     WRITE("DeleteFunctionUrlConfig", NULL, sl_lambda__delete_url),
     QUIET("ListFunctionUrlConfigs", sl_lambda__list_urls),
-    QUIET("TagResource", sl_lambda__tag),
-    QUIET("UntagResource", sl_lambda__untag),
+    WRITE("TagResource", NULL, sl_lambda__tag),
+    WRITE("UntagResource", NULL, sl_lambda__untag),
     QUIET("ListTags", sl_lambda__list_tags),
     QUIET("GetAccountSettings", sl_lambda__get_account),
     QUIET("GetFunctionConcurrency", sl_lambda__get_concurrency),

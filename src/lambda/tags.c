@@ -65,7 +65,9 @@ static int find(struct sl_op *op, struct tagged *ret, struct sl_error *err) {
 
 static int save(struct sl_op *op, const struct tagged *tagged, struct sl_error *err) {
     if (tagged->function) sl_lambda__new_revision(op, tagged->document);
-    return sl_store_put(op->tx, &tagged->key, tagged->document, err);
+    int result = sl_store_put(op->tx, &tagged->key, tagged->document, err);
+    if (result != 0 || !tagged->function) return result;
+    return sl_lambda__stage_all(op, tagged->document, err); // some tags are settings (publish.c)
 }
 
 int sl_lambda__tag(struct sl_op *op, struct sl_error *err) {

@@ -6,6 +6,8 @@
 //
 //   ok error   answers so                          exit   ends while it serves       hang  answers never
 //   bye        answers, then ends                  twice  asks for the event again before it answers
+//   hold       waits for world.release, then answers
+//   slow       is given to fake_slow, then answers
 //   drop       answers, then asks for the next on a connection that it closes, and once more on a new one
 //
 // A payload is "<word> <anything>" and the answer repeats it whole. How inits end is drawn from world.init_odds.
@@ -67,6 +69,9 @@ static struct world {
     struct report *first, **last;
     struct fake fakes[FAKES_MAX];
     unsigned live, most; // sandboxes now, and at most at one time
+    unsigned started;    // since world_start
+    unsigned holding;    // sandboxes that wait for `release`
+    bool release;
     unsigned seed;
     unsigned init_odds[4];            // per mille: ends, /init/error, hangs, cannot be executed
     atomic_int serving, most_serving; // events of the function "few" in fake hands
@@ -173,6 +178,7 @@ static inline struct fake *fake_take(uint64_t id) {
     if (fake) {
         *fake = (struct fake){.id = id, .conn = -1, .used = true, .draw = draw(&world.seed, 1000)};
         world.live++;
+        world.started++;
         if (world.live > world.most) world.most = world.live;
     }
     pthread_mutex_unlock(&world.lock);
@@ -301,6 +307,15 @@ static inline void serving(const char *event, int change) {
     while (now > most && !atomic_compare_exchange_weak(&world.most_serving, &most, now)) {}
 }
 
+// Where a test wants to know of "slow" events; in a sandbox's thread.
+extern void fake_slow(const char *event) __attribute__((weak));
+
+static inline void fake_hold(void) {
+    WORLD_CHANGE(world.holding++);
+    WORLD_AWAIT(world.release);
+    WORLD_CHANGE(world.holding--);
+}
+
 // Serves one event that has been received; false when the sandbox is to end.
 static inline bool fake_serve(struct fake *fake, const char *head, const char *event) {
     char path[128], id[37] = "";
@@ -311,6 +326,8 @@ static inline bool fake_serve(struct fake *fake, const char *head, const char *e
     dprintf(fake->log, "log of %s\n", event);
     serving(event, 1);
     if (strncmp(event, "hang", 4) == 0) fake_hang(fake);
+    if (strncmp(event, "hold", 4) == 0) fake_hold();
+    if (strncmp(event, "slow", 4) == 0 && fake_slow) fake_slow(event);
     serving(event, -1);
     if (strncmp(event, "exit", 4) == 0 || strncmp(event, "hang", 4) == 0) return false;
     snprintf(path, sizeof path, "invocation/%s/%s", id, error ? "error" : "response");
@@ -371,7 +388,8 @@ static inline void *world_thread(void *argument) {
 static inline void world_start(struct sl_invoker_config config) {
     struct sl_error err;
     world.last = &world.first;
-    world.live = world.most = 0;
+    world.live = world.most = world.started = world.holding = 0;
+    world.release = false;
     world.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     for (int i = 0; i < WORLD_LOOPS; i++) {
         struct sl_loop_config loop = {
@@ -399,12 +417,9 @@ static inline void world_end(void) {
     close(world.wake);
 }
 
-// A function of the world's account. `variant` makes another configuration, which retires its instances.
-static inline void world_publish(const char *name, unsigned timeout_ms, int64_t reserved, unsigned variant) {
-    char variable[32];
-    snprintf(variable, sizeof variable, "VARIANT=%u", variant);
-    struct sl_str environment[] = {sl_str_of(variable)};
-    struct sl_function function = {
+// A function of the world's account, to be changed and published.
+static inline struct sl_function world_function(const char *name) {
+    return (struct sl_function){
         .account = SL_STR("000000000000"),
         .region = SL_STR("us-east-1"),
         .name = sl_str_of(name),
@@ -414,17 +429,31 @@ static inline void world_publish(const char *name, unsigned timeout_ms, int64_t 
         .handler = SL_STR("x"),
         .role = SL_STR("x"),
         .code_sha256 = SL_STR("x"),
-        .environment = environment,
-        .environment_count = 1,
         .memory_mb = 128,
-        .timeout_ms = timeout_ms,
+        .timeout_ms = 60000,
         .tmp_mb = 512,
         .log_format = SL_STR("Text"),
         .log_group = SL_STR("/aws/lambda/x"),
-        .reserved_concurrency = reserved,
+        .reserved_concurrency = -1,
     };
+}
+
+static inline void world_publish_function(const struct sl_function *function) {
     struct sl_error err;
-    assert_int_equal(sl_function_publish(world.invoker, &function, &err), 0);
+    assert_int_equal(sl_function_publish(world.invoker, function, &err), 0);
+}
+
+// `variant` makes another configuration, which retires the function's instances.
+static inline void world_publish(const char *name, unsigned timeout_ms, int64_t reserved, unsigned variant) {
+    char variable[32];
+    snprintf(variable, sizeof variable, "VARIANT=%u", variant);
+    struct sl_str environment[] = {sl_str_of(variable)};
+    struct sl_function function = world_function(name);
+    function.environment = environment;
+    function.environment_count = 1;
+    function.timeout_ms = timeout_ms;
+    function.reserved_concurrency = reserved;
+    world_publish_function(&function);
 }
 
 static inline void world_remove(const char *name) {

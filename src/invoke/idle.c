@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// idle: instances that wait for work, on the loop that owns them: two lists of each shard (newest first, so that the
+// rest grows old), two of each loop (oldest first): one of instances on demand, one of those kept for provisioned
+// concurrency, which are taken first and never swept.
+//
+// Sweeping. Four times a second each loop stops what was idle for longer than its function allows, or is older than an
+// instance may get.
+#include "invoke/internal.h"
+
+#include "base/clock.h"
+
+enum { SWEEP_MS = 250 };
+
+static struct sl_invoke__shard *shard_of(struct sl_instance *instance) {
+    return &instance->pool->shards[sl_loop_index(instance->loop)];
+}
+
+static void publish_oldest(struct sl_invoke__loop *here) {
+    const struct sl_instance *first = here->lru[SL_ON_DEMAND].first;
+    atomic_store_explicit(&here->oldest_idle_ns, first ? first->idle_since_ns : INT64_MAX, memory_order_relaxed);
+}
+
+// ---- entering and leaving -----------------------------------------------------------------------------------------
+
+void sl_invoke__idle_enter(struct sl_instance *instance) {
+    struct sl_invoke__shard *shard = shard_of(instance);
+    struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
+    struct sl_instance **idle = &shard->idle[instance->provisioned];
+    struct sl_invoke__lru *lru = &here->lru[instance->provisioned];
+    instance->state = SL_INSTANCE_IDLE;
+    instance->idle_since_ns = sl_loop_now_ms(instance->loop) * 1000000;
+    instance->prev = NULL;
+    instance->next = *idle;
+    if (*idle) (*idle)->prev = instance;
+    *idle = instance;
+    atomic_fetch_add_explicit(&shard->idle_count, 1, memory_order_relaxed);
+    sl_invoke__gauge(&here->idle, 1);
+    instance->lru_next = NULL;
+    instance->lru_prev = lru->last;
+    if (lru->last) {
+        lru->last->lru_next = instance;
+    } else {
+        lru->first = instance;
+        publish_oldest(here);
+    }
+    lru->last = instance;
+}
+
+void sl_invoke__pool_leave_idle(struct sl_instance *instance) {
+    struct sl_invoke__shard *shard = shard_of(instance);
+    struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
+    struct sl_invoke__lru *lru = &here->lru[instance->provisioned];
+    if (instance->prev)
+        instance->prev->next = instance->next;
+    else
+        shard->idle[instance->provisioned] = instance->next;
+    if (instance->next) instance->next->prev = instance->prev;
+    atomic_fetch_sub_explicit(&shard->idle_count, 1, memory_order_relaxed);
+    sl_invoke__gauge(&here->idle, -1);
+    if (instance->lru_next)
+        instance->lru_next->lru_prev = instance->lru_prev;
+    else
+        lru->last = instance->lru_prev;
+    if (instance->lru_prev) {
+        instance->lru_prev->lru_next = instance->lru_next;
+    } else {
+        lru->first = instance->lru_next;
+        publish_oldest(here);
+    }
+    instance->next = instance->prev = instance->lru_next = instance->lru_prev = NULL;
+}
+
+struct sl_instance *sl_invoke__idle_pick(const struct sl_invoke__shard *shard) {
+    return shard->idle[SL_PROVISIONED] ? shard->idle[SL_PROVISIONED] : shard->idle[SL_ON_DEMAND];
+}
+
+// ---- stopping ---------------------------------------------------------------------------------------------------
+
+static void stop(struct sl_instance *instance) {
+    sl_invoke__pool_leave_idle(instance);
+    sl_invoke__instance_stop(instance);
+}
+
+void sl_invoke__idle_stop_all(struct sl_invoke__shard *shard) {
+    for (struct sl_instance *instance; (instance = sl_invoke__idle_pick(shard));) stop(instance);
+}
+
+bool sl_invoke__is_old(const struct sl_instance *instance, int64_t now_ns) {
+    int64_t max_ms = atomic_load_explicit(&instance->pool->max_age_ms, memory_order_relaxed);
+    return max_ms && now_ns - instance->started_ns > max_ms * 1000000;
+}
+
+static void sweep_list(struct sl_invoke__loop *here, struct sl_invoke__lru *lru, bool provisioned) {
+    int64_t now_ns = sl_clock_mono_ns();
+    for (struct sl_instance *instance = lru->first, *next; instance; instance = next) {
+        next = instance->lru_next;
+        int64_t idle_ms = atomic_load_explicit(&instance->pool->idle_ms, memory_order_relaxed);
+        bool idle_long = !provisioned && now_ns - instance->idle_since_ns > idle_ms * 1000000;
+        if (!idle_long && !sl_invoke__is_old(instance, now_ns)) continue;
+        atomic_fetch_add_explicit(&here->expired, 1, memory_order_relaxed);
+        stop(instance);
+    }
+}
+
+void sl_invoke__sweep(struct sl_timer *timer) {
+    struct sl_invoke__loop *here = SL_CONTAINER(timer, struct sl_invoke__loop, sweep);
+    sweep_list(here, &here->lru[SL_ON_DEMAND], false);
+    sweep_list(here, &here->lru[SL_PROVISIONED], true);
+    sl_invoke__pool_expire_waiting(here);
+    sl_timer_start(here->loop, timer, SWEEP_MS, sl_invoke__sweep);
+}
+
+void sl_invoke__stop_all_idle(struct sl_mail *mail) {
+    struct sl_invoke__loop *here = SL_CONTAINER(mail, struct sl_invoke__loop, drain_mail);
+    for (unsigned kind = 0; kind < SL_KINDS; kind++)
+        while (here->lru[kind].first) stop(here->lru[kind].first);
+}
