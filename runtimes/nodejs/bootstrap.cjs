@@ -3,7 +3,7 @@
  * Entry point of Sluice's Node.js runtime: `node /var/runtime/nodejs/bootstrap.cjs`, working directory /var/task.
  * (bootstrap.mjs leads here too; starting from an ES module costs about 8 ms more.)
  *
- * Order matters: the console is patched before user code can log, the last-resort listeners are there before it can
+ * Order matters: a blank (lib/blank.cjs) becomes a function's first of all; the console is patched before user code can log, the last-resort listeners are there before it can
  * throw, and only then is the handler loaded. One invocation at a time; see lib/runtime.cjs for its course and
  * lib/client.cjs for the wire. Behaviour follows AWS's interface client 3.x for Node.js (messages, types, log lines,
  * exit codes).
@@ -36,6 +36,9 @@ function setModulePath() {
 }
 
 async function main() {
+    if (process.env.SLUICE_BLANK !== undefined) {
+        await require('./lib/blank.cjs').wait();
+    }
     patchConsole();
     setModulePath();
     const api = new Api(process.env.AWS_LAMBDA_RUNTIME_API);

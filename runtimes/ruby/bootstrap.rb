@@ -87,6 +87,10 @@ module SluiceRuntime
     $stdout.sync = true
     Encoding.default_external = Encoding::UTF_8
     offer_libraries
+    if ENV.key?('SLUICE_BLANK')
+      require_relative 'lib/blank'
+      Blank.wait
+    end
     arrange_paths(ENV.fetch('LAMBDA_TASK_ROOT', '/var/task'))
     Gems.prepare
     client = Client.new(ENV.fetch('AWS_LAMBDA_RUNTIME_API'))

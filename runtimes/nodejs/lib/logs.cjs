@@ -20,7 +20,7 @@ function setInvocation(requestId, tenantId) {
     globalThis[TENANT_ID] = tenantId;
 }
 
-const json = process.env.AWS_LAMBDA_LOG_FORMAT?.toUpperCase() === 'JSON';
+let json = false; // set by patchConsole: a blank gets its environment after this file was loaded
 
 function write(line) {
     process.stdout.write(line.replace(/\n/g, '\r') + '\n');
@@ -62,6 +62,7 @@ function logJson(level, ...params) {
 }
 
 function patchConsole() {
+    json = process.env.AWS_LAMBDA_LOG_FORMAT?.toUpperCase() === 'JSON';
     const log = json ? logJson : logText;
     const least = LEVELS[process.env.AWS_LAMBDA_LOG_LEVEL?.toUpperCase()] ?? LEVELS.TRACE;
     const at = (level) => (LEVELS[level] >= least ? (...params) => log(level, ...params) : () => {});
