@@ -20,6 +20,8 @@ enum {
     SL_AWS_BODY = 6 * 1024 * 1024,   // everything else (Lambda quota; API Gateway's limit for imports)
     SL_AWS_EVENT_BODY = 1024 * 1024, // Invoke with InvocationType Event (Lambda quota)
 };
+// Bodies that are passed on as they come: an object's 5 GiB and what framing may add to them.
+#define SL_AWS_OBJECT_BODY ((size_t)6 << 30)
 
 struct sl_aws_identity {
     struct sl_str secret;  // to verify the signature with
@@ -54,6 +56,12 @@ void sl_aws_free(struct sl_aws *aws);
 bool sl_aws_claims(const struct sl_http_request *request);
 // When the head is complete: sets the body limit. Nonzero: the request was answered (too large).
 int sl_aws_head(struct sl_aws *aws, struct sl_http_request *request, size_t *max_body);
+// After sl_aws_head: whether the operation takes its body as it comes. It has begun then (and may even have answered),
+// request->user is the engine's, each piece goes to sl_aws_body_part, and sl_aws_body_end takes the place of
+// sl_aws_handle.
+bool sl_aws_wants_parts(struct sl_aws *aws, struct sl_http_request *request);
+void sl_aws_body_part(struct sl_http_request *request, struct sl_str bytes);
+void sl_aws_body_end(struct sl_http_request *request);
 // When the body is complete. Answers now or later.
 void sl_aws_handle(struct sl_aws *aws, struct sl_http_request *request);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// codec: between the wire and op->in / op->out, by the tables. Per protocol (rest-json, json 1.0/1.1, query) the same
-// functions.
+// codec: between the wire and op->in / op->out, by the tables. Per protocol (rest-json, rest-xml, json 1.0/1.1, query)
+// the same functions.
 //
 //   decode    request -> object keyed by the API's member names, types checked (SerializationException)
 //   validate  the object against the constraints, with AWS's sentences (protocol-independent)
@@ -19,6 +19,9 @@
 // ------------------------------------------------------------------------------------------------------------------------
 int sl_rest_json_decode(struct sl_arena *arena, const struct sl_route *route, const struct sl_aws_request *request,
                         struct sl_json **ret, struct sl_error *err);
+// Checks the body against the model too (SL_E_MALFORMED_XML). A payload that is streamed is not decoded.
+int sl_rest_xml_decode(struct sl_arena *arena, const struct sl_route *route, const struct sl_aws_request *request,
+                       struct sl_json **ret, struct sl_error *err);
 int sl_json_rpc_decode(struct sl_arena *arena, const struct sl_operation *operation,
                        const struct sl_aws_request *request, struct sl_json **ret, struct sl_error *err);
 int sl_query_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request,
@@ -45,9 +48,12 @@ struct sl_reply {
         struct sl_str name, value;
     } headers[SL_REPLY_HEADERS];
     unsigned header_count;
+    const struct sl_json *map; // further headers: an object of strings, the names without this prefix; NULL for none
+    struct sl_str map_prefix;
 };
 
 int sl_rest_json_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err);
+int sl_rest_xml_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err);
 int sl_json_rpc_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err);
 int sl_query_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err);
 
@@ -55,6 +61,9 @@ int sl_query_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err
 // NULL.
 void sl_rest_json_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
                         int kind, struct sl_str message, const struct sl_json *more, struct sl_reply *ret);
+// S3's error document. The framework's kinds go by S3's names for them.
+void sl_rest_xml_error(struct sl_arena *arena, int kind, struct sl_str message, const struct sl_json *more,
+                       struct sl_str request_id, struct sl_str host_id, struct sl_reply *ret);
 void sl_json_rpc_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
                        int kind, struct sl_str message, const struct sl_json *more, struct sl_reply *ret);
 void sl_query_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
@@ -67,8 +76,12 @@ void sl_query_error(struct sl_arena *arena, const struct sl_service *service, co
 // with every operation. NULL if there is none; both may be NULL.
 const struct sl_shape *sl_codec_error(const struct sl_service *service, const struct sl_operation *operation,
                                       struct sl_str name);
-// Adds a header;
-// dropped beyond SL_REPLY_HEADERS.
+// A member that travels outside of the body: label, parameter, header. *ret stays as it is (NULL) when it is absent.
+int sl_codec_outside(struct sl_arena *arena, const struct sl_route *route, const struct sl_aws_request *request,
+                     const struct sl_member *member, struct sl_json **ret, struct sl_error *err);
+// Headers and status from op->out; says whether the shape has body members at all.
+bool sl_codec_encode_outside(struct sl_op *op, const struct sl_shape *shape, struct sl_reply *ret);
+// Adds a header; dropped beyond SL_REPLY_HEADERS.
 void sl_reply_header(struct sl_reply *reply, struct sl_str name, struct sl_str value);
 // A date or time: ISO 8601 with zone, or an HTTP date. Milliseconds since 1970.
 bool sl_time_parse(struct sl_str text, int64_t *ret_ms);

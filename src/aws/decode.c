@@ -231,12 +231,27 @@ static int decode_parameter(struct decoder *d, const struct sl_operation *operat
     return SL_OK;
 }
 
+// A list in a header: its elements between commas.
+static int decode_header_list(struct decoder *d, const struct sl_shape *list, struct sl_str value,
+                              struct sl_json **ret) {
+    struct sl_str part;
+    *ret = sl_json_new_array(d->arena);
+    while (sl_str_split(&value, ',', &part)) {
+        struct sl_json *one = NULL;
+        int kind = sl_codec_scalar(d->arena, list->of, sl_str_trim(part), &one, d->err);
+        if (kind) return kind;
+        sl_json_push(*ret, one);
+    }
+    return *ret ? SL_OK : no_memory(d);
+}
+
 static int decode_header(struct decoder *d, const struct sl_aws_request *request, const struct sl_member *member,
                          struct sl_json **ret) {
     struct sl_str value = sl_aws_request_header(request, member->wire);
     if (!value.ptr) return SL_OK;
     if (!sl_utf8_valid(value))
         return sl_fail(d->err, SL_E_SERIALIZATION, "Header %.*s is not valid UTF-8.", SL_FMT(member->wire));
+    if (member->shape->type == SL_SHAPE_LIST) return decode_header_list(d, member->shape, value, ret);
     return sl_codec_scalar(d->arena, member->shape, value, ret, d->err);
 }
 
@@ -287,6 +302,23 @@ static bool body_is_json(const struct sl_shape *input) {
     return false;
 }
 
+int sl_codec_outside(struct sl_arena *arena, const struct sl_route *route, const struct sl_aws_request *request,
+                     const struct sl_member *member, struct sl_json **ret, struct sl_error *err) {
+    struct decoder d = {arena, err};
+    switch (member->location) {
+    case SL_IN_URI:
+        return decode_label(&d, route, member, ret);
+    case SL_IN_QUERY:
+        return decode_parameter(&d, route->operation, member, request->query, ret);
+    case SL_IN_HEADER:
+        return decode_header(&d, request, member, ret);
+    case SL_IN_HEADERS:
+        return decode_headers(&d, request, member, ret);
+    default:
+        return SL_OK;
+    }
+}
+
 int sl_rest_json_decode(struct sl_arena *arena, const struct sl_route *route, const struct sl_aws_request *request,
                         struct sl_json **ret, struct sl_error *err) {
     struct decoder d = {arena, err};
@@ -300,24 +332,16 @@ int sl_rest_json_decode(struct sl_arena *arena, const struct sl_route *route, co
         const struct sl_json *node = NULL;
         struct sl_json *value = NULL;
         switch (member->location) {
-        case SL_IN_URI:
-            kind = decode_label(&d, route, member, &value);
-            break;
-        case SL_IN_QUERY:
-            kind = decode_parameter(&d, route->operation, member, request->query, &value);
-            break;
-        case SL_IN_HEADER:
-            kind = decode_header(&d, request, member, &value);
-            break;
-        case SL_IN_HEADERS:
-            kind = decode_headers(&d, request, member, &value);
-            break;
         case SL_IN_PAYLOAD:
             kind = decode_payload(&d, member, request->body, &value);
             break;
-        default:
+        case SL_IN_BODY:
+        case SL_IN_STATUS:
             node = sl_json_get_str(body, member->wire);
             if (node && node->type != SL_JSON_NULL) kind = decode_value(&d, member->shape, node, &value);
+            break;
+        default:
+            kind = sl_codec_outside(arena, route, request, member, &value, err);
         }
         if (!kind && value) sl_json_set(in, member->name, value);
     }

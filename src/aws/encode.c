@@ -97,10 +97,8 @@ static int take(struct sl_arena *arena, struct sl_buf *buf, struct sl_str *ret, 
 static void encode_header(struct sl_op *op, const struct sl_member *member, const struct sl_json *value,
                           struct sl_reply *ret) {
     if (member->location == SL_IN_HEADERS) {
-        for (const struct sl_json *at = value->first; at; at = at->next) {
-            sl_reply_header(ret, sl_arena_printf(op->arena, "%.*s%.*s", SL_FMT(member->wire), SL_FMT(at->key)),
-                            at->text);
-        }
+        ret->map = value; // one header for each member; no shape has two of them
+        ret->map_prefix = member->wire;
         return;
     }
     enum sl_time_format time = member->time          ? member->time
@@ -110,8 +108,7 @@ static void encode_header(struct sl_op *op, const struct sl_member *member, cons
     if (text.ptr) sl_reply_header(ret, member->wire, text);
 }
 
-// Headers and status from op->out; says whether the shape has body members at all.
-static bool encode_outside(struct sl_op *op, const struct sl_shape *shape, struct sl_reply *ret) {
+bool sl_codec_encode_outside(struct sl_op *op, const struct sl_shape *shape, struct sl_reply *ret) {
     bool body = shape->payload >= 0 || shape->member_count == 0;
     for (unsigned i = 0; i < shape->member_count; i++) {
         const struct sl_member *member = &shape->members[i];
@@ -155,7 +152,7 @@ int sl_rest_json_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error 
     const struct sl_shape *shape = op->model->output;
     *ret = (struct sl_reply){
         .status = op->status ? op->status : op->model->status, .content_type = json_type, .body = SL_STR("")};
-    bool body = shape ? encode_outside(op, shape, ret) : false;
+    bool body = shape ? sl_codec_encode_outside(op, shape, ret) : false;
     if (ret->status == 204 || ret->status == 304) {
         ret->content_type = (struct sl_str){0};
         return SL_OK;

@@ -10,59 +10,43 @@
 //
 // Invariants: a call is answered exactly once, or not at all if its client went away; `http` is read and written on the
 // loop thread only.
-#include "aws/aws.h"
+#include "aws/call.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "aws/arn.h"
 #include "aws/codec.h"
-#include "aws/sigv4.h"
+#include "aws/route_s3.h"
 #include "base/clock.h"
+#include "base/encoding.h"
 #include "base/log.h"
 #include "http/http.h"
 #include "store/store.h"
 
-struct sl_aws {
-    struct sl_aws_config config;
-    const struct sl_op_entry **handlers; // by operation index
-    atomic_uint busy;
-};
-
-struct call {
-    struct sl_op op; // first: handlers' pointers are ours
-    struct sl_aws *aws;
-    struct sl_http_request *http; // NULL once the client has gone
-    struct sl_loop *home;
-    struct sl_aws_request request;
-    struct sl_route route;
-    const struct sl_service *service; // as far as known
-    const struct sl_op_entry *entry;
-    struct sl_arena arena; // SL_OP_STORE, SL_OP_WAIT
-    struct sl_store_job job;
-    int kind;              // 0, or what went wrong
-    struct sl_str message; // of the failure, unbounded
-    bool prepared, published;
-    void (*work_run)(struct sl_op *op), (*work_done)(struct sl_op *op); // sl_op_work
-    struct sl_error error;
-};
+enum { HOISTED = 64 }; // headers that a presigned URL may bring as parameters
 
 static const struct sl_str default_account = SL_STR_INIT("000000000000");
 
 // --- answering
 // ---------------------------------------------------------------------------------------------------------------------
 
-static void begin_reply(struct call *call, const struct sl_reply *reply) {
+static bool is_query(const struct call *call) { return call->op.protocol == SL_PROTOCOL_QUERY; }
+static bool is_rpc(const struct call *call) { return call->op.protocol == SL_PROTOCOL_JSON; }
+static bool is_xml(const struct call *call) { return call->op.protocol == SL_PROTOCOL_REST_XML; }
+
+void sl_aws__begin(struct call *call, const struct sl_reply *reply) {
     sl_http_begin(call->http, reply->status);
-    sl_http_add(call->http, SL_STR("x-amzn-RequestId"), sl_str_of(call->op.request_id));
+    sl_http_add(call->http, is_xml(call) ? SL_STR("x-amz-request-id") : SL_STR("x-amzn-RequestId"),
+                sl_str_of(call->op.request_id));
+    if (is_xml(call)) sl_http_add(call->http, SL_STR("x-amz-id-2"), sl_str_of(call->host_id));
     if (reply->content_type.ptr) sl_http_add(call->http, SL_STR("Content-Type"), reply->content_type);
     for (unsigned i = 0; i < reply->header_count; i++)
         sl_http_add(call->http, reply->headers[i].name, reply->headers[i].value);
+    for (const struct sl_json *at = reply->map ? reply->map->first : NULL; at; at = at->next)
+        sl_http_add(call->http, sl_arena_printf(call->op.arena, "%.*s%.*s", SL_FMT(reply->map_prefix), SL_FMT(at->key)),
+                    at->text);
 }
-
-static bool is_query(const struct call *call) { return call->op.protocol == SL_PROTOCOL_QUERY; }
-static bool is_rpc(const struct call *call) { return call->op.protocol == SL_PROTOCOL_JSON; }
 
 static void make_error(struct call *call, int kind, struct sl_str message, struct sl_reply *reply) {
     if (is_query(call)) {
@@ -70,6 +54,9 @@ static void make_error(struct call *call, int kind, struct sl_str message, struc
                        reply);
     } else if (is_rpc(call)) {
         sl_json_rpc_error(call->op.arena, call->service, call->op.model, kind, message, call->op.error_members, reply);
+    } else if (is_xml(call)) {
+        sl_rest_xml_error(call->op.arena, kind, message, call->op.error_members, sl_str_of(call->op.request_id),
+                          sl_str_of(call->host_id), reply);
     } else {
         sl_rest_json_error(call->op.arena, call->service, call->op.model, kind, message, call->op.error_members, reply);
     }
@@ -80,19 +67,30 @@ static void make_error(struct call *call, int kind, struct sl_str message, struc
     }
 }
 
+int sl_aws__encode(struct call *call, struct sl_reply *ret) {
+    switch (call->op.protocol) {
+    case SL_PROTOCOL_QUERY:
+        return sl_query_encode(&call->op, ret, &call->error);
+    case SL_PROTOCOL_JSON:
+        return sl_json_rpc_encode(&call->op, ret, &call->error);
+    case SL_PROTOCOL_REST_XML:
+        return sl_rest_xml_encode(&call->op, ret, &call->error);
+    default:
+        return sl_rest_json_encode(&call->op, ret, &call->error);
+    }
+}
+
 // Encodes and sends; the request (and an arena of its own) is gone afterwards.
 static void send_answer(struct call *call) {
     struct sl_reply reply;
     int kind = call->kind;
     struct sl_str message = call->message;
     if (!kind) {
-        kind = is_query(call) ? sl_query_encode(&call->op, &reply, &call->error)
-               : is_rpc(call) ? sl_json_rpc_encode(&call->op, &reply, &call->error)
-                              : sl_rest_json_encode(&call->op, &reply, &call->error);
+        kind = sl_aws__encode(call, &reply);
         message = sl_str_of(call->error.message);
     }
     if (kind) make_error(call, kind, message, &reply);
-    begin_reply(call, &reply);
+    sl_aws__begin(call, &reply);
     sl_http_body(call->http, reply.body);
 }
 
@@ -130,15 +128,33 @@ struct sl_loop *sl_op_loop(const struct sl_op *op) {
 void sl_op_begin(struct sl_op *op, int status) {
     struct call *call = (struct call *)op;
     struct sl_reply reply;
-    struct sl_error err;
-    if (sl_rest_json_encode(op, &reply, &err)) reply = (struct sl_reply){0};
+    if (sl_aws__encode(call, &reply)) reply = (struct sl_reply){0};
     reply.status = status;
     reply.content_type = (struct sl_str){0}; // the handler's, by sl_http_add
-    begin_reply(call, &reply);
+    sl_aws__begin(call, &reply);
 }
 
 // --- understanding: signature, input, constraints
 // ----------------------------------------------------------------------------------
+
+// What S3 refuses before it looks at a signature: old ones, and links after their time.
+static int check_s3(struct call *call, const struct sl_sigv4 *signature, struct sl_error *err) {
+    struct sl_op *op = &call->op;
+    char end[SL_TIME_ISO_S], now[SL_TIME_ISO_S];
+    int64_t end_ms;
+    if (sl_s3_is_old_signature(&call->request))
+        return sl_fail(err, SL_E_S3_INVALID_REQUEST,
+                       "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.");
+    if (!sl_sigv4_expired(signature, op->now_ms, &end_ms)) return SL_OK;
+    sl_time_iso_s(end_ms, end);
+    sl_time_iso_s(op->now_ms, now);
+    op->error_members = sl_json_new_object(op->arena);
+    sl_json_put_string(op->arena, op->error_members, "X-Amz-Expires",
+                       sl_arena_printf(op->arena, "%lld", (long long)signature->expires_s));
+    sl_json_put_string(op->arena, op->error_members, "Expires", sl_arena_dup(op->arena, sl_str_of(end)));
+    sl_json_put_string(op->arena, op->error_members, "ServerTime", sl_arena_dup(op->arena, sl_str_of(now)));
+    return sl_fail(err, SL_E_S3_ACCESS_DENIED, "Request has expired");
+}
 
 static int identify(struct call *call, struct sl_error *err) {
     struct sl_op *op = &call->op;
@@ -146,6 +162,8 @@ static int identify(struct call *call, struct sl_error *err) {
     struct sl_sigv4 signature = {0};
     struct sl_aws_identity identity = {.account = default_account};
     int kind = sl_sigv4_parse(op->arena, &call->request, &signature, err);
+    signature.body_follows = op->body != NULL;
+    if (is_xml(call) && check_s3(call, &signature, err)) return err->kind;
     if (kind && (aws->config.identify || kind != SL_E_MISSING_TOKEN)) return kind;
     if (aws->config.identify) {
         if (!aws->config.identify(aws->config.user, signature.access_key, &identity)) {
@@ -165,12 +183,13 @@ static int identify(struct call *call, struct sl_error *err) {
                                      : sl_arena_printf(op->arena, "arn:%.*s:iam::%.*s:root", SL_FMT(op->partition),
                                                        SL_FMT(op->account));
     op->caller_id = identity.caller_id.len ? identity.caller_id : op->account;
-    return SL_OK;
+    return op->body ? sl_aws__announce_body(call, &signature, identity.secret, err) : SL_OK;
 }
 
 static int decode(struct call *call, struct sl_error *err) {
     if (is_query(call)) return sl_query_decode(call->op.arena, call->op.model, &call->request, &call->op.in, err);
     if (is_rpc(call)) return sl_json_rpc_decode(call->op.arena, call->op.model, &call->request, &call->op.in, err);
+    if (is_xml(call)) return sl_rest_xml_decode(call->op.arena, &call->route, &call->request, &call->op.in, err);
     return sl_rest_json_decode(call->op.arena, &call->route, &call->request, &call->op.in, err);
 }
 
@@ -182,7 +201,7 @@ static void understand(struct call *call) {
         return;
     }
     struct sl_str message = {0};
-    int kind = sl_validate(call->op.arena, call->op.model, call->op.in, &message);
+    int kind = is_xml(call) ? SL_OK : sl_validate(call->op.arena, call->op.model, call->op.in, &message);
     if (kind) {
         fail(call, kind, message);
         return;
@@ -213,8 +232,15 @@ static void finish(struct call *call) {
     if (call->prepared && !call->published && call->entry->discard) call->entry->discard(&call->op);
     if (call->http) {
         call->http->aborted = NULL;
-        send_answer(call);
+        if (call->op.body && !call->received) sl_http_pause(call->http, false); // the rest is discarded
+        if (!call->sending)
+            send_answer(call);
+        else if (call->kind)
+            sl_http_abort(call->http);
+        else
+            sl_http_end(call->http);
     }
+    sl_chunked_body_free(call->body.chunked);
     sl_arena_free(&call->arena);
     free(call);
     atomic_fetch_sub(&aws->busy, 1);
@@ -244,7 +270,8 @@ static void job_done(struct sl_store_job *job, int result, const struct sl_error
 // Operations that change nothing need not wait for the commit. The query and json protocols post everything; there the
 // name tells.
 static bool reads_only(const struct sl_operation *operation) {
-    if (operation->service->protocol == SL_PROTOCOL_REST_JSON) return sl_str_is(operation->method, "GET");
+    if (operation->service->protocol == SL_PROTOCOL_REST_JSON || operation->service->protocol == SL_PROTOCOL_REST_XML)
+        return sl_str_is(operation->method, "GET") || sl_str_is(operation->method, "HEAD");
     return sl_str_starts(operation->name, SL_STR("Get")) || sl_str_starts(operation->name, SL_STR("List")) ||
            sl_str_starts(operation->name, SL_STR("Describe")) || sl_str_starts(operation->name, SL_STR("Filter"));
 }
@@ -289,20 +316,31 @@ static void work_done(void *argument) { submit(argument); }
 // The request's text, copied into the call's arena.
 static bool copy_request(struct call *call, const struct sl_aws_request *from) {
     struct sl_arena *arena = &call->arena;
-    struct sl_http_header *headers = sl_arena_alloc(arena, (from->header_count + 1) * sizeof *headers);
+    struct sl_http_header *headers = sl_arena_alloc(arena, (from->header_count + HOISTED) * sizeof *headers);
+    unsigned count = from->header_count;
     if (!headers) return false;
-    for (unsigned i = 0; i < from->header_count; i++) {
+    for (unsigned i = 0; i < count; i++) {
         headers[i].name = sl_arena_dup(arena, from->headers[i].name);
         headers[i].value = sl_arena_dup(arena, from->headers[i].value);
     }
+    struct sl_str query = sl_arena_dup(arena, from->query);
+    if (is_xml(call)) count += sl_s3_hoisted(arena, query, headers + count, HOISTED);
     call->request = (struct sl_aws_request){.method = sl_arena_dup(arena, from->method),
                                             .path = sl_arena_dup(arena, from->path),
-                                            .query = sl_arena_dup(arena, from->query),
+                                            .query = query,
+                                            .host = sl_arena_dup(arena, from->host),
                                             .headers = headers,
-                                            .header_count = from->header_count,
+                                            .header_count = count,
                                             .body = sl_arena_dup(arena, from->body)};
-    call->op.host = sl_arena_dup(arena, call->op.host);
+    call->op.host = call->request.host;
     return !sl_arena_failed(arena);
+}
+
+// Whether the operation takes its body as it comes.
+static bool streams(const struct sl_operation *operation) {
+    const struct sl_shape *input = operation ? operation->input : NULL;
+    return input && input->payload >= 0 && operation->service->protocol == SL_PROTOCOL_REST_XML &&
+           input->members[input->payload].streaming;
 }
 
 static void start_own(const struct call *routed) {
@@ -322,12 +360,14 @@ static void start_own(const struct call *routed) {
     bool copied = copy_request(call, &routed->request);
     // The labels are views into the path: route again, in the copy.
     bool rest = call->op.protocol == SL_PROTOCOL_REST_JSON;
-    if (!copied || (rest && !sl_route_rest(call->service, &call->request, &call->route))) {
+    if (!copied || (rest && !sl_route_rest(call->service, &call->request, &call->route)) ||
+        (is_xml(call) && !sl_s3_route(&call->request, &call->route))) {
         fail(call, SL_E_NO_MEMORY, SL_STR("request too large"));
         finish(call);
         return;
     }
     call->op.prefix = call->route.prefix;
+    if (streams(call->op.model)) call->op.body = &call->body;
     const struct sl_aws_config *config = &call->aws->config;
     if (config->offload && (call->entry->prepare || http->body.len > SL_AWS_INLINE_BODY)) {
         if (config->offload(config->user, call->home, work_run, work_done, call, &call->error) == SL_OK) return;
@@ -363,15 +403,46 @@ static void view_request(const struct sl_http_request *http, struct sl_aws_reque
     *ret = (struct sl_aws_request){.method = http->method_text,
                                    .path = http->path,
                                    .query = http->query,
+                                   .host = http->host,
                                    .headers = http->headers,
                                    .header_count = http->header_count,
                                    .body = http->body};
+}
+
+static bool is_s3(const struct sl_aws_request *request, struct sl_str signing_name) {
+    if (!sl_s3_service()) return false;
+    if (signing_name.len) return sl_str_is(signing_name, "s3");
+    return sl_s3_owns_host(request->host) || sl_s3_is_form(request) || sl_s3_is_old_signature(request);
+}
+
+static void route_s3(struct call *call) {
+    unsigned char noise[48];
+    struct sl_buf text;
+    call->op.protocol = SL_PROTOCOL_REST_XML;
+    call->service = sl_s3_service();
+    // S3's ids have forms of their own.
+    sl_random_hex(call->op.request_id, 16);
+    for (char *at = call->op.request_id; *at; at++)
+        if (*at >= 'a') *at = (char)(*at - 'a' + 'A');
+    sl_random_bytes(noise, sizeof noise);
+    sl_buf_init(&text, SL_HOST_ID);
+    sl_base64_encode(&text, sl_str_n((const char *)noise, sizeof noise));
+    if (!text.failed) memcpy(call->host_id, text.ptr, text.len);
+    sl_buf_free(&text);
+    if (sl_s3_route(&call->request, &call->route))
+        call->op.model = call->route.operation;
+    else
+        fail(call, SL_E_UNKNOWN_OPERATION, SL_STR(""));
 }
 
 // Finds the operation; sets call->kind if there is none.
 static void route(struct call *call, struct sl_str signing_name) {
     struct sl_arena *arena = call->op.arena;
     struct sl_str action = {0};
+    if (is_s3(&call->request, signing_name)) {
+        route_s3(call);
+        return;
+    }
     if (sl_aws_request_header(&call->request, SL_STR("X-Amz-Target")).ptr) {
         call->op.model = sl_route_target(&call->request, &call->service);
         call->op.protocol = SL_PROTOCOL_JSON;
@@ -426,6 +497,7 @@ bool sl_aws_claims(const struct sl_http_request *http) {
     // Calls of deployed APIs are signed for execute-api too; only the callbacks to connections are ours.
     if (sl_str_is(service, "execute-api")) return sl_route_any(service, &request, &route);
     if (service.len || sl_aws_request_header(&request, SL_STR("X-Amz-Target")).ptr) return true;
+    if (is_s3(&request, service)) return true;
     bool queue_get = sl_route_queue_path(request.path) && sl_str_find(request.query, SL_STR("Action=")) >= 0;
     return is_form_post(&request) || queue_get || sl_route_any((struct sl_str){0}, &request, &route);
 }
@@ -436,6 +508,7 @@ bool sl_aws_claims(const struct sl_http_request *http) {
 static size_t body_limit(const struct sl_operation *operation, const struct sl_aws_request *request,
                          struct sl_str *ret_name) {
     *ret_name = operation ? operation->name : SL_STR("requested");
+    if (streams(operation)) return SL_AWS_OBJECT_BODY;
     if (!operation || !sl_str_is(operation->service->name, "lambda")) return SL_AWS_BODY;
     if (sl_str_is(operation->name, "CreateFunction") || sl_str_is(operation->name, "UpdateFunctionCode") ||
         sl_str_is(operation->name, "PublishLayerVersion")) {
@@ -468,6 +541,11 @@ static void begin_call(struct call *call, struct sl_aws *aws, struct sl_http_req
 }
 
 static void refuse_size(struct call *call, struct sl_str name, size_t limit) {
+    if (streams(call->op.model)) {
+        fail(call, SL_E_S3_TOO_LARGE, SL_STR("Your proposed upload exceeds the maximum allowed size"));
+        send_answer(call);
+        return;
+    }
     fail(call, SL_E_REQUEST_ENTITY_TOO_LARGE,
          sl_arena_printf(call->op.arena, "Request must be smaller than %zu bytes for the %.*s operation", limit,
                          SL_FMT(name)));
@@ -479,9 +557,12 @@ int sl_aws_head(struct sl_aws *aws, struct sl_http_request *http, size_t *max_bo
     struct sl_str name;
     uint64_t length;
     begin_call(&call, aws, http);
-    if (sl_route_any(signed_service(http->arena, &call.request), &call.request, &call.route))
+    struct sl_str signing_name = signed_service(http->arena, &call.request);
+    if (is_s3(&call.request, signing_name))
+        route_s3(&call);
+    else if (sl_route_any(signing_name, &call.request, &call.route))
         call.op.model = call.route.operation;
-    call.service = call.op.model ? call.op.model->service : NULL;
+    if (call.op.model) call.service = call.op.model->service;
     size_t limit = body_limit(call.op.model, &call.request, &name);
     *max_body = limit + 1; // one more, so that a chunked body that is too long is answered in AWS's words too
     if (sl_str_to_u64(sl_aws_request_header(&call.request, SL_STR("Content-Length")), &length) && length > limit) {
@@ -489,6 +570,21 @@ int sl_aws_head(struct sl_aws *aws, struct sl_http_request *http, size_t *max_bo
         return SL_E_REQUEST_ENTITY_TOO_LARGE;
     }
     return SL_OK;
+}
+
+bool sl_aws_wants_parts(struct sl_aws *aws, struct sl_http_request *http) {
+    struct call call;
+    struct sl_aws_request request;
+    view_request(http, &request);
+    struct sl_str signing_name = signed_service(http->arena, &request);
+    if (!is_s3(&request, signing_name)) return false;
+    begin_call(&call, aws, http);
+    route_s3(&call);
+    if (call.kind || !streams(call.op.model)) return false;
+    call.entry = aws->handlers[call.op.model->index];
+    if (!call.entry || call.entry->mode != SL_OP_WAIT) return false; // answered when the body has come
+    start_own(&call);
+    return true;
 }
 
 void sl_aws_handle(struct sl_aws *aws, struct sl_http_request *http) {

@@ -12,7 +12,7 @@
 #include "base/str.h"
 
 // SL_PROTOCOL_JSON is awsJson1.0 and 1.1 (sl_service.json_version).
-enum sl_protocol { SL_PROTOCOL_REST_JSON, SL_PROTOCOL_QUERY, SL_PROTOCOL_JSON };
+enum sl_protocol { SL_PROTOCOL_REST_JSON, SL_PROTOCOL_QUERY, SL_PROTOCOL_JSON, SL_PROTOCOL_REST_XML };
 
 enum sl_shape_type {
     SL_SHAPE_STRUCTURE,
@@ -46,6 +46,8 @@ struct sl_member {
     bool required;
     bool jsonvalue; // a header that holds base64 JSON
     bool flat;      // query protocol: list without ".member"
+    bool attribute; // XML: an attribute of its structure's element
+    bool streaming; // of a payload: passed on as it comes, never held as a whole
 };
 
 struct sl_shape {
@@ -98,7 +100,7 @@ struct sl_operation {
     uint8_t segment_count, discriminator_count;
     int16_t status;                        // of success
     const struct sl_shape *input, *output; // structure, or NULL
-    struct sl_str wrapper;                 // query protocol: element around the result; ptr NULL without
+    struct sl_str wrapper; // query protocol: element around the result; rest-xml: the document's; ptr NULL without
     const struct sl_shape *const *errors;  // NULL-terminated
     uint16_t index;                        // among all operations: the slot of the handler
 };

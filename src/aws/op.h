@@ -37,10 +37,22 @@
 #include "base/id.h"
 #include "base/json.h"
 
+struct sl_chunked_body;
 struct sl_http_request;
 struct sl_loop;
+struct sl_op;
 struct sl_store;
 struct sl_store_tx;
+
+// A body that is passed on as it comes: of SL_OP_WAIT operations whose model says that it streams (S3's PutObject and
+// UploadPart). `run` is called when the head is complete, and must set part and end (unless it fails).
+struct sl_op_body {
+    struct sl_chunked_body *chunked; // its coding, to be decoded by the handler; NULL: it comes as it is
+    int64_t length;                  // that was announced, without the coding; -1: unknown
+    struct sl_str sha256;            // in hexadecimal, that it must have; ptr NULL: none was announced
+    void (*part)(struct sl_op *op, struct sl_str bytes); // the bytes are valid during the call
+    void (*end)(struct sl_op *op);                       // all has come (with its coding)
+};
 
 struct sl_op {
     const struct sl_operation *model;
@@ -70,6 +82,7 @@ struct sl_op {
     void *app;                      // the daemon's context
     void *state;                    // the handler's own, from prepare to run to publish
     void (*gone)(struct sl_op *op); // SL_OP_WAIT: the client has gone; still to be ended by the handler, now or soon
+    struct sl_op_body *body;        // see there; NULL for all others
 };
 
 typedef int sl_op_fn(struct sl_op *op, struct sl_error *err); // 0 or the error's kind
@@ -97,6 +110,19 @@ void sl_op_answer_error(struct sl_op *op, const struct sl_error *err);
 int sl_op_work(struct sl_op *op, void (*run)(struct sl_op *op), void (*done)(struct sl_op *op), struct sl_error *err);
 // The loop that op lives on. Any thread.
 struct sl_loop *sl_op_loop(const struct sl_op *op);
+
+// SL_OP_WAIT, on op's loop; without effect once the client has gone.
+// No more of op->body->part until paused is false again: the client is held back.
+void sl_op_pause(struct sl_op *op, bool paused);
+// An answer whose body is passed on piece by piece: begin (head by op->out and op->status, and the length), send*, then
+// sl_op_answer; or sl_op_answer_error, which cuts the connection, so that the client sees that something is missing.
+void sl_op_send_begin(struct sl_op *op, uint64_t length);
+void sl_op_send(struct sl_op *op, struct sl_str bytes);
+// Whether the client has taken nearly all that was sent; if not, `drained` is called when it has.
+bool sl_op_drained(struct sl_op *op, void (*drained)(struct sl_op *op));
+bool sl_op_is_gone(const struct sl_op *op);
+// A header of the request as it came; ptr NULL if absent. Any mode.
+struct sl_str sl_op_header(const struct sl_op *op, struct sl_str name);
 
 // What `sl_op_answer` would send, for handlers that write the body themselves (streams): "x-amzn-RequestId" and the
 // like are added by sl_op_begin, which calls sl_http_begin; the members of op->out that travel in headers are added

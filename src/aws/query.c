@@ -5,6 +5,7 @@
 // ("Attribute.1.Name=a"), in XML the entries repeat under the member's name. The same four functions as rest-json.
 // Members whose prefix occurs nowhere in the form are not visited, so that recursion ends with the input.
 #include "aws/codec.h"
+#include "aws/xml.h"
 #include "base/clock.h"
 #include "base/encoding.h"
 
@@ -162,55 +163,22 @@ int sl_query_decode(struct sl_arena *arena, const struct sl_operation *operation
 // --- XML
 // ---------------------------------------------------------------------------------------------------------------------------
 
-// Characters that XML 1.0 cannot hold become U+FFFD.
-static void put_text(struct sl_buf *out, struct sl_str text) {
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        switch (c) {
-        case '&':
-            sl_buf_cstr(out, "&amp;");
-            break;
-        case '<':
-            sl_buf_cstr(out, "&lt;");
-            break;
-        case '>':
-            sl_buf_cstr(out, "&gt;");
-            break;
-        case '"':
-            sl_buf_cstr(out, "&quot;");
-            break;
-        case '\r':
-            sl_buf_cstr(out, "&#xD;");
-            break;
-        default:
-            if ((unsigned char)c < 0x20 && c != '\t' && c != '\n') {
-                sl_buf_cstr(out, "\xEF\xBF\xBD");
-            } else {
-                sl_buf_char(out, c);
-            }
-        }
-    }
-}
-
-static void put_open(struct sl_buf *out, struct sl_str name) { sl_buf_printf(out, "<%.*s>", SL_FMT(name)); }
-static void put_close(struct sl_buf *out, struct sl_str name) { sl_buf_printf(out, "</%.*s>", SL_FMT(name)); }
-
 static void put_value(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *shape,
                       enum sl_time_format time, const struct sl_json *value);
 
 static void put_element(struct sl_buf *out, struct sl_arena *arena, struct sl_str name, const struct sl_shape *shape,
                         enum sl_time_format time, const struct sl_json *value) {
-    put_open(out, name);
+    sl_xml_open(out, name);
     put_value(out, arena, shape, time, value);
-    put_close(out, name);
+    sl_xml_close(out, name);
 }
 
 static void put_entry(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *map,
                       const struct sl_json *value) {
     struct sl_str key_wire = map->key_wire.ptr ? map->key_wire : SL_STR("key");
-    put_open(out, key_wire);
-    put_text(out, value->key);
-    put_close(out, key_wire);
+    sl_xml_open(out, key_wire);
+    sl_xml_put_text(out, value->key);
+    sl_xml_close(out, key_wire);
     put_element(out, arena, map->of_wire.ptr ? map->of_wire : SL_STR("value"), map->of, SL_TIME_FORMAT_DEFAULT, value);
 }
 
@@ -218,13 +186,13 @@ static void put_entry(struct sl_buf *out, struct sl_arena *arena, const struct s
 static void put_flat(struct sl_buf *out, struct sl_arena *arena, struct sl_str name, const struct sl_shape *shape,
                      const struct sl_json *value) {
     for (const struct sl_json *at = value->first; at; at = at->next) {
-        put_open(out, name);
+        sl_xml_open(out, name);
         if (shape->type == SL_SHAPE_MAP) {
             put_entry(out, arena, shape, at);
         } else {
             put_value(out, arena, shape->of, SL_TIME_FORMAT_DEFAULT, at);
         }
-        put_close(out, name);
+        sl_xml_close(out, name);
     }
 }
 
@@ -250,9 +218,9 @@ static void put_value(struct sl_buf *out, struct sl_arena *arena, const struct s
     } else if (shape->type == SL_SHAPE_LIST) {
         struct sl_str element = shape->of_wire.ptr ? shape->of_wire : SL_STR("member");
         for (const struct sl_json *at = value->first; at; at = at->next) {
-            put_open(out, element);
+            sl_xml_open(out, element);
             put_value(out, arena, shape->of, SL_TIME_FORMAT_DEFAULT, at);
-            put_close(out, element);
+            sl_xml_close(out, element);
         }
     } else if (shape->type == SL_SHAPE_MAP) {
         for (const struct sl_json *at = value->first; at; at = at->next) {
@@ -262,7 +230,7 @@ static void put_value(struct sl_buf *out, struct sl_arena *arena, const struct s
         }
     } else {
         enum sl_time_format format = time ? time : shape->time ? shape->time : SL_TIME_FORMAT_ISO8601;
-        put_text(out, sl_codec_text(arena, shape, format, value));
+        sl_xml_put_text(out, sl_codec_text(arena, shape, format, value));
     }
 }
 
@@ -272,9 +240,9 @@ int sl_query_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err
     sl_buf_init(&out, MAX_REPLY);
     sl_buf_printf(&out, "<%.*sResponse xmlns=\"%.*s\">", SL_FMT(model->name), SL_FMT(model->service->xml_namespace));
     if (model->output) {
-        if (model->wrapper.ptr) put_open(&out, model->wrapper);
+        if (model->wrapper.ptr) sl_xml_open(&out, model->wrapper);
         put_structure(&out, op->arena, model->output, op->out);
-        if (model->wrapper.ptr) put_close(&out, model->wrapper);
+        if (model->wrapper.ptr) sl_xml_close(&out, model->wrapper);
     }
     sl_buf_printf(&out, "<ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata></%.*sResponse>\n",
                   op->request_id, SL_FMT(model->name));
@@ -301,7 +269,7 @@ void sl_query_error(struct sl_arena *arena, const struct sl_service *service, co
     if (service && service->xml_namespace.ptr) sl_buf_printf(&out, " xmlns=\"%.*s\"", SL_FMT(service->xml_namespace));
     sl_buf_printf(&out, "><Error><Type>%s</Type><Code>%.*s</Code><Message>", status >= 500 ? "Receiver" : "Sender",
                   SL_FMT(name));
-    put_text(&out, message);
+    sl_xml_put_text(&out, message);
     sl_buf_printf(&out, "</Message>%s</Error><RequestId>%.*s</RequestId></ErrorResponse>\n",
                   service && service->query_compatible ? "<Detail/>" : "", SL_FMT(request_id));
     *ret = (struct sl_reply){.status = status, .content_type = SL_STR("text/xml")};

@@ -12,6 +12,7 @@ struct sl_http_header;
 
 struct sl_aws_request {
     struct sl_str method, path, query; // path and query as received, still percent-encoded; query.ptr may be NULL
+    struct sl_str host;                // with port; S3 has names of buckets in it
     const struct sl_http_header *headers;
     unsigned header_count;
     struct sl_str body;

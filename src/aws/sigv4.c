@@ -299,13 +299,26 @@ static bool hmac(const unsigned char *key, size_t key_len, struct sl_str text, u
     return HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text.ptr, text.len, out, &length) != NULL;
 }
 
+bool sl_sigv4_key(const struct sl_sigv4 *signature, struct sl_str secret, unsigned char ret[static HASH]) {
+    struct sl_buf start;
+    unsigned char a[HASH], b[HASH];
+    sl_buf_init(&start, 4 + secret.len);
+    sl_buf_cstr(&start, "AWS4");
+    sl_buf_str(&start, secret);
+    bool ok = !start.failed && hmac((const unsigned char *)start.ptr, start.len, signature->date, a) &&
+              hmac(a, HASH, signature->region, b) && hmac(b, HASH, signature->service, a) &&
+              hmac(a, HASH, SL_STR("aws4_request"), ret);
+    if (start.ptr) OPENSSL_cleanse(start.ptr, start.len);
+    sl_buf_free(&start);
+    OPENSSL_cleanse(a, sizeof a);
+    OPENSSL_cleanse(b, sizeof b);
+    return ok;
+}
+
 struct sl_str sl_sigv4_signature(struct sl_arena *arena, struct sl_str string_to_sign, const struct sl_sigv4 *signature,
                                  struct sl_str secret) {
-    struct sl_str start = sl_arena_printf(arena, "AWS4%.*s", SL_FMT(secret));
     unsigned char a[HASH], b[HASH];
-    bool ok = start.ptr && hmac((const unsigned char *)start.ptr, start.len, signature->date, a) &&
-              hmac(a, HASH, signature->region, b) && hmac(b, HASH, signature->service, a) &&
-              hmac(a, HASH, SL_STR("aws4_request"), b) && hmac(b, HASH, string_to_sign, a);
+    bool ok = sl_sigv4_key(signature, secret, b) && hmac(b, HASH, string_to_sign, a);
     struct sl_str text = {0};
     if (ok) {
         struct sl_buf out;
@@ -314,7 +327,6 @@ struct sl_str sl_sigv4_signature(struct sl_arena *arena, struct sl_str string_to
         text = sl_arena_dup(arena, sl_buf_view(&out));
         sl_buf_free(&out);
     }
-    if (start.ptr) OPENSSL_cleanse((char *)(uintptr_t)start.ptr, start.len);
     OPENSSL_cleanse(a, sizeof a);
     OPENSSL_cleanse(b, sizeof b);
     return text;
@@ -343,6 +355,13 @@ static bool parse_amz_date(struct sl_str text, int64_t *ret) {
         return false;
     *ret = (int64_t)timegm(&tm);
     return true;
+}
+
+bool sl_sigv4_expired(const struct sl_sigv4 *signature, int64_t now_ms, int64_t *ret_end_ms) {
+    int64_t signed_at;
+    if (!signature->presigned || !parse_amz_date(signature->amz_date, &signed_at)) return false;
+    *ret_end_ms = (signed_at + signature->expires_s) * 1000;
+    return now_ms > *ret_end_ms;
 }
 
 static int check_clock(const struct sl_sigv4 *signature, int64_t now_ms, struct sl_error *err) {
@@ -411,7 +430,7 @@ int sl_sigv4_verify(struct sl_arena *arena, const struct sl_aws_request *request
         return sl_fail(err, SL_E_INVALID_SIGNATURE, "The request is too large to be verified.");
     bool good = expected.len == signature->signature.len &&
                 CRYPTO_memcmp(expected.ptr, signature->signature.ptr, expected.len) == 0;
-    if (good && signature->payload_hash.len) good = payload_agrees(signature->payload_hash, request->body);
+    if (good && signature->payload_hash.len && !signature->body_follows) good = payload_agrees(signature->payload_hash, request->body);
     if (!good) {
         return sl_fail(err, SL_E_INVALID_SIGNATURE,
                        "The request signature we calculated does not match the signature you provided. Check your AWS "

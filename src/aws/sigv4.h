@@ -15,6 +15,7 @@ struct sl_sigv4 {
     struct sl_str signed_headers, signature, amz_date, session_token;
     struct sl_str payload_hash; // x-amz-content-sha256 as sent; ptr NULL without
     bool presigned;
+    bool body_follows; // set by who verifies before the body is there: its hash is compared by who reads it
     int64_t expires_s; // presigned only
 };
 
@@ -33,6 +34,12 @@ int sl_sigv4_parse(struct sl_arena *arena, const struct sl_aws_request *request,
 // AWS's text.
 int sl_sigv4_verify(struct sl_arena *arena, const struct sl_aws_request *request, const struct sl_sigv4 *signature,
                     struct sl_str secret, int64_t now_ms, struct sl_error *err);
+
+// Whether a presigned request came after its time; *ret_end_ms: when that was. Also where signatures are not verified:
+// a link that has expired must not work.
+bool sl_sigv4_expired(const struct sl_sigv4 *signature, int64_t now_ms, int64_t *ret_end_ms);
+// The signing key of the scope (SHA-256's 32 bytes).
+bool sl_sigv4_key(const struct sl_sigv4 *signature, struct sl_str secret, unsigned char ret[static 32]);
 
 // The steps, public for tests against the published examples. Empty view if the arena is full.
 struct sl_str sl_sigv4_canonical_request(struct sl_arena *arena, const struct sl_aws_request *request,

@@ -88,7 +88,55 @@
     X(UNSUPPORTED_OPERATION, "UnsupportedOperation", 400)                                                              \
     /* logs */                                                                                                         \
     X(ALREADY_EXISTS, "ResourceAlreadyExistsException", 400)                                                           \
-    X(LOGS_PARAMETER, "InvalidParameterException", 400)
+    X(LOGS_PARAMETER, "InvalidParameterException", 400)                                                                \
+    /* s3 */                                                                                                           \
+    X(MALFORMED_XML, "MalformedXML", 400)                                                                              \
+    X(S3_NO_SUCH_BUCKET, "NoSuchBucket", 404)                                                                          \
+    X(S3_NO_SUCH_KEY, "NoSuchKey", 404)                                                                                \
+    X(S3_NO_SUCH_UPLOAD, "NoSuchUpload", 404)                                                                          \
+    X(S3_NO_SUCH_VERSION, "NoSuchVersion", 404)                                                                        \
+    X(S3_NO_SUCH_TAGS, "NoSuchTagSet", 404)                                                                            \
+    X(S3_NO_SUCH_POLICY, "NoSuchBucketPolicy", 404)                                                                    \
+    X(S3_NO_SUCH_CORS, "NoSuchCORSConfiguration", 404)                                                                 \
+    X(S3_NO_SUCH_LIFECYCLE, "NoSuchLifecycleConfiguration", 404)                                                       \
+    X(S3_NO_SUCH_WEBSITE, "NoSuchWebsiteConfiguration", 404)                                                           \
+    X(S3_NO_SUCH_ACCESS_BLOCK, "NoSuchPublicAccessBlockConfiguration", 404)                                            \
+    X(S3_NO_OWNERSHIP, "OwnershipControlsNotFoundError", 404)                                                          \
+    X(S3_NO_REPLICATION, "ReplicationConfigurationNotFoundError", 404)                                                 \
+    X(S3_NO_OBJECT_LOCK, "ObjectLockConfigurationNotFoundError", 404)                                                  \
+    X(S3_NO_CONFIGURATION, "NoSuchConfiguration", 404)                                                                 \
+    X(S3_BUCKET_EXISTS, "BucketAlreadyExists", 409)                                                                    \
+    X(S3_BUCKET_OWNED, "BucketAlreadyOwnedByYou", 409)                                                                 \
+    X(S3_BUCKET_NOT_EMPTY, "BucketNotEmpty", 409)                                                                      \
+    X(S3_TOO_MANY_BUCKETS, "TooManyBuckets", 400)                                                                      \
+    X(S3_INVALID_BUCKET_NAME, "InvalidBucketName", 400)                                                                \
+    X(S3_INVALID_LOCATION, "IllegalLocationConstraintException", 400)                                                  \
+    X(S3_INVALID_BUCKET_STATE, "InvalidBucketState", 409)                                                              \
+    X(S3_ILLEGAL_VERSIONING, "IllegalVersioningConfigurationException", 400)                                           \
+    X(S3_INVALID_ARGUMENT, "InvalidArgument", 400)                                                                     \
+    X(S3_INVALID_REQUEST, "InvalidRequest", 400)                                                                       \
+    X(S3_INVALID_TAG, "InvalidTag", 400)                                                                               \
+    X(S3_INVALID_STORAGE_CLASS, "InvalidStorageClass", 400)                                                            \
+    X(S3_INVALID_PART, "InvalidPart", 400)                                                                             \
+    X(S3_INVALID_PART_ORDER, "InvalidPartOrder", 400)                                                                  \
+    X(S3_INVALID_PART_NUMBER, "InvalidPartNumber", 416)                                                                \
+    X(S3_TOO_SMALL, "EntityTooSmall", 400)                                                                             \
+    X(S3_TOO_LARGE, "EntityTooLarge", 400)                                                                             \
+    X(S3_BAD_DIGEST, "BadDigest", 400)                                                                                 \
+    X(S3_INVALID_DIGEST, "InvalidDigest", 400)                                                                         \
+    X(S3_SHA256_MISMATCH, "XAmzContentSHA256Mismatch", 400)                                                            \
+    X(S3_INCOMPLETE_BODY, "IncompleteBody", 400)                                                                       \
+    X(S3_MISSING_LENGTH, "MissingContentLength", 411)                                                                  \
+    X(S3_INVALID_RANGE, "InvalidRange", 416)                                                                           \
+    X(S3_PRECONDITION, "PreconditionFailed", 412)                                                                      \
+    X(S3_NOT_MODIFIED, "NotModified", 304)                                                                             \
+    X(S3_KEY_TOO_LONG, "KeyTooLongError", 400)                                                                         \
+    X(S3_METADATA_TOO_LARGE, "MetadataTooLarge", 400)                                                                  \
+    X(S3_METHOD_NOT_ALLOWED, "MethodNotAllowed", 405)                                                                  \
+    X(S3_SLOW_DOWN, "SlowDown", 503)                                                                                   \
+    X(S3_ACCESS_DENIED, "AccessDenied", 403)                                                                           \
+    X(S3_NOT_IMPLEMENTED, "NotImplemented", 501)                                                                       \
+    X(S3_MALFORMED_POST, "MalformedPOSTRequest", 400)
 
 enum sl_error_kind {
     SL_OK = 0,

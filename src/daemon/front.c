@@ -76,8 +76,23 @@ static int head(struct sl_http_request *request, size_t *max_body, void *user) {
     return answered;
 }
 
+// Objects are passed on as they come. The engine has request->user from then on.
+static bool wants_parts(struct sl_http_request *request, void *user) {
+    struct sl_front *front = user;
+    return (uintptr_t)request->user == PART_AWS && sl_aws_wants_parts(front->aws, request);
+}
+
+static void body_part(struct sl_http_request *request, struct sl_str part, void *user) {
+    (void)user;
+    sl_aws_body_part(request, part);
+}
+
 static void handle(struct sl_http_request *request, void *user) {
     struct sl_front *front = user;
+    if ((uintptr_t)request->user > PART_NONE) { // no part but an operation that has begun
+        sl_aws_body_end(request);
+        return;
+    }
     enum part part = (enum part)(uintptr_t)request->user;
     request->user = NULL;
     switch (part) {
@@ -112,4 +127,5 @@ static void refused(struct sl_http_conn *conn, int status, const char *reason, s
     sl_buf_printf(body, "{\"message\":\"%s\"}", status == 413 ? "Request Entity Too Large" : sl_http_reason(status));
 }
 
-const struct sl_http_handler sl_front_handler = {.head = head, .handle = handle, .refused = refused};
+const struct sl_http_handler sl_front_handler = {
+    .head = head, .wants_parts = wants_parts, .body_part = body_part, .handle = handle, .refused = refused};

@@ -93,6 +93,8 @@ struct sl_http_exchange {
     int status;
     bool keep;               // the connection stays open after this answer
     bool chunk_out, no_body; // how the answer's body is written
+    bool sized;              // a stream that promised its length,
+    uint64_t sized_left;     // ... of which this is not given yet
     size_t direct_at, direct_len;
     void (*drained)(struct sl_http_request *request);
 };

@@ -130,6 +130,9 @@ void sl_http_add(struct sl_http_request *request, struct sl_str name,
 void sl_http_body(struct sl_http_request *request,
                   struct sl_str body);                // the bytes are copied or sent before it returns
 void sl_http_stream(struct sl_http_request *request); // chunked (or close-delimited for HTTP/1.0)
+// A stream whose length is known: Content-Length instead. Parts must add up to it: what is too much or missing at
+// sl_http_end costs the client its connection. With HEAD no part is needed.
+void sl_http_stream_sized(struct sl_http_request *request, uint64_t length);
 void sl_http_part(struct sl_http_request *request, struct sl_str bytes);
 size_t sl_http_unsent(
     const struct sl_http_request *request); // bytes queued and not yet taken by the kernel: for back-pressure.

@@ -60,6 +60,7 @@ void sl_http_begin(struct sl_http_request *request, int status) {
     exchange->status = status;
     exchange->keep = can_keep(conn);
     exchange->no_body = request->method == SL_HTTP_HEAD || status == 204 || status == 304;
+    exchange->sized = false;
     conn->lazy = false;
     put_status(&exchange->out, status);
     sl_buf_str(&exchange->out, sl_http__date(conn->loop));
@@ -162,11 +163,28 @@ void sl_http_stream(struct sl_http_request *request) {
     if (!conn->frame) sl_http__flush(conn);
 }
 
+void sl_http_stream_sized(struct sl_http_request *request, uint64_t length) {
+    if (!at(request, SL_HTTP_ANSWER_HEAD)) return;
+    struct sl_http_conn *conn = request->conn;
+    struct sl_http_exchange *exchange = conn->exchange;
+    end_head(exchange, true, length);
+    exchange->chunk_out = false;
+    exchange->sized = true;
+    exchange->sized_left = exchange->no_body ? 0 : length;
+    exchange->answer = SL_HTTP_ANSWER_STREAM;
+    if (!conn->frame) sl_http__flush(conn);
+}
+
 void sl_http_part(struct sl_http_request *request, struct sl_str bytes) {
     if (!at(request, SL_HTTP_ANSWER_STREAM) || bytes.len == 0) return; // an empty chunk would end the body
     struct sl_http_conn *conn = request->conn;
     struct sl_http_exchange *exchange = conn->exchange;
     if (exchange->no_body || conn->broken) return;
+    if (exchange->sized && bytes.len > exchange->sized_left) {
+        sl_http__break(conn); // the length that was promised is wrong: no way to go on
+        return;
+    }
+    if (exchange->sized) exchange->sized_left -= bytes.len;
     if (exchange->chunk_out) {
         char size[20];
         int digits = snprintf(size, sizeof size, "%zx\r\n", bytes.len);
@@ -200,6 +218,7 @@ void sl_http_end(struct sl_http_request *request) {
     struct sl_http_exchange *exchange = request->conn->exchange;
     if (exchange->chunk_out && !exchange->no_body) sl_buf_cstr(&exchange->out, "0\r\n\r\n");
     exchange->answer = SL_HTTP_ANSWER_DONE;
+    if (exchange->sized && exchange->sized_left) sl_http__break(request->conn);
     sl_http__answered(request->conn);
 }
 

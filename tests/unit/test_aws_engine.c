@@ -58,6 +58,34 @@ void sl_http_respond(struct sl_http_request *request, int status, struct sl_str 
     sl_http_body(request, body);
 }
 
+void sl_http_stream_sized(struct sl_http_request *request, uint64_t length) {
+    (void)request;
+    (void)length;
+}
+
+void sl_http_part(struct sl_http_request *request, struct sl_str bytes) {
+    (void)request;
+    (void)bytes;
+}
+
+void sl_http_end(struct sl_http_request *request) { (void)request; }
+void sl_http_abort(struct sl_http_request *request) { (void)request; }
+
+void sl_http_pause(struct sl_http_request *request, bool paused) {
+    (void)request;
+    (void)paused;
+}
+
+size_t sl_http_unsent(const struct sl_http_request *request) {
+    (void)request;
+    return 0;
+}
+
+void sl_http_on_drained(struct sl_http_request *request, void (*drained)(struct sl_http_request *)) {
+    (void)request;
+    (void)drained;
+}
+
 struct sl_loop *sl_http_conn_loop(const struct sl_http_conn *conn) {
     (void)conn;
     return NULL;

@@ -44,7 +44,12 @@ LOCATIONS = {
     "statusCode": "SL_IN_STATUS",
 }
 TIMES = {None: "DEFAULT", "unixTimestamp": "EPOCH", "iso8601": "ISO8601", "rfc822": "RFC822"}
-PROTOCOLS = {"rest-json": "SL_PROTOCOL_REST_JSON", "query": "SL_PROTOCOL_QUERY", "json": "SL_PROTOCOL_JSON"}
+PROTOCOLS = {
+    "rest-json": "SL_PROTOCOL_REST_JSON",
+    "rest-xml": "SL_PROTOCOL_REST_XML",
+    "query": "SL_PROTOCOL_QUERY",
+    "json": "SL_PROTOCOL_JSON",
+}
 
 
 def c_string(text):
@@ -127,6 +132,8 @@ class Service:
             self.shapes[shape] = {"t": "structure", "m": [], "err": {"status": status, "code": code, "framework": True}}
             for operation in self.facts["operations"].values():
                 operation["errors"] = operation.get("errors", []) + [shape]
+        for name, root in self.recorded.get("roots", {}).items():
+            self.facts["operations"][name]["wrapper"] = root
         if self.facts.get("queryCompatible"):
             for name, operation in self.facts["operations"].items():
                 if "out" in operation:
@@ -160,7 +167,7 @@ class Service:
         ]
         if "q" in flags:
             fields.append(f".query = {view(flags['q'])}")
-        fields += [f".{field} = true" for key, field in (("req", "required"), ("jsonvalue", "jsonvalue"), ("flat", "flat")) if flags.get(key)]
+        fields += [f".{field} = true" for key, field in (("req", "required"), ("jsonvalue", "jsonvalue"), ("flat", "flat"), ("attr", "attribute"), ("streaming", "streaming")) if flags.get(key)]
         return "    {" + ", ".join(fields) + "},"
 
     def shape_row(self, name, shape, member_base):
@@ -275,7 +282,7 @@ class Service:
             f".api_version = {view(f['apiVersion'])}",
             f".endpoint_prefix = {view(f['endpointPrefix'])}",
             f".signing_name = {view(f['signingName'])}",
-            f".xml_namespace = {view(f.get('xmlNamespace') or self.recorded.get('query', {}).get('namespace'))}",
+            f".xml_namespace = {view(f.get('xmlNamespace') or self.recorded.get('namespace') or self.recorded.get('query', {}).get('namespace'))}",
             f".target_prefix = {view(f.get('targetPrefix'))}",
             f".json_version = {view(f.get('jsonVersion'))}",
             f".error_prefix = {view(self.recorded.get('error_prefix', ''))}",

@@ -21,7 +21,7 @@ The format (one operation or shape per line, so that a diff of two models can be
                 strings and numbers: enum, min, max, pattern, ts (timestamp format), sensitive (the value is left out
                 of messages)
     flags       loc = uri|querystring|header|headers|statusCode, w = name on the wire if it differs from the member's,
-                req, jsonvalue, streaming, idempotency, ts, flat (query lists)
+                req, jsonvalue, streaming, idempotency, ts, flat (query lists), attr (an attribute in XML)
 """
 
 import argparse
@@ -31,7 +31,7 @@ import os
 import sys
 
 # Services whose every operation is a target, and those of which clients need only a part.
-WHOLE = ["lambda", "apigateway", "apigatewayv2", "apigatewaymanagementapi", "sqs"]
+WHOLE = ["lambda", "apigateway", "apigatewayv2", "apigatewaymanagementapi", "s3", "sqs"]
 PART = {
     "logs": [
         "CreateLogGroup",
@@ -68,6 +68,19 @@ PART = {
         "UpdateAssumeRolePolicy",
     ],
 }
+# Of a service whose other operations are all targets: what newer operations of the same request replace, and what is
+# asked of hosts that are no S3 endpoints (directory buckets, Object Lambda).
+EXCEPT = {
+    "s3": [
+        "CreateSession",
+        "GetBucketLifecycle",
+        "GetBucketNotification",
+        "ListDirectoryBuckets",
+        "PutBucketLifecycle",
+        "PutBucketNotification",
+        "WriteGetObjectResponse",
+    ],
+}
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -100,6 +113,7 @@ def member_flags(name, ref, required):
         ("timestampFormat", "ts"),
         ("flattened", "flat"),
         ("eventpayload", "eventpayload"),
+        ("xmlAttribute", "attr"),
     ):
         if ref.get(key):
             flags[short] = ref[key]
@@ -183,7 +197,7 @@ def operation_facts(op):
 def render(service, version):
     model = load_model(service)
     meta = model["metadata"]
-    names = sorted(PART.get(service, model["operations"]))
+    names = sorted(set(PART.get(service, model["operations"])) - set(EXCEPT.get(service, [])))
     header = {
         "service": service,
         "source": "botocore " + version,
@@ -198,7 +212,7 @@ def render(service, version):
             header[key] = meta[key]
     if "awsQueryCompatible" in meta:
         header["queryCompatible"] = True  # old clients speak the query protocol; its names are in recorded.json
-    if service in PART:
+    if service in PART or service in EXCEPT:
         header["partial"] = True  # the model has more operations than are imported here
 
     def line(value):

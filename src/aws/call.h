@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// call: one request in progress, as engine.c and stream.c share it (internal to aws/).
+#ifndef SL_AWS_CALL_H
+#define SL_AWS_CALL_H
+
+#include "aws/aws.h"
+
+#include <stdatomic.h>
+
+#include "aws/chunked_body.h"
+#include "aws/codec.h"
+#include "aws/sigv4.h"
+#include "http/http.h"
+#include "store/store.h"
+
+enum { SL_HOST_ID = 77 };
+
+struct sl_aws {
+    struct sl_aws_config config;
+    const struct sl_op_entry **handlers; // by operation index
+    atomic_uint busy;
+};
+
+struct call {
+    struct sl_op op; // first: handlers' pointers are ours
+    struct sl_aws *aws;
+    struct sl_http_request *http; // NULL once the client has gone
+    struct sl_loop *home;
+    struct sl_aws_request request;
+    struct sl_route route;
+    const struct sl_service *service; // as far as known
+    const struct sl_op_entry *entry;
+    struct sl_arena arena; // SL_OP_STORE, SL_OP_WAIT
+    struct sl_store_job job;
+    int kind;              // 0, or what went wrong
+    struct sl_str message; // of the failure, unbounded
+    bool prepared, published;
+    void (*work_run)(struct sl_op *op), (*work_done)(struct sl_op *op); // sl_op_work
+    // A body or an answer that is passed on as it comes (stream.c)
+    struct sl_op_body body; // op.body, if the request's is passed on
+    bool received;          // all of it has come
+    bool sending;           // the answer's head is out
+    void (*drained)(struct sl_op *op);
+    char host_id[SL_HOST_ID]; // S3: x-amz-id-2
+    struct sl_error error;
+};
+
+// engine.c. Head and body of an answer by the call's protocol, from op->out. 0, or the kind with call->error.
+int sl_aws__encode(struct call *call, struct sl_reply *ret);
+// stream.c. What the request says about its body.
+int sl_aws__announce_body(struct call *call, const struct sl_sigv4 *signature, struct sl_str secret,
+                          struct sl_error *err);
+// Sends the head; what follows is the caller's.
+void sl_aws__begin(struct call *call, const struct sl_reply *reply);
+
+#endif
