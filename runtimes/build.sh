@@ -38,6 +38,14 @@ build_java() {
     rm -rf "$work"
 }
 
+# Without it Java functions start without blanks (README.md).
+build_java_native() {
+    fresh java/build/libsluice-blank.so java/native build.sh && return 0
+    [ -f java/build/sluice-runtime.jar ] && command -v "${CC:-cc}" >/dev/null || return 0
+    "${CC:-cc}" -std=gnu17 -O2 -Wall -Wextra -fPIC -shared -fvisibility=hidden -o java/build/.so.$$ java/native/blank.c &&
+        mv -f java/build/.so.$$ java/build/libsluice-blank.so
+}
+
 # Mono's compiler, else the one of a .NET SDK: for both the result is one assembly that either runs.
 compile_dotnet() {
     if command -v mcs >/dev/null; then
@@ -78,5 +86,6 @@ build_python() {
 }
 
 build_java
+build_java_native
 build_dotnet
 build_python

@@ -132,6 +132,11 @@ namespace Sluice.Runtime
             }
         }
 
+        public void Close()
+        {
+            if (socket != null) socket.Close();
+        }
+
         void Connect()
         {
             if (socket != null) socket.Close();

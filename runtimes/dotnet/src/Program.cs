@@ -107,6 +107,7 @@ namespace Sluice.Runtime
         {
             try
             {
+                if (Environment.GetEnvironmentVariable("SLUICE_BLANK") != null) Blank.Wait();
                 int status = Run(arguments.Length > 0 ? arguments[0] : Environment.GetEnvironmentVariable("_HANDLER") ?? "");
                 Console.Out.Flush();
                 return status;

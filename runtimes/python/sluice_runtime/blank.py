@@ -105,8 +105,34 @@ def become(early):
     forget_shadowed(early, [root, packages, "/opt/python", *given])
 
 
+def _fork():
+    """In a template: returns in each of its copies (../../README.md, "Templates"), which share what was loaded so far."""
+    import gc
+
+    gc.collect()
+    gc.freeze()  # a collection in a copy then leaves the pages of what is here alone
+    if os.fork() != 0:
+        os._exit(1)
+    renew_randomness()
+
+
+def renew_randomness():
+    """No two copies may draw the same numbers. Their process ids inside their sandboxes are the same, and with them what
+    libraries take for a sign of having been forked; so every generator that may have a state is given a new one."""
+    for name, renew in (
+        ("random", lambda random: random.seed()),
+        ("ssl", lambda ssl: ssl.RAND_add(os.urandom(48), 48.0)),
+        ("tempfile", lambda tempfile: setattr(tempfile, "_name_sequence", None)),
+        ("uuid", lambda uuid: (setattr(uuid, "_node", None), setattr(uuid, "_last_timestamp", None))),
+    ):
+        if name in sys.modules:
+            renew(sys.modules[name])
+
+
 def wait():
     early = preload()
+    if "SLUICE_TEMPLATE" in os.environ:
+        _fork()
     try:
         os.write(0, b"R")
     except OSError:

@@ -15,6 +15,7 @@ module SluiceRuntime
     class << self
       def wait
         preload
+        fork_template if ENV.key?('SLUICE_TEMPLATE')
         $stdin.binmode
         begin
           IO.for_fd(0, 'w', autoclose: false).syswrite('R') # $stdin itself is open for reading only
@@ -35,6 +36,16 @@ module SluiceRuntime
         JSON.generate(JSON.parse('{"a":[1,2.5,"x",null]}'))
       ensure
         $LOAD_PATH.delete(shim)
+      end
+
+      # In a template: returns in each of its copies (../../README.md, "Templates"), which share what was loaded so far. Their process
+      # ids inside their sandboxes are the same, and with them what libraries take for a sign of having been forked; so every
+      # generator that may have a state is given a new one.
+      def fork_template
+        GC.start
+        exit!(1) if Process.fork
+        Random.srand
+        OpenSSL::Random.seed(Random.urandom(48)) if defined?(OpenSSL::Random)
       end
 
       def fail(text)

@@ -136,6 +136,10 @@ final class Client {
         }
     }
 
+    void close() throws IOException {
+        if (socket != null) socket.close();
+    }
+
     private void connect() throws IOException {
         if (socket != null) socket.close();
         from = to = owed = 0;
