@@ -30,6 +30,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -206,8 +207,26 @@ static void connection_close(struct connection *c) {
     c->in.len = c->at = 0;
 }
 
+// In a sandbox the Runtime API is a Unix socket too, at a third of the cost. Another address than the sandbox's is
+// somebody's proxy, and must be used.
+static int connection_open_local(struct connection *c) {
+    static const struct sockaddr_un local = {.sun_family = AF_UNIX, .sun_path = "/run/sluice/runtime.sock"};
+    if (strcmp(c->address, "127.0.0.1:9001") != 0) {
+        return 0;
+    }
+    c->fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (c->fd >= 0 && connect(c->fd, (const struct sockaddr *)&local, sizeof local) == 0) {
+        return 1;
+    }
+    connection_close(c);
+    return 0;
+}
+
 static int connection_open(struct connection *c) {
     connection_close(c);
+    if (connection_open_local(c)) {
+        return 0;
+    }
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
     if (c->fd < 0) {
         return BROKEN;

@@ -110,7 +110,7 @@ int sl_jail_poll(struct sl_jail_client *client, struct sl_jail_event *event) {
     int rc = sl_jail__receive(client->socket, &reply, sizeof reply, fds);
     if (rc == -EAGAIN) return 0;
     if (rc <= 0 && rc != -EMFILE) return -1;
-    *event = (struct sl_jail_event){.listen_fd = -1, .log_fd = -1, .memory_fd = -1, .memory_peak = -1};
+    *event = (struct sl_jail_event){.listen_fd = {-1, -1}, .log_fd = -1, .memory_fd = -1, .memory_peak = -1};
     event->kind = (enum sl_jail_event_kind)reply.kind;
     event->id = reply.id;
     event->pid = reply.pid;
@@ -123,12 +123,13 @@ int sl_jail_poll(struct sl_jail_client *client, struct sl_jail_event *event) {
     memcpy(event->step, reply.step, sizeof event->step);
     event->step[sizeof event->step - 1] = '\0';
     if (event->kind == SL_JAIL_STARTED) {
-        // With -EMFILE the descriptors are lost but the message is whole: an event with listen_fd -1 lets the caller
+        // With -EMFILE the descriptors are lost but the message is whole: an event with listen_fds of -1 lets the caller
         // stop it.
-        event->listen_fd = fds[0];
-        event->log_fd = fds[1];
-        event->memory_fd = fds[2];
-        fds[0] = fds[1] = fds[2] = -1;
+        event->listen_fd[0] = fds[0];
+        event->listen_fd[1] = fds[1];
+        event->log_fd = fds[2];
+        event->memory_fd = fds[3];
+        fds[0] = fds[1] = fds[2] = fds[3] = -1;
     }
     sl_jail__close_all(fds, SL_JAIL__FDS);
     return 1;

@@ -33,6 +33,7 @@
 
 #include "jail/block.h"
 #include "jail/file.h"
+#include "jail/jail.h"
 #include "jail/landlock.h"
 #include "jail/proto.h"
 #include "jail/root.h"
@@ -180,7 +181,7 @@ static _Noreturn void function_main(const struct sl_jail__shell_plan *plan, int 
 
 // ---- pid 1 ----
 
-static int build(struct sl_jail__shell_plan *plan, int *ret_listen, bool *ret_new_netns, const char **ret_step) {
+static int build(struct sl_jail__shell_plan *plan, int ret_listen[2], bool *ret_new_netns, const char **ret_step) {
     *ret_step = "prepare the network";
     *ret_new_netns = plan->netns < 0;
     int rc = 0;
@@ -191,12 +192,15 @@ static int build(struct sl_jail__shell_plan *plan, int *ret_listen, bool *ret_ne
     }
     if (rc != 0) return rc;
     *ret_step = "listen on 127.0.0.1:9001";
-    *ret_listen = sl_jail__netns_listen();
-    if (*ret_listen < 0) return *ret_listen;
+    ret_listen[0] = sl_jail__netns_listen();
+    if (ret_listen[0] < 0) return ret_listen[0];
     *ret_step = "set the host name";
     if (sethostname("sandbox", 7) != 0) return -errno;
     rc = sl_jail__root_enter(plan->stem, ret_step);
     if (rc != 0) return rc;
+    *ret_step = "listen on " SL_JAIL_SOCKET;
+    ret_listen[1] = sl_jail__netns_listen_unix();
+    if (ret_listen[1] < 0) return ret_listen[1];
     *ret_step = "connect standard input";
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0) return -errno;
@@ -296,15 +300,16 @@ static _Noreturn void init_main(struct sl_jail__shell_plan *plan) {
     for (unsigned i = 0; i < SL_JAIL__HIERARCHIES; i++) keep[5 + i] = plan->cgroup->dir[i];
     sl_jail__close_except(keep, sizeof keep / sizeof keep[0]);
 
-    int listener = -1;
+    int listener[2] = {-1, -1};
     int socket = -1;
     bool new_netns = false;
-    int rc = build(plan, &listener, &new_netns, &step);
+    int rc = build(plan, listener, &new_netns, &step);
     if (rc != 0) fail(plan->control, step, -rc);
     pid_t function = fork_function(plan, &socket);
     if (function < 0) fail(plan->control, "make the function process", -function);
     struct sl_jail__note note = {.kind = SL_JAIL__READY};
-    rc = sl_jail__send(plan->control, &note, sizeof note, (const int[]){listener, plan->netns}, new_netns ? 2 : 1);
+    rc = sl_jail__send(plan->control, &note, sizeof note, (const int[]){listener[0], listener[1], plan->netns},
+                      new_netns ? 3 : 2);
     if (rc != 0) _exit(1);
     // From here on only the two sockets: a namespace or cgroup descriptor in a sandbox would be a way out of it.
     int rest[2] = {plan->control, socket};

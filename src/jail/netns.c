@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,6 +60,18 @@ int sl_jail__netns_listen(void) {
         return rc;
     }
     return fd;
+}
+
+int sl_jail__netns_listen_unix(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SL_JAIL_SOCKET};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -errno;
+    mode_t mask = umask(0); // the function's user connects, and that asks for the right to write
+    int rc = bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 64) != 0 ? -errno : 0;
+    (void)umask(mask);
+    if (rc == 0) return fd;
+    close(fd);
+    return rc;
 }
 
 // ---- a sandbox ----

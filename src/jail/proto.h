@@ -28,7 +28,7 @@ struct sl_jail__request {
     uint32_t reserved;
 };
 
-// spawner -> server. kind is enum sl_jail_event_kind. STARTED carries: listening socket, log pipe, [memory file].
+// spawner -> server. kind is enum sl_jail_event_kind. STARTED carries: both listening sockets, log pipe, [memory file].
 enum { SL_JAIL__REPLY_NETWORK = 1, SL_JAIL__REPLY_OOM = 2 };
 
 struct sl_jail__reply {
@@ -51,7 +51,7 @@ struct sl_jail__go {
     uint32_t watch_mb;  // memory limit for init to watch where no control group does, else 0
 };
 
-// init -> spawner. READY carries: listening socket, [network namespace, when it was made just now]. EXECED carries:
+// init -> spawner. READY carries: both listening sockets, [network namespace, when it was made just now]. EXECED carries:
 // [memory file, when init watches the memory].
 enum sl_jail__note_kind { SL_JAIL__READY = 1, SL_JAIL__EXECED, SL_JAIL__FAILED, SL_JAIL__EXITED };
 

@@ -6,11 +6,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { CALM = 64, FDS = 3 };
+enum { CALM = 64 };
 
 struct entry {
     struct sl_jail__reply reply;
-    int fds[FDS];
+    int fds[SL_JAIL__FDS];
     unsigned fd_count;
 };
 
@@ -32,7 +32,7 @@ void sl_jail__replies_put(struct sl_jail__replies *replies, const struct sl_jail
                           unsigned fd_count) {
     struct entry *entry = &replies->entries[(replies->first + replies->count) % replies->room];
     entry->reply = *reply;
-    entry->fd_count = fd_count < FDS ? fd_count : FDS;
+    entry->fd_count = fd_count < SL_JAIL__FDS ? fd_count : SL_JAIL__FDS;
     for (unsigned i = 0; i < entry->fd_count; i++) entry->fds[i] = fds[i];
     replies->count++;
 }

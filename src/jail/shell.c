@@ -64,12 +64,13 @@ int sl_jail__shell_build(struct sl_jail__shells *shells, struct sl_jail__slot *s
 }
 
 void sl_jail__shell_ready(struct sl_jail__slot *slot, int fds[SL_JAIL__FDS]) {
-    slot->listener = fds[0];
-    fds[0] = -1;
-    if (fds[1] >= 0) {
+    slot->listener[0] = fds[0];
+    slot->listener[1] = fds[1];
+    fds[0] = fds[1] = -1;
+    if (fds[2] >= 0) {
         sl_jail__close(&slot->netns[slot->network]);
-        slot->netns[slot->network] = fds[1];
-        fds[1] = -1;
+        slot->netns[slot->network] = fds[2];
+        fds[2] = -1;
     }
     slot->state = SL_JAIL__WAITING;
 }
@@ -124,7 +125,7 @@ void sl_jail__shell_kill(const struct sl_jail__shells *shells, struct sl_jail__s
 }
 
 void sl_jail__shell_release(struct sl_jail__shells *shells, struct sl_jail__slot *slot, uint64_t now) {
-    sl_jail__close(&slot->listener);
+    sl_jail__close_all(slot->listener, 2);
     sl_jail__close(&slot->control);
     sl_jail__close(&slot->log);
     sl_jail__close(&slot->memory);

@@ -33,7 +33,7 @@ struct sl_jail__slot {
     uint64_t id;     // the server's, 0 while unused
     pid_t pid;       // of its init
     int control;     // socket to init
-    int listener;    // our copy of the listening socket, to shut it when the sandbox ends
+    int listener[2]; // our copies of the listening sockets, to shut them when the sandbox ends
     int log;         // read end, until it is sent with STARTED
     int netns[2];    // without and with network; kept for ever once made
     bool network;    // of the present sandbox

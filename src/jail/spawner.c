@@ -106,18 +106,18 @@ static void reply_started(struct spawner *s, struct sl_jail__slot *slot) {
                                      .pid = slot->pid,
                                      .memory_peak = -1,
                                      .flags = slot->network ? SL_JAIL__REPLY_NETWORK : 0u};
-    int fds[3] = {fcntl(slot->listener, F_DUPFD_CLOEXEC, 3), slot->log,
+    int fds[4] = {fcntl(slot->listener[0], F_DUPFD_CLOEXEC, 3), fcntl(slot->listener[1], F_DUPFD_CLOEXEC, 3), slot->log,
                   slot->memory >= 0 ? slot->memory : sl_jail__cgroup_memory_fd(&s->shells.cgroups, &slot->cgroup)};
     slot->log = slot->memory = -1;
-    if (fds[0] < 0) { // out of descriptors: a sandbox that nobody can talk to is of no use
-        sl_jail__close_all(fds, 3);
+    if (fds[0] < 0 || fds[1] < 0) { // out of descriptors: a sandbox that nobody can talk to is of no use
+        sl_jail__close_all(fds, 4);
         slot->failed = true;
         slot->failure = (struct sl_jail__note){.error = EMFILE, .step = "copy the listening socket"};
         sl_jail__shell_kill(&s->shells, slot);
         return;
     }
     slot->state = SL_JAIL__RUNNING;
-    reply(s, &started, fds, fds[2] >= 0 ? 3 : 2);
+    reply(s, &started, fds, fds[3] >= 0 ? 4 : 3);
 }
 
 static void reply_exited(struct spawner *s, struct sl_jail__slot *slot) {
@@ -390,9 +390,9 @@ static void read_notes(struct spawner *s, struct sl_jail__slot *slot) {
 
 static void bury(struct spawner *s, struct sl_jail__slot *slot) {
     read_notes(s, slot);
-    // Before the server is told. It may keep its copy of the listening socket for a while; shut, that no longer holds
+    // Before the server is told. It may keep its copy of the listening TCP socket for a while; shut, that no longer holds
     // the port in this network namespace, which is used again.
-    if (slot->listener >= 0) (void)shutdown(slot->listener, SHUT_RDWR);
+    if (slot->listener[0] >= 0) (void)shutdown(slot->listener[0], SHUT_RDWR);
     const struct sl_jail__note *failure = &slot->failure;
     switch (slot->state) {
     case SL_JAIL__BUILDING:
@@ -508,7 +508,8 @@ static int make_slots(struct spawner *s, const struct sl_jail_config *config) {
     for (unsigned i = 0; i < shells->count; i++) {
         struct sl_jail__slot *slot = &shells->slots[i];
         slot->index = i;
-        slot->control = slot->listener = slot->log = slot->memory = slot->netns[0] = slot->netns[1] = -1;
+        slot->control = slot->listener[0] = slot->listener[1] = slot->log = slot->memory = -1;
+        slot->netns[0] = slot->netns[1] = -1;
         sl_jail__cgroup_init(&slot->cgroup);
     }
     return 0;

@@ -352,11 +352,9 @@ static void closed(struct sl_http_conn *conn, void *user) {
     }
 }
 
-static void accept_ready(struct sl_watch *watch, uint32_t events) {
-    (void)events;
-    struct sl_runtime *runtime = SL_CONTAINER(watch, struct sl_runtime, listener);
+static void accept_from(struct sl_runtime *runtime, int listen_fd) {
     for (;;) {
-        int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) return;
         // A function that opens more connections than any runtime needs only harms itself.
         if (runtime->conn_count == SL_RUNTIME_CONNS) {
@@ -372,6 +370,16 @@ static void accept_ready(struct sl_watch *watch, uint32_t events) {
         sl_http_conn_set_user(conn, runtime);
         runtime->conns[runtime->conn_count++] = conn;
     }
+}
+
+static void tcp_ready(struct sl_watch *watch, uint32_t events) {
+    (void)events;
+    accept_from(SL_CONTAINER(watch, struct sl_runtime, tcp), watch->fd);
+}
+
+static void local_ready(struct sl_watch *watch, uint32_t events) {
+    (void)events;
+    accept_from(SL_CONTAINER(watch, struct sl_runtime, local), watch->fd);
 }
 
 static const struct sl_http_config *config(void) {
@@ -395,16 +403,29 @@ static const struct sl_http_config *config(void) {
     return &value;
 }
 
-int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, int listen_fd,
+static int listen_on(struct sl_runtime *runtime, struct sl_error *err) {
+    if (sl_watch_start(runtime->loop, &runtime->tcp, runtime->tcp.fd, EPOLLIN, tcp_ready, err)) return err->kind;
+    if (runtime->local.fd < 0) return 0;
+    return sl_watch_start(runtime->loop, &runtime->local, runtime->local.fd, EPOLLIN, local_ready, err);
+}
+
+static void listener_close(struct sl_watch *watch) {
+    if (watch->fd < 0) return;
+    sl_watch_stop(watch);
+    close(watch->fd);
+    watch->fd = -1;
+}
+
+int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, const int listen_fds[2],
                     const struct sl_runtime_handler *handler, const struct sl_runtime_identity *identity, void *user,
                     struct sl_error *err) {
-    *runtime =
-        (struct sl_runtime){.handler = handler, .identity = identity, .user = user, .loop = loop, .listener.fd = -1};
-    if (sl_watch_start(loop, &runtime->listener, listen_fd, EPOLLIN, accept_ready, err)) {
-        close(listen_fd);
-        return err->kind;
-    }
-    return 0;
+    *runtime = (struct sl_runtime){.handler = handler,
+                                   .identity = identity,
+                                   .user = user,
+                                   .loop = loop,
+                                   .tcp.fd = listen_fds[0],
+                                   .local.fd = listen_fds[1]};
+    return listen_on(runtime, err);
 }
 
 void sl_runtime_close(struct sl_runtime *runtime) {
@@ -415,17 +436,15 @@ void sl_runtime_close(struct sl_runtime *runtime) {
         sl_http_conn_set_user(conn, NULL);
         sl_http_conn_close(conn);
     }
-    if (runtime->listener.fd >= 0) {
-        sl_watch_stop(&runtime->listener);
-        close(runtime->listener.fd);
-        runtime->listener.fd = -1;
-    }
+    listener_close(&runtime->tcp);
+    listener_close(&runtime->local);
     sl_runtime__extensions_free(runtime);
     runtime->loop = NULL;
 }
 
 void sl_runtime_detach(struct sl_runtime *runtime) {
-    sl_watch_stop(&runtime->listener);
+    sl_watch_stop(&runtime->tcp);
+    sl_watch_stop(&runtime->local);
     for (unsigned i = 0; i < runtime->conn_count; i++) sl_http_conn_detach(runtime->conns[i]);
 }
 
@@ -434,7 +453,7 @@ int sl_runtime_attach(struct sl_runtime *runtime, struct sl_loop *loop, struct s
     for (unsigned i = 0; i < runtime->conn_count; i++) {
         if (sl_http_conn_attach(runtime->conns[i], loop, err)) return err->kind;
     }
-    return sl_watch_start(loop, &runtime->listener, runtime->listener.fd, EPOLLIN, accept_ready, err);
+    return listen_on(runtime, err);
 }
 
 void sl_runtime_send(struct sl_runtime *runtime, const struct sl_runtime_event *event) {

@@ -71,7 +71,7 @@ struct sl_runtime {
     const struct sl_runtime_handler *handler;
     void *user;
     struct sl_loop *loop;
-    struct sl_watch listener;
+    struct sl_watch tcp, local; // the listeners; local is a Unix socket
     struct sl_http_conn *conns[SL_RUNTIME_CONNS];
     unsigned conn_count;
     struct sl_http_request *parked;    // the next that waits
@@ -83,8 +83,9 @@ struct sl_runtime {
     bool truncated;                           // the connection of a response was lost before its end
 };
 
-// Takes ownership of listen_fd (non-blocking).
-int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, int listen_fd,
+// Takes ownership of the listening sockets (non-blocking): TCP and Unix, of which the second may be -1. Which of them a
+// connection came by makes no difference.
+int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, const int listen_fds[2],
                     const struct sl_runtime_handler *handler, const struct sl_runtime_identity *identity, void *user,
                     struct sl_error *err);
 // Closes all connections and the listener. Accepts a runtime that was never opened (zeroed).

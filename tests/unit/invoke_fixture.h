@@ -212,7 +212,7 @@ int sl_jail_start(struct sl_jail_client *client, uint64_t id, const struct sl_ja
     fake->log = pipe_ends[1];
     world_report(&(struct sl_jail_event){.kind = SL_JAIL_STARTED,
                                          .id = id,
-                                         .listen_fd = listener,
+                                         .listen_fd = {listener, -1},
                                          .log_fd = pipe_ends[0],
                                          .memory_fd = -1,
                                          .memory_peak = -1});

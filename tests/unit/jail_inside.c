@@ -19,6 +19,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -198,12 +199,16 @@ static int inside_daemon(void) {
 }
 
 // Says hello through the Runtime API's port and prints the answer.
-static int inside_api(void) {
+static int inside_api(bool local) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(SL_JAIL_PORT)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_un path = {.sun_family = AF_UNIX, .sun_path = SL_JAIL_SOCKET};
+    int fd = socket(local ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
     char answer[32] = "";
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 || write(fd, "hello", 5) != 5 ||
+    int rc = local ? connect(fd, (struct sockaddr *)&path, sizeof path)
+                   : connect(fd, (struct sockaddr *)&address, sizeof address);
+    if (local && (unlink(SL_JAIL_SOCKET) == 0 || rename(SL_JAIL_SOCKET, "/tmp/taken") == 0)) return 1;
+    if (rc != 0 || write(fd, "hello", 5) != 5 ||
         read(fd, answer, sizeof answer - 1) <= 0) {
         printf("failed: %s\n", strerror(errno));
         return 1;
@@ -233,7 +238,8 @@ int jail_inside(char **argv) {
     if (strcmp(check, "memory") == 0) return inside_memory();
     if (strcmp(check, "fill") == 0) return inside_fill_tmp();
     if (strcmp(check, "daemon") == 0) return inside_daemon();
-    if (strcmp(check, "api") == 0) return inside_api();
+    if (strcmp(check, "api") == 0) return inside_api(false);
+    if (strcmp(check, "local") == 0) return inside_api(true);
     if (strcmp(check, "connect") == 0) return inside_connect(argv[1], argv[2]);
     return 99;
 }

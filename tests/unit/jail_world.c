@@ -105,6 +105,13 @@ void jail_read_log(int fd, char *text, size_t size) {
     text[used] = '\0';
 }
 
+void jail_close_event(struct sl_jail_event *started) {
+    close(started->listen_fd[0]);
+    close(started->listen_fd[1]);
+    close(started->log_fd);
+    if (started->memory_fd >= 0) close(started->memory_fd);
+}
+
 void jail_finish(struct jail_world *world, struct jail_outcome *outcome) {
     memset(outcome, 0, sizeof *outcome);
     jail_next_event(world, &outcome->event);
@@ -112,13 +119,11 @@ void jail_finish(struct jail_world *world, struct jail_outcome *outcome) {
     assert_int_equal(outcome->event.kind, SL_JAIL_STARTED);
     outcome->started = true;
     outcome->first = outcome->event;
-    assert_true(outcome->first.listen_fd >= 0);
+    assert_true(outcome->first.listen_fd[0] >= 0 && outcome->first.listen_fd[1] >= 0);
     jail_read_log(outcome->first.log_fd, outcome->output, sizeof outcome->output);
     jail_next_event(world, &outcome->event);
     assert_int_equal(outcome->event.kind, SL_JAIL_EXITED);
-    close(outcome->first.log_fd);
-    close(outcome->first.listen_fd);
-    if (outcome->first.memory_fd >= 0) close(outcome->first.memory_fd);
+    jail_close_event(&outcome->first);
 }
 
 void jail_run(struct jail_world *world, struct jail_outcome *outcome, const char *const argv[],

@@ -53,6 +53,7 @@ void jail_next_event(struct jail_world *world, struct sl_jail_event *event);
 // Reads to end-of-file, which comes only when no process of the sandbox is left.
 void jail_read_log(int fd, char *text, size_t size);
 // Takes the events of one sandbox to its end.
+void jail_close_event(struct sl_jail_event *started); // the descriptors that came with it
 void jail_finish(struct jail_world *world, struct jail_outcome *outcome);
 // start and finish; a FAILED is a failure of the test.
 void jail_run(struct jail_world *world, struct jail_outcome *outcome, const char *const argv[],

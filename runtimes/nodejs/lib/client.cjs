@@ -10,8 +10,13 @@
 
 'use strict';
 
+const fs = require('node:fs');
 const net = require('node:net');
 
+// The Runtime API's address in a sandbox, and the Unix socket that leads to the same place at a third of the cost. Any other
+// address is somebody's proxy, and must be used.
+const SANDBOX_API = '127.0.0.1:9001';
+const SANDBOX_SOCKET = '/run/sluice/runtime.sock';
 const PREFIX = '/2018-06-01/runtime/';
 const READ_SIZE = 65536;
 const MAX_HEAD = 1 << 20;
@@ -85,8 +90,10 @@ class Api {
     /** `onEvent(headers, body)` is called for every event, body as text; set it before the first `next()`. */
     constructor(address) {
         const colon = address.lastIndexOf(':');
-        this.host = address.slice(0, colon);
-        this.port = parseInt(address.slice(colon + 1), 10);
+        this.target = { host: address.slice(0, colon), port: parseInt(address.slice(colon + 1), 10), noDelay: true };
+        if (address === SANDBOX_API && fs.existsSync(SANDBOX_SOCKET)) {
+            this.target = { path: SANDBOX_SOCKET };
+        }
         this.tail = `\r\nHost: ${address}\r\nUser-Agent: sluice-nodejs/1\r\n`;
         this.nextRequest = `GET ${PREFIX}invocation/next HTTP/1.1${this.tail}\r\n`;
         this.socket = null;
@@ -129,7 +136,7 @@ class Api {
 
     /** Posts something after which the process ends. Asks for an answer at once, and does not insist on it. */
     postLast(path, body, errorType, done) {
-        const socket = net.connect(this.port, this.host);
+        const socket = net.connect(this.target);
         const timer = setTimeout(done, EXIT_WAIT_MS);
         const finish = () => {
             clearTimeout(timer);
@@ -156,9 +163,7 @@ class Api {
         let need = 0;
         this.owed = 0;
         const socket = (this.socket = net.connect({
-            port: this.port,
-            host: this.host,
-            noDelay: true,
+            ...this.target,
             onread: {
                 buffer: Buffer.allocUnsafe(READ_SIZE),
                 callback: (size, buffer) => {

@@ -36,6 +36,7 @@ module SluiceRuntime
     MAX_HEAD = 1 << 20 # our server's headers are small; a longer head is not HTTP from it
     EXIT_WAIT = 2 # seconds to wait for the answer to a post after which the process ends anyway
     READ_SIZE = 65_536
+    SANDBOX_SOCKET = '/run/sluice/runtime.sock' # leads to the same place as 127.0.0.1:9001 at a third of the cost
 
     # The connection ended where a response was due.
     class Closed < StandardError; end
@@ -98,8 +99,14 @@ module SluiceRuntime
       @sock&.close
       @buffer.clear
       @owed = 0
-      @sock = TCPSocket.new(@host, @port.to_i)
-      @sock.setsockopt(Socket::IPPROTO_TCP, Socket::TCP_NODELAY, 1)
+      @sock = local || TCPSocket.new(@host, @port.to_i).tap { |tcp| tcp.setsockopt(Socket::IPPROTO_TCP, Socket::TCP_NODELAY, 1) }
+    end
+
+    # Any other address than the sandbox's is somebody's proxy, and must be used.
+    def local
+      UNIXSocket.new(SANDBOX_SOCKET) if @host == '127.0.0.1' && @port == '9001'
+    rescue SystemCallError
+      nil
     end
 
     def post(path, body, content_type, fields)
