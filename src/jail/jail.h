@@ -180,8 +180,8 @@ int sl_jail_signal(struct sl_jail_client *client, uint64_t id, uint32_t program,
 
 // Asks for an unconnected, non-blocking TCP socket made inside the network namespace of the running sandbox id, by which
 // the server can connect to what listens on the sandbox's loopback (subscribers of telemetry) and to nothing else.
-// SOCKET follows, with socket_fd -1 when none could be made; nothing when id is gone. Any thread.
-int sl_jail_socket(struct sl_jail_client *client, uint64_t id, struct sl_error *err);
+// CONNECTOR follows, with connector_fd -1 when none could be made; nothing when id is gone. Any thread.
+int sl_jail_connector(struct sl_jail_client *client, uint64_t id, struct sl_error *err);
 
 // Starts template number 1 to SL_JAIL_TEMPLATES_MAX; not in use (a template is gone when TEMPLATE_ENDED has come).
 // memory_mb limits it and, copies counting their own pages, nothing else. Any thread.
@@ -211,7 +211,7 @@ enum sl_jail_event_kind {
     SL_JAIL_PROGRAM_EXITED,
     SL_JAIL_TEMPLATE_READY, // id is the template's number
     SL_JAIL_TEMPLATE_ENDED,
-    SL_JAIL_SOCKET, // see sl_jail_socket
+    SL_JAIL_CONNECTOR, // see sl_jail_connector
 };
 
 struct sl_jail_event {
@@ -227,7 +227,7 @@ struct sl_jail_event {
                    // left
     int memory_fd; // for sl_jail_memory_peak, or -1
     int freeze_fd; // for sl_jail_freeze, or -1: this machine cannot
-    int socket_fd; // SOCKET: the receiver's, or -1
+    int connector_fd; // CONNECTOR: the receiver's, or -1
     bool network;  // has eth0
     // FAILED, PROGRAM_FAILED, TEMPLATE_ENDED; EXITED when a blank could not be adopted (else error is 0)
     int error;     // errno value; EAGAIN = all max_instances slots in use
