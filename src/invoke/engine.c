@@ -23,6 +23,7 @@ int sl_invoker_new(struct sl_invoker **ret, const struct sl_invoker_config *conf
     invoker->config = *config;
     pthread_mutex_init(&invoker->publish_lock, NULL);
     pthread_mutex_init(&invoker->slot_lock, NULL);
+    pthread_mutex_init(&invoker->provision_lock, NULL);
     int flags = CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING;
     invoker->functions = cds_lfht_new(TABLE_START, TABLE_START, 0, flags, NULL);
     invoker->urls = cds_lfht_new(TABLE_START, TABLE_START, 0, flags, NULL);
@@ -66,6 +67,7 @@ unsigned sl_invoker_busy(struct sl_invoker *invoker) {
 void sl_invoker_free(struct sl_invoker *invoker) {
     if (!invoker) return;
     rcu_barrier(); // entries that were replaced are reclaimed
+    sl_invoke__provision_free(invoker);
     // Instances that are left are the spawner's to kill: it sees our end of its socket close.
     struct cds_lfht_iter iter;
     struct cds_lfht_node *node;

@@ -43,6 +43,14 @@ void sl_invoker_free(struct sl_invoker *invoker);
 // Calling threads that publish or find and are not loop threads must be registered for RCU; loop threads are by the
 // daemon. Prometheus text: instances by state, invocations, errors, throttles, cold starts, durations.
 void sl_invoker_metrics(struct sl_invoker *invoker, struct sl_buf *out);
+
+// What is kept ready of a version's provisioned concurrency. False when there is no such version.
+struct sl_provisioned {
+    unsigned wanted, ready;
+    const char *failure; // why some are missing, in AWS's style; NULL: they are on their way
+};
+bool sl_invoker_provisioned(struct sl_invoker *invoker, struct sl_str account, struct sl_str region, struct sl_str name,
+                            struct sl_str version, struct sl_provisioned *ret);
 // True when some function version published now uses that code.
 bool sl_invoker_uses_code(struct sl_invoker *invoker, struct sl_str sha256_hex);
 

@@ -108,6 +108,7 @@ void sl_invoke__sweep(struct sl_timer *timer) {
     sweep_list(here, &here->lru[SL_ON_DEMAND], false);
     sweep_list(here, &here->lru[SL_PROVISIONED], true);
     sl_invoke__pool_expire_waiting(here);
+    sl_invoke__provision(here);
     sl_timer_start(here->loop, timer, SWEEP_MS, sl_invoke__sweep);
 }
 

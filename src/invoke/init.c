@@ -23,7 +23,13 @@ void sl_invoke__init_ready(struct sl_instance *instance) {
     // A share that cannot be set is the spawner's end, which is noticed elsewhere.
     (void)sl_jail_set_cpu(invoker->config.jail, instance->id, sl_jail_cpu_for_memory(instance->pool->spec.memory_mb),
                           &err);
-    if (!instance->bound) {
+    sl_invoke__room_adjust(instance, sl_jail_memory_peak(instance->memory_fd));
+    if (instance->provisioned) {
+        sl_timer_stop(&instance->timer);
+        instance->first = false; // its init is no part of an invocation
+        sl_invoke__provision_ready(instance);
+        sl_invoke__pool_offer(instance);
+    } else if (!instance->bound) {
         sl_timer_stop(&instance->timer);
         instance->pool->shards[sl_loop_index(instance->loop)].starting--;
         sl_invoke__pool_started(instance->pool, instance->init_us);
@@ -95,7 +101,7 @@ static void describe(const struct sl_instance *instance, struct failure *failure
         failure->type = "Sandbox.Timedout";
         failure->status = "timeout";
         snprintf(failure->text, sizeof failure->text, "Task timed out after %.2f seconds",
-                 (double)instance->invoker->config.init_ms / 1000);
+                 (double)sl_invoke__init_limit_ms(instance) / 1000);
     } else {
         char text[96];
         failure->type = sl_invoke__exit_text(&instance->ended, text);
@@ -156,6 +162,10 @@ void sl_invoke__init_ended(struct sl_instance *instance) {
         return;
     }
     sl_invoke__log_flush(instance);
+    if (instance->provisioned) {
+        sl_invoke__provision_init_failed(instance);
+        return;
+    }
     unsigned loop = (unsigned)sl_loop_index(instance->loop);
     instance->pool->shards[loop].starting--;
     struct sl_invocation *waiting = sl_invoke__pool_next_waiting(instance->pool, loop);

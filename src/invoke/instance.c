@@ -94,7 +94,7 @@ static int request_sandbox(struct sl_instance *instance, const char *log_stream,
         close(code);
         return sl_wrap(err, "layers of %.*s", SL_FMT(spec->name));
     }
-    int kind = sl_invoke__launch_block(spec, code, log_stream, &block, err);
+    int kind = sl_invoke__launch_block(spec, code, log_stream, sl_invoke__initialization(instance), &block, err);
     if (kind == 0) {
         struct sl_jail_spec jail = {
             .memory_mb = spec->memory_mb,
@@ -124,6 +124,7 @@ static void instance_free(struct sl_instance *instance) {
     sl_buf_free(&instance->log);
     sl_buf_free(&instance->init_error);
     slot_release(instance);
+    sl_invoke__provision_gone(instance);
     sl_invoke__room_left(instance);
     sl_invoke__start_return(instance->pool);
     sl_invoke__pool_unref(instance->pool);
@@ -155,6 +156,7 @@ int sl_invoke__instance_start(struct sl_invoke__pool *pool, const struct sl_invo
     instance->charge = start->charge;
     instance->provisioned = start->provisioned;
     atomic_init(&instance->loop, loop);
+    if (instance->provisioned) sl_invoke__provision_started(instance);
     instance->state = SL_INSTANCE_STARTING;
     instance->memory_fd = instance->log_watch.fd = -1;
     instance->first = true;
@@ -202,13 +204,14 @@ static void started(struct sl_instance *instance) {
         return;
     }
     if (!instance->bound)
-        sl_timer_start(instance->loop, &instance->timer, instance->invoker->config.init_ms, init_limit);
+        sl_timer_start(instance->loop, &instance->timer, sl_invoke__init_limit_ms(instance), init_limit);
 }
 
 void sl_invoke__instance_stop(struct sl_instance *instance) {
     if (instance->state == SL_INSTANCE_STOPPING) return;
     instance->state = SL_INSTANCE_STOPPING;
     sl_invoke__pool_leave(instance);
+    sl_invoke__provision_gone(instance);
     sl_invoke__room_leaving(instance);
     struct sl_error err;
     if (sl_jail_stop(instance->invoker->config.jail, instance->id, &err))

@@ -94,6 +94,7 @@ struct sl_instance {
     bool provisioned;                        // kept although idle, for the version's provisioned concurrency
     bool used;                               // has served an invocation
     bool frozen;
+    bool surplus;                           // was provisioned, and is counted no more
     unsigned home;                          // index of the shard that counts it, when provisioned
     int64_t charge;                         // bytes that it counts for in the budget of memory
     bool leaving;                           // stopping, its charge is about to be free
@@ -165,8 +166,11 @@ struct sl_invoke__pool {
     _Atomic int64_t peak;                 // bytes: the most that an instance of it was seen to use; 0: not seen yet
     struct sl_invoke__limit *limit;       // referenced
     struct sl_invoke__allotment provisioned;
-    struct sl_invoke__tenants *tenants; // of a pool whose instances belong to tenants: it has none of its own
-    struct sl_invoke__pool *parent;     // of a tenant's pool; referenced
+    const char *_Atomic provision_reason; // why some are missing; NULL: none are, or it is not known yet. A literal
+    _Atomic int64_t provision_retry_ns;   // none is started before
+    atomic_uint provision_failures;       // inits that failed in a row
+    struct sl_invoke__tenants *tenants;   // of a pool whose instances belong to tenants: it has none of its own
+    struct sl_invoke__pool *parent;       // of a tenant's pool; referenced
     struct sl_str tenant;
     struct sl_invoke__shard shards[]; // invoker->loop_count
 };
@@ -264,6 +268,8 @@ void sl_invoke__room_return(struct sl_invoker *invoker, int64_t charge);
 // Room for one more of this pool: true = taken. Else a start waits for it in the loop's queue (pool_start_* follows),
 // or, when *ret_waits is false, nothing does.
 bool sl_invoke__room_or_wait(struct sl_invoke__pool *pool, unsigned loop, bool *ret_waits);
+// Stops idle instances for a start that needs this much, if that helps.
+void sl_invoke__room_make(struct sl_invoke__loop *here, int64_t charge);
 // The instance was seen to use this much at most (<= 0: unknown).
 void sl_invoke__room_adjust(struct sl_instance *instance, int64_t peak);
 void sl_invoke__room_leaving(struct sl_instance *instance); // was told to stop
@@ -274,6 +280,19 @@ void sl_invoke__idle_enter(struct sl_instance *instance);
 struct sl_instance *sl_invoke__idle_pick(const struct sl_invoke__shard *shard); // NULL: none
 void sl_invoke__idle_stop_all(struct sl_invoke__shard *shard);
 bool sl_invoke__is_old(const struct sl_instance *instance, int64_t now_ns);
+
+// --- provision.c
+// From any thread: so many instances are to be kept ready.
+void sl_invoke__provision_set(struct sl_invoke__pool *pool, unsigned wanted);
+void sl_invoke__provision(struct sl_invoke__loop *here); // keeps this loop's share
+void sl_invoke__provision_free(struct sl_invoker *invoker);
+bool sl_invoke__provision_surplus(const struct sl_instance *instance); // is one too many
+// The life of a provisioned instance; `gone` accepts any, and several times.
+void sl_invoke__provision_started(struct sl_instance *instance);
+void sl_invoke__provision_ready(struct sl_instance *instance);
+void sl_invoke__provision_init_failed(struct sl_instance *instance);
+void sl_invoke__provision_gone(struct sl_instance *instance);
+int64_t sl_invoke__init_limit_ms(const struct sl_instance *instance);
 
 // --- pool.c (owner loop's thread, except new/unref)
 // Takes a reference of its own to the limit.
@@ -340,8 +359,9 @@ void sl_invoke__conclude(struct sl_instance *instance, struct sl_invocation_resu
 void sl_invoke__conclude_error(struct sl_instance *instance, const char *type, const char *text, bool timed_out);
 
 // --- launch.c: what a sandbox executes. The block is the caller's to close.
-int sl_invoke__launch_block(const struct sl_function *function, int code_dir, const char *log_stream, int *ret_block,
-                            struct sl_error *err);
+// initialization: the value of AWS_LAMBDA_INITIALIZATION_TYPE.
+int sl_invoke__launch_block(const struct sl_function *function, int code_dir, const char *log_stream,
+                            const char *initialization, int *ret_block, struct sl_error *err);
 
 // --- report.c: log lines and error documents
 void sl_invoke__log_init_start(struct sl_instance *instance);
@@ -362,6 +382,10 @@ const char *sl_invoke__exit_text(const struct sl_jail_event *ended, char text[st
 static inline void sl_invoke__gauge(atomic_int *gauge, int change) {
     int old = atomic_load_explicit(gauge, memory_order_relaxed);
     atomic_store_explicit(gauge, old + change, memory_order_relaxed);
+}
+
+static inline const char *sl_invoke__initialization(const struct sl_instance *instance) {
+    return instance->provisioned ? "provisioned-concurrency" : "on-demand";
 }
 
 static inline struct sl_invoke__loop *sl_invoke__of(struct sl_invoker *invoker, const struct sl_loop *loop) {

@@ -44,14 +44,15 @@ static void add_credentials(struct list *list) {
     add_random(list, "AWS_SESSION_TOKEN", "sluice", 48);
 }
 
-static void add_platform(struct list *list, const struct sl_function *function, const char *log_stream) {
+static void add_platform(struct list *list, const struct sl_function *function, const char *log_stream,
+                         const char *initialization) {
     char number[16];
     snprintf(number, sizeof number, "%u", function->memory_mb);
     add(list, "AWS_LAMBDA_RUNTIME_API", SL_STR("127.0.0.1:9001"));
     add(list, "AWS_LAMBDA_FUNCTION_NAME", function->name);
     add(list, "AWS_LAMBDA_FUNCTION_VERSION", function->version);
     add(list, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", sl_str_of(number));
-    add(list, "AWS_LAMBDA_INITIALIZATION_TYPE", SL_STR("on-demand"));
+    add(list, "AWS_LAMBDA_INITIALIZATION_TYPE", sl_str_of(initialization));
     add(list, "AWS_LAMBDA_LOG_GROUP_NAME", function->log_group);
     add(list, "AWS_LAMBDA_LOG_STREAM_NAME", sl_str_of(log_stream));
     if (sl_str_is(function->log_format, "JSON")) {
@@ -264,8 +265,8 @@ static void build_command(struct command *command, const struct sl_function *fun
     launchers[info->language].command(command, function, info);
 }
 
-int sl_invoke__launch_block(const struct sl_function *function, int code_dir, const char *log_stream, int *ret_block,
-                            struct sl_error *err) {
+int sl_invoke__launch_block(const struct sl_function *function, int code_dir, const char *log_stream,
+                            const char *initialization, int *ret_block, struct sl_error *err) {
     struct sl_runtime_info info = sl_runtimes_find(function->runtime);
     if (info.language != SL_LANGUAGE_CUSTOM && !info.interpreter) {
         return sl_fail(err, SL_E_INVALID_RUNTIME, "%.*s cannot run on this machine: %s", SL_FMT(function->runtime),
@@ -278,7 +279,7 @@ int sl_invoke__launch_block(const struct sl_function *function, int code_dir, co
     if (!list) return sl_fail(err, SL_E_NO_MEMORY, "no memory to start %.*s", SL_FMT(function->name));
     sl_buf_init(&list->text, TEXT_MAX);
     add_credentials(list);
-    add_platform(list, function, log_stream);
+    add_platform(list, function, log_stream, initialization);
     if (info.language != SL_LANGUAGE_CUSTOM) add_language(list, &info);
     for (unsigned i = 0; i < function->environment_count; i++) add(list, NULL, function->environment[i]);
     int kind = build_block(function, command.argv, list, ret_block, err);

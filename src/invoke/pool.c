@@ -364,8 +364,9 @@ void sl_invoke__pool_enter(struct sl_invoke__pool *pool, struct sl_invocation *i
     get_instance(pool, loop);
 }
 
-// Serves no more: its one invocation is over, or it is older than it may get.
+// Serves no more: its one invocation is over, or it is older than it may get, or one too many is kept.
 static bool worn_out(const struct sl_instance *instance) {
+    if (instance->provisioned && sl_invoke__provision_surplus(instance)) return true;
     return instance->used && (instance->pool->spec.single_use || sl_invoke__is_old(instance, sl_clock_mono_ns()));
 }
 

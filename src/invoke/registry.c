@@ -156,6 +156,7 @@ static void set_limits(struct sl_invoker *invoker, struct sl_invoke__entry *entr
     sl_invoke__limit_set(invoker, limit, function->reserved_concurrency, provisioned);
     int64_t idle_ms = function->idle_s ? (int64_t)function->idle_s * 1000 : invoker->config.idle_ms;
     int64_t max_age_ms = function->max_age_s ? (int64_t)function->max_age_s * 1000 : invoker->config.max_age_ms;
+    sl_invoke__provision_set(entry->pool, function->provisioned);
     atomic_store(&entry->pool->idle_ms, idle_ms);
     atomic_store(&entry->pool->max_age_ms, max_age_ms);
 }

@@ -27,9 +27,10 @@ void sl_invoke__log_init_start(struct sl_instance *instance) {
     if (as_json(instance)) {
         json_head(instance, "platform.initStart");
         sl_buf_printf(&instance->log,
-                      "\"initializationType\":\"on-demand\",\"phase\":\"init\",\"runtimeVersion\":\"%.*s\","
+                      "\"initializationType\":\"%s\",\"phase\":\"init\",\"runtimeVersion\":\"%.*s\","
                       "\"functionName\":\"%.*s\",\"functionVersion\":\"%.*s\"}}\n",
-                      SL_FMT(function->runtime), SL_FMT(function->name), SL_FMT(function->version));
+                      sl_invoke__initialization(instance), SL_FMT(function->runtime), SL_FMT(function->name),
+                      SL_FMT(function->version));
         return;
     }
     sl_buf_cstr(&instance->log, "INIT_START Runtime Version: ");
@@ -136,7 +137,8 @@ void sl_invoke__log_init_report(struct sl_instance *instance, const char *status
     own_line(instance);
     if (as_json(instance)) {
         json_head(instance, "platform.initReport");
-        sl_buf_printf(log, "\"initializationType\":\"on-demand\",\"phase\":\"%s\",\"status\":\"%s\",", phase, status);
+        sl_buf_printf(log, "\"initializationType\":\"%s\",\"phase\":\"%s\",\"status\":\"%s\",",
+                      sl_invoke__initialization(instance), phase, status);
         if (error_type[0]) {
             sl_buf_cstr(log, "\"errorType\":");
             sl_json_write_string(log, sl_str_of(error_type));

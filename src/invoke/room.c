@@ -145,7 +145,7 @@ static void evict_one(struct sl_invoke__loop *here) {
         sl_loop_post(oldest->loop, &oldest->evict_mail, evict_asked);
 }
 
-static void make_room(struct sl_invoke__loop *here, int64_t charge) {
+void sl_invoke__room_make(struct sl_invoke__loop *here, int64_t charge) {
     struct sl_invoker *invoker = here->invoker;
     for (unsigned i = 0; i < invoker->config.max_instances && !room_is_coming(invoker, charge); i++) {
         unsigned leaving = atomic_load(&invoker->leaving_count);
@@ -173,7 +173,7 @@ bool sl_invoke__room_or_wait(struct sl_invoke__pool *pool, unsigned loop, bool *
     here->want_last = want;
     atomic_fetch_add(&pool->invoker->want_count, 1);
     *ret_waits = true;
-    if (here->want_first == want) make_room(here, sl_invoke__charge_of(pool));
+    if (here->want_first == want) sl_invoke__room_make(here, sl_invoke__charge_of(pool));
     if (!sl_timer_armed(&here->want_timer)) sl_timer_start(here->loop, &here->want_timer, RETRY_MS, retry);
     return false;
 }
@@ -199,7 +199,7 @@ static bool serve_first(struct sl_invoke__loop *here) {
     } else if (sl_loop_now_ms(here->loop) >= want->deadline_ms) {
         sl_invoke__pool_start_refused(pool, loop);
     } else {
-        make_room(here, charge);
+        sl_invoke__room_make(here, charge);
         return false;
     }
     want_drop(here);

@@ -64,12 +64,22 @@ static void apply(struct sl_op *op, struct sl_json *alias) {
         sl_json_remove(alias, "RoutingConfig");
 }
 
+// Provisioned concurrency goes where the alias goes.
+static int move_provisioned(struct sl_op *op, const struct sl_lambda__target *target, struct sl_error *err) {
+    const struct sl_key key = sl_lambda__provisioned_key(op, target->name, sl_op_in(op, "Name"));
+    struct sl_json *latest;
+    if (!sl_store_has(op->tx, &key)) return 0;
+    int result = sl_lambda__load(op, target, &latest, err);
+    return result == 0 ? sl_lambda__stage_all(op, latest, err) : result;
+}
+
 static int save(struct sl_op *op, const struct sl_lambda__target *target, struct sl_json *alias, struct sl_error *err) {
     const struct sl_key key = sl_lambda__alias_key(op, target->name, sl_op_in(op, "Name"));
     sl_lambda__new_revision(op, alias);
     op->out = alias;
     int result = sl_store_put(op->tx, &key, alias, err);
-    return result == 0 ? sl_lambda__stage_alias(op, target->name, sl_op_in(op, "Name"), err) : result;
+    if (result == 0) result = sl_lambda__stage_alias(op, target->name, sl_op_in(op, "Name"), err);
+    return result == 0 ? move_provisioned(op, target, err) : result;
 }
 
 int sl_lambda__create_alias(struct sl_op *op, struct sl_error *err) {
@@ -130,9 +140,13 @@ int sl_lambda__delete_alias(struct sl_op *op, struct sl_error *err) {
         sl_lambda__url_key(op, target.name, name),         sl_lambda__event_config_key(op, target.name, name),
         sl_lambda__provisioned_key(op, target.name, name),
     };
+    bool provisioned = sl_store_has(op->tx, &keys[4]);
+    struct sl_json *latest = NULL;
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && result == 0; i++)
         result = sl_store_delete(op->tx, &keys[i], NULL, err);
     if (result == 0) sl_lambda__stage_alias_removal(op, target.name, name);
+    if (result == 0 && provisioned) result = sl_lambda__load(op, &target, &latest, err);
+    if (result == 0 && provisioned) result = sl_lambda__stage_all(op, latest, err);
     return result;
 }
 

@@ -166,6 +166,8 @@ void sl_lambda__stage_alias_removal(struct sl_op *op, struct sl_str name, struct
 void sl_lambda__stage_removal(struct sl_op *op, struct sl_str name, struct sl_str version);
 // Stages $LATEST and every version again: after a change of what they share (concurrency), or of policies and URLs.
 int sl_lambda__stage_all(struct sl_op *op, const struct sl_json *latest, struct sl_error *err);
+// Of `count` provisioned instances for an alias, those of that version.
+int64_t sl_lambda__alias_share(const struct sl_json *alias, struct sl_str version, int64_t count);
 // The `publish` and `discard` hooks.
 void sl_lambda__publish(struct sl_op *op);
 void sl_lambda__discard(struct sl_op *op);

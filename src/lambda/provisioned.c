@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// provisioned: Put-, Get-, Delete- and ListProvisionedConcurrencyConfig(s). What is provisioned is bookkeeping here: it
-// is checked, kept and answered as on AWS, but instances are still started by invocations
-// (docs/compatibility-notes.md). As with functions, the answer of Put says IN_PROGRESS and the next read READY.
+// provisioned: Put-, Get-, Delete- and ListProvisionedConcurrencyConfig(s). What is asked for is a document; a change
+// of it publishes the function's versions anew, each with the number of instances that it is to keep ready (publish.c),
+// and invoke/ keeps them. Counts and status are the engine's, asked for when they are read.
 #include "lambda/internal.h"
 
 #include "aws/page.h"
 #include "base/clock.h"
+#include "invoke/engine.h"
 
 // The alias or version that the request names; *ret_alias is NULL for a version.
 static int load_subject(struct sl_op *op, struct sl_lambda__target *target, const char *latest_refused,
@@ -105,10 +106,45 @@ static int check_limits(struct sl_op *op, const struct sl_lambda__target *target
     return 0;
 }
 
-static void put_counts(struct sl_op *op, struct sl_json *document, int64_t ready, const char *status) {
+// What the engine keeps of one version, of so many that are wanted of it.
+static void add_kept(struct sl_op *op, struct sl_str name, struct sl_str version, int64_t wanted, int64_t *ready,
+                     const char **failure) {
+    const struct sl_app *app = op->app;
+    struct sl_provisioned kept;
+    if (!sl_invoker_provisioned(app->invoker, op->account, op->region, name, version, &kept)) return;
+    *ready += kept.ready < wanted ? kept.ready : wanted;
+    if (kept.failure) *failure = kept.failure;
+}
+
+// The counts as they are now. A configuration of two weighted versions counts both.
+static int put_counts(struct sl_op *op, struct sl_str name, struct sl_str qualifier, struct sl_json *document,
+                      struct sl_error *err) {
+    int64_t wanted = sl_json_int(document, "RequestedProvisionedConcurrentExecutions", 0), ready = 0;
+    const char *failure = NULL;
+    struct sl_json *alias = NULL;
+    int result = 0;
+    if (sl_lambda__is_alias(qualifier)) result = sl_lambda__load_alias(op, name, qualifier, &alias, err);
+    if (result != 0) return result;
+    const struct sl_json *weights = sl_json_get(sl_json_get(alias, "RoutingConfig"), "AdditionalVersionWeights");
+    struct sl_str versions[2] = {alias ? sl_json_string(alias, "FunctionVersion") : qualifier, SL_STR("")};
+    if (weights && weights->count > 0) versions[1] = weights->first->key;
+    for (unsigned i = 0; i < 2 && versions[i].len > 0; i++) {
+        int64_t share = alias ? sl_lambda__alias_share(alias, versions[i], wanted) : wanted;
+        add_kept(op, name, versions[i], share, &ready, &failure);
+    }
+    const char *status = ready >= wanted ? "READY" : failure ? "FAILED" : "IN_PROGRESS";
     sl_json_put_int(op->arena, document, "AllocatedProvisionedConcurrentExecutions", ready);
     sl_json_put_int(op->arena, document, "AvailableProvisionedConcurrentExecutions", ready);
     sl_lambda__put(op, document, "Status", sl_str_of(status));
+    if (ready < wanted && failure) sl_lambda__put(op, document, "StatusReason", sl_str_of(failure));
+    return 0;
+}
+
+// The function's versions are published with what they are to keep now.
+static int stage(struct sl_op *op, const struct sl_lambda__target *target, struct sl_error *err) {
+    struct sl_json *latest;
+    int result = sl_lambda__load(op, target, &latest, err);
+    return result == 0 ? sl_lambda__stage_all(op, latest, err) : result;
 }
 
 int sl_lambda__put_provisioned(struct sl_op *op, struct sl_error *err) {
@@ -127,12 +163,15 @@ int sl_lambda__put_provisioned(struct sl_op *op, struct sl_error *err) {
     sl_lambda__put(op, document, "FunctionArn", sl_lambda__qualified_arn(op, &target, target.qualifier));
     sl_lambda__put(op, document, "LastModified", sl_arena_dup(op->arena, sl_str_of(time)));
     sl_json_put_int(op->arena, document, "RequestedProvisionedConcurrentExecutions", wanted);
-    put_counts(op, document, wanted, "READY");
     const struct sl_key key = sl_lambda__provisioned_key(op, target.name, target.qualifier);
     result = sl_store_put(op->tx, &key, document, err);
-    op->out = document;
-    put_counts(op, op->out, 0, "IN_PROGRESS");
-    return result;
+    if (result == 0) result = stage(op, &target, err);
+    if (result != 0) return result;
+    op->out = sl_json_copy(op->arena, document);
+    sl_json_put_int(op->arena, op->out, "AllocatedProvisionedConcurrentExecutions", 0);
+    sl_json_put_int(op->arena, op->out, "AvailableProvisionedConcurrentExecutions", 0);
+    sl_lambda__put(op, op->out, "Status", SL_STR("IN_PROGRESS"));
+    return 0;
 }
 
 int sl_lambda__get_provisioned(struct sl_op *op, struct sl_error *err) {
@@ -145,7 +184,7 @@ int sl_lambda__get_provisioned(struct sl_op *op, struct sl_error *err) {
     if (result == SL_E_NOT_FOUND)
         return sl_fail(err, SL_E_PROVISIONED_NOT_FOUND, "No Provisioned Concurrency Config found for this function");
     if (result == 0) op->out = document;
-    return result;
+    return result == 0 ? put_counts(op, target.name, target.qualifier, document, err) : result;
 }
 
 // One that is not there is already deleted [AWS].
@@ -155,7 +194,9 @@ int sl_lambda__delete_provisioned(struct sl_op *op, struct sl_error *err) {
     int result = load_subject(op, &target, MUST_BE_PUBLISHED, &alias, err);
     if (result != 0) return result;
     const struct sl_key key = sl_lambda__provisioned_key(op, target.name, target.qualifier);
-    return sl_store_delete(op->tx, &key, NULL, err);
+    bool existed = false;
+    result = sl_store_delete(op->tx, &key, &existed, err);
+    return result == 0 && existed ? stage(op, &target, err) : result;
 }
 
 int sl_lambda__list_provisioned(struct sl_op *op, struct sl_error *err) {
@@ -172,9 +213,11 @@ int sl_lambda__list_provisioned(struct sl_op *op, struct sl_error *err) {
     const struct sl_key key = sl_lambda__provisioned_key(op, target.name, SL_STR(""));
     result = sl_store_list(op->tx, op->arena, &key, after,
                            (unsigned)sl_json_int(op->in, "MaxItems", SL_LAMBDA_LIST_MAX), &page, &more, err);
-    for (const struct sl_json *item = result == 0 ? page->first : NULL; item; item = item->next) {
-        sl_json_push(configs, sl_json_copy(op->arena, sl_json_get(item, "doc")));
+    for (const struct sl_json *item = result == 0 ? page->first : NULL; item && result == 0; item = item->next) {
+        struct sl_json *config = sl_json_copy(op->arena, sl_json_get(item, "doc"));
         after = sl_json_string(item, "id");
+        result = put_counts(op, target.name, after, config, err);
+        sl_json_push(configs, config);
     }
     sl_json_set(op->out, SL_STR("ProvisionedConcurrencyConfigs"), configs);
     if (result == 0 && more) sl_op_out(op, "NextMarker", sl_page_token(op->arena, scope, after));

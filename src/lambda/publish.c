@@ -103,6 +103,51 @@ static void put_tags(const struct sl_json *latest, struct sl_function *function)
     function->max_age_s = seconds_tag(tags, "sluice:max-age-seconds");
 }
 
+// ---- provisioned concurrency
+
+// Of so many for an alias, those of one of its versions: the second one's share is rounded up, the first has the rest.
+int64_t sl_lambda__alias_share(const struct sl_json *alias, struct sl_str version, int64_t count) {
+    const struct sl_json *weights = sl_json_get(sl_json_get(alias, "RoutingConfig"), "AdditionalVersionWeights");
+    double weight = 0;
+    bool routed = weights && weights->count > 0 && sl_json_to_double(weights->first, &weight);
+    int64_t second = (int64_t)((double)count * weight);
+    if ((double)second < (double)count * weight) second++;
+    if (routed && sl_str_eq(weights->first->key, version)) return second;
+    return sl_str_eq(sl_json_string(alias, "FunctionVersion"), version) ? count - second : 0;
+}
+
+static int add_provisioned(const struct source *source, const struct sl_json *item, struct sl_function *function,
+                           struct sl_error *err) {
+    struct sl_str qualifier = sl_json_string(item, "id");
+    int64_t count = sl_json_int(sl_json_get(item, "doc"), "RequestedProvisionedConcurrentExecutions", 0);
+    struct sl_json *alias = NULL;
+    if (!sl_str_eq(qualifier, function->version)) {
+        int result = child(source, "lambda.alias", function->name, qualifier, &alias, err);
+        if (result != 0) return result;
+        count = alias ? sl_lambda__alias_share(alias, function->version, count) : 0;
+    }
+    function->provisioned += (unsigned)count;
+    return 0;
+}
+
+// A version keeps what its own configuration asks for, and what those of its aliases do.
+static int put_provisioned(const struct source *source, struct sl_function *function, struct sl_error *err) {
+    const struct sl_key all = {
+        .kind = "lambda.provisioned", .account = source->account, .region = source->region, .parent = function->name};
+    struct sl_str after = SL_STR("");
+    int result = 0;
+    if (sl_lambda__is_latest(function->version)) return 0;
+    for (bool more = true; more && result == 0;) {
+        struct sl_json *page;
+        result = sl_store_list(source->tx, source->arena, &all, after, 100, &page, &more, err);
+        for (const struct sl_json *item = result == 0 ? page->first : NULL; item && result == 0; item = item->next) {
+            after = sl_json_string(item, "id");
+            result = add_provisioned(source, item, function, err);
+        }
+    }
+    return result;
+}
+
 static struct sl_str architecture_of(const struct sl_json *document) {
     const struct sl_json *list = sl_json_get(document, "Architectures");
     return list && list->count ? list->first->text : SL_STR("x86_64");
@@ -144,6 +189,7 @@ static int build(const struct source *source, const struct sl_json *latest, cons
     put_tags(latest, &function);
     result = put_environment(source->arena, document, &function, err);
     if (result == 0) result = put_event_limits(source, &function, err);
+    if (result == 0) result = put_provisioned(source, &function, err);
     if (result == 0 && sl_arena_failed(source->arena))
         result = sl_fail(err, SL_E_NO_MEMORY, "out of memory for a function's description");
     if (result == 0) *ret = function;

@@ -180,6 +180,7 @@ static inline struct fake *fake_take(uint64_t id) {
         world.live++;
         world.started++;
         if (world.live > world.most) world.most = world.live;
+        pthread_cond_broadcast(&world.changed);
     }
     pthread_mutex_unlock(&world.lock);
     return fake;

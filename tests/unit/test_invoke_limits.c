@@ -143,10 +143,9 @@ static void limits_hold_in_a_storm(void **state) {
 
 struct call {
     struct sl_invocation invocation;
-    const char *name, *payload, *tenant;
+    const char *name, *payload, *tenant, *version;
     enum sl_invocation_outcome outcome;
     char reason[64];
-    char message[160];
     unsigned retry_after_s;
     bool done;
 };
@@ -156,7 +155,6 @@ static void call_done(struct sl_invocation *invocation, const struct sl_invocati
     call->outcome = result->outcome;
     call->retry_after_s = result->retry_after_s;
     snprintf(call->reason, sizeof call->reason, "%.*s", SL_FMT(result->throttle_reason));
-    if (result->error) snprintf(call->message, sizeof call->message, "%s", result->error->message);
     WORLD_CHANGE(call->done = true);
 }
 
@@ -168,6 +166,7 @@ static void call_start(void *argument) {
                                               .payload = sl_str_of(call->payload),
                                               .done = call_done,
                                               .user = call};
+    if (call->version) call->invocation.version = sl_str_of(call->version);
     if (call->tenant) call->invocation.tenant_id = sl_str_of(call->tenant);
     sl_invoke(world.invoker, &call->invocation);
 }
@@ -195,17 +194,18 @@ static void start_world(struct sl_invoker_config config) {
 static void the_scaling_rate_bounds_new_instances(void **state) {
     (void)state;
     struct call calls[4];
-    start_world((struct sl_invoker_config){.scaling_rate = 3});
+    start_world((struct sl_invoker_config){.scaling_rate = 1}); // the next one after ten seconds
     world_publish("f", 60000, -1, 0);
     world_publish("g", 60000, 50, 0);
-    for (int i = 0; i < 3; i++) begin_call(&calls[i], (unsigned)i % 2, "f", "hold");
-    WORLD_AWAIT(world.holding == 3);
+    begin_call(&calls[0], 0, "f", "hold");
+    WORLD_AWAIT(world.holding == 1);
     invoke(&calls[3], 0, "f", "ok");
     assert_int_equal(calls[3].outcome, SL_INVOCATION_REFUSED);
     assert_string_equal(calls[3].reason, "FunctionInvocationRateLimitExceeded");
     assert_int_equal(calls[3].retry_after_s, 1);
     WORLD_CHANGE(world.release = true);
-    for (int i = 0; i < 3; i++) WORLD_AWAIT(calls[i].done);
+    WORLD_AWAIT(calls[0].done);
+    world_await_idle("f", 1);
     // It is per function, and instances that are there serve on.
     assert_int_equal(invoke(&calls[3], 0, "f", "ok")->outcome, SL_INVOCATION_OK);
     assert_int_equal(invoke(&calls[3], 1, "g", "ok")->outcome, SL_INVOCATION_OK);
@@ -308,6 +308,106 @@ static void an_old_instance_is_replaced(void **state) {
     world_end();
 }
 
+// ---- provisioned concurrency ----------------------------------------------------------------------------------------
+
+static struct sl_provisioned provisioned(const char *name, const char *version) {
+    struct sl_provisioned kept;
+    assert_true(sl_invoker_provisioned(world.invoker, SL_STR("000000000000"), SL_STR("us-east-1"), sl_str_of(name),
+                                       sl_str_of(version), &kept));
+    return kept;
+}
+
+static void await_ready(const char *name, const char *version, unsigned count) {
+    for (int i = 0; i < WORLD_PATIENCE_S * 1000; i++) {
+        if (provisioned(name, version).ready == count) return;
+        usleep(1000);
+    }
+    fail_msg("%u instances of %s:%s are ready, not %u", provisioned(name, version).ready, name, version, count);
+}
+
+static void publish_version(const char *name, const char *version, unsigned count) {
+    struct sl_function function = world_function(name);
+    function.version = sl_str_of(version);
+    function.provisioned = count;
+    world_publish_function(&function);
+}
+
+static void invoke_version(struct call *call, unsigned loop, const char *payload) {
+    *call = (struct call){.name = "f", .payload = payload, .version = "1"};
+    world_call(loop, call_start, call);
+}
+
+static void provisioned_instances_are_ready_before_the_first_call(void **state) {
+    (void)state;
+    struct call calls[5];
+    start_world((struct sl_invoker_config){.idle_ms = 1});
+    publish_version("f", "1", 3);
+    await_ready("f", "1", 3);
+    assert_int_equal(world.started, 3);
+    for (int i = 0; i < 3; i++) invoke_version(&calls[i], (unsigned)i % 2, "hold");
+    WORLD_AWAIT(world.holding == 3);
+    assert_int_equal(world.started, 3);
+    invoke_version(&calls[3], 0, "hold"); // spills over
+    WORLD_AWAIT(world.holding == 4);
+    assert_int_equal(world.started, 4);
+    WORLD_CHANGE(world.release = true);
+    for (int i = 0; i < 4; i++) WORLD_AWAIT(calls[i].done && calls[i].outcome == SL_INVOCATION_OK);
+    WORLD_AWAIT(world.live == 3); // the one on demand was idle too long, the others stay
+    assert_int_equal(provisioned("f", "1").ready, 3);
+    world_end();
+}
+
+static void what_dies_is_replaced_and_what_is_too_much_goes(void **state) {
+    (void)state;
+    struct call call;
+    start_world((struct sl_invoker_config){0});
+    publish_version("f", "1", 2);
+    await_ready("f", "1", 2);
+    invoke_version(&call, 0, "exit");
+    WORLD_AWAIT(call.done);
+    WORLD_AWAIT(world.started == 3);
+    await_ready("f", "1", 2);
+    publish_version("f", "1", 0);
+    publish_version("f", "2", 1); // as when an alias moves
+    await_ready("f", "2", 1);
+    await_ready("f", "1", 0);
+    WORLD_AWAIT(world.live == 1);
+    world_end();
+}
+
+static void a_failing_init_is_told_and_tried_again(void **state) {
+    (void)state;
+    start_world((struct sl_invoker_config){0});
+    memcpy(world.init_odds, (unsigned[]){1000, 0, 0, 0}, sizeof world.init_odds);
+    publish_version("f", "1", 1);
+    WORLD_AWAIT(world.started >= 2);
+    assert_string_equal(provisioned("f", "1").failure, "FUNCTION_ERROR_INIT_FAILURE");
+    memset(world.init_odds, 0, sizeof world.init_odds);
+    await_ready("f", "1", 1);
+    assert_null(provisioned("f", "1").failure);
+    world_end();
+}
+
+static void provisioned_concurrency_is_taken_from_the_rest(void **state) {
+    (void)state;
+    struct call calls[6];
+    start_world((struct sl_invoker_config){.account_concurrency = 4});
+    publish_version("f", "1", 2);
+    await_ready("f", "1", 2);
+    world_publish("g", 60000, -1, 0);
+    for (int i = 0; i < 2; i++) begin_call(&calls[i], (unsigned)i, "g", "hold");
+    WORLD_AWAIT(world.holding == 2);
+    assert_string_equal(invoke(&calls[4], 0, "g", "ok")->reason, "ConcurrentInvocationLimitExceeded");
+    for (int i = 2; i < 4; i++) invoke_version(&calls[i], (unsigned)i % 2, "hold");
+    WORLD_AWAIT(world.holding == 4);
+    invoke_version(&calls[4], 0, "ok");
+    WORLD_AWAIT(calls[4].done);
+    assert_string_equal(calls[4].reason, "ConcurrentInvocationLimitExceeded");
+    WORLD_CHANGE(world.release = true);
+    for (int i = 0; i < 4; i++) WORLD_AWAIT(calls[i].done);
+    world_end();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_hold_in_a_storm),
@@ -318,6 +418,10 @@ int main(void) {
         cmocka_unit_test(the_budget_of_memory_holds),
         cmocka_unit_test(a_single_use_instance_serves_once),
         cmocka_unit_test(an_old_instance_is_replaced),
+        cmocka_unit_test(provisioned_instances_are_ready_before_the_first_call),
+        cmocka_unit_test(what_dies_is_replaced_and_what_is_too_much_goes),
+        cmocka_unit_test(a_failing_init_is_told_and_tried_again),
+        cmocka_unit_test(provisioned_concurrency_is_taken_from_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
