@@ -51,12 +51,12 @@ static double raw_rate(const char *directory, unsigned batch) {
     sqlite3_stmt *insert;
     if (sqlite3_open(path, &db) != SQLITE_OK) give_up(path, sqlite3_errmsg(db));
     execute(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                "CREATE TABLE IF NOT EXISTS event(id INTEGER PRIMARY KEY, due_ms INTEGER NOT NULL, accepted_ms INTEGER "
-                "NOT NULL, attempts INTEGER NOT NULL, request_id TEXT NOT NULL, function TEXT NOT NULL, context TEXT "
-                "NOT NULL, payload TEXT NOT NULL) STRICT; CREATE INDEX IF NOT EXISTS event_due ON event(due_ms);"
+                "CREATE TABLE IF NOT EXISTS event(id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, due_ms INTEGER "
+                "NOT NULL, accepted_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, request_id TEXT NOT NULL, function TEXT NOT NULL, context TEXT "
+                "NOT NULL, payload TEXT NOT NULL) STRICT; CREATE INDEX IF NOT EXISTS event_ready ON event(lane, due_ms);"
                 "DELETE FROM event;");
     if (sqlite3_prepare_v2(db,
-                           "INSERT INTO event VALUES(?1,1,1,0,'01234567-89ab-4cde-8f01-23456789abcd',"
+                           "INSERT INTO event VALUES(?1,1,1,1,0,'01234567-89ab-4cde-8f01-23456789abcd',"
                            "'arn:aws:lambda:eu-west-1:000000000000:function:f','',?2)",
                            -1, &insert, NULL) != SQLITE_OK) {
         give_up("prepare", sqlite3_errmsg(db));
@@ -131,8 +131,8 @@ static int remove_all(struct sl_store_job *job, struct sl_store_tx *tx, struct s
     int result = 0;
     while (!result && count) {
         struct sl_event *events;
-        result = sl_event_load(tx, &arena, INT64_MAX, 0, 10000, &events, &count, err);
-        for (unsigned i = 0; !result && i < count; i++) result = sl_event_remove(tx, events[i].id, err);
+        result = sl_event_load(tx, &arena, 0, 10000, &events, &count, err);
+        for (unsigned i = 0; !result && i < count; i++) result = sl_event_remove(tx, events[i].id, 0, err);
         sl_arena_reset(&arena);
     }
     sl_arena_free(&arena);

@@ -46,6 +46,7 @@
     X(REQUEST_ENTITY_TOO_LARGE, "RequestEntityTooLargeException", 413)                                                 \
     X(INVALID_REQUEST_CONTENT, "InvalidRequestContentException", 400)                                                  \
     X(UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaTypeException", 415)                                                    \
+    X(RECURSIVE_INVOCATION, "RecursiveInvocationException", 400)                                                       \
     X(THROTTLED, "TooManyRequestsException", 429)                                                                      \
     X(SERVICE, "ServiceException", 500)                                                                                \
     X(INVALID_RUNTIME, "InvalidRuntimeException", 502)                                                                 \

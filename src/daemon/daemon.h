@@ -72,6 +72,18 @@ struct sl_front {
 };
 extern const struct sl_http_handler sl_front_handler; // user: struct sl_front *
 
+// --- events.c: /_sluice/events
+bool sl_daemon_events_owns(const struct sl_http_request *request);
+void sl_daemon_events_handle(struct sl_front *front, struct sl_http_request *request);
+
+// --- deliver.c: what the event queue tells others (events/queue.h). user: struct sl_front *
+struct sl_arena;
+struct sl_event_letter;
+struct sl_store_tx;
+int sl_daemon_deliver(void *user, struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_event_letter *letter,
+                      int64_t now_ms, int64_t *ret_token, struct sl_error *err);
+void sl_daemon_delivered(void *user, struct sl_str target, int64_t token);
+
 // --- local.c: /_sluice/...
 bool sl_local_owns(const struct sl_http_request *request);
 void sl_local_handle(struct sl_front *front, struct sl_http_request *request);

@@ -5,6 +5,7 @@
 #include "daemon/daemon.h"
 
 #include "base/clock.h"
+#include "events/queue.h"
 #include "gateway/gateway.h"
 #include "invoke/engine.h"
 #include "lambda/lambda.h"
@@ -35,6 +36,7 @@ static void metrics(struct sl_front *front, struct sl_http_request *request) {
     sl_buf_init(&out, 16 * 1024 * 1024);
     sl_invoker_metrics(front->app.invoker, &out);
     sl_gateway_metrics(front->app.gateway, &out);
+    sl_event_queue_metrics(front->events, &out);
     sl_http_respond(request, 200, SL_STR("text/plain; version=0.0.4"), sl_buf_view(&out));
     sl_buf_free(&out);
 }
@@ -145,6 +147,8 @@ void sl_local_handle(struct sl_front *front, struct sl_http_request *request) {
         logs(front, request);
     } else if (front->test_clock && request->method == SL_HTTP_POST && sl_str_is(request->path, "/_sluice/clock")) {
         move_clock(request);
+    } else if (sl_daemon_events_owns(request)) {
+        sl_daemon_events_handle(front, request);
     } else if (!sl_lambda_code_handle(&front->app, request)) {
         answer(request, 404, "{\"message\":\"Not Found\"}");
     }

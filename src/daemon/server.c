@@ -39,7 +39,7 @@ enum {
     INIT_LIMIT_MS = 10000,
     CONNECTIONS_MAX = 16384, // per loop thread
     STORE_JOBS_MAX = 65536,
-    EVENTS_RUNNING_MAX = 100,
+    EVENTS_RUNNING_MAX = 200,
     POOL_THREADS = 2, // unpacking, hashing
     POOL_QUEUE_MAX = 1024,
     LOG_FLUSH_MS = 100,
@@ -146,8 +146,12 @@ static int make_engine(struct server *server, struct sl_error *err) {
         .network = config->network,
     };
     struct sl_gateway_config gateway = {.threads = config->threads};
-    struct sl_event_queue_config events = {
-        .store = app->store, .loop = server->loops[0], .max_running = EVENTS_RUNNING_MAX};
+    struct sl_event_queue_config events = {.store = app->store,
+                                           .loop = server->loops[0],
+                                           .max_running = EVENTS_RUNNING_MAX,
+                                           .deliver = sl_daemon_deliver,
+                                           .delivered = sl_daemon_delivered,
+                                           .user = &server->front};
     if (sl_invoker_new(&app->invoker, &invoker, err)) return err->kind;
     gateway.invoker = events.invoker = app->invoker;
     if (sl_gateway_new(&app->gateway, &gateway, err) || sl_event_queue_new(&app->events, &events, err))

@@ -106,6 +106,8 @@ static struct entry *new_entry(const struct sl_alias *from) {
                                     &face->url_id,
                                     &face->url_auth,
                                     &face->url_cors,
+                                    &face->on_success,
+                                    &face->on_failure,
                                     &entry->alias.versions[0],
                                     &entry->alias.versions[1]};
     for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) *views[i] = sl_arena_dup(arena, *views[i]);

@@ -58,6 +58,9 @@ struct sl_function {
     unsigned idle_s, max_age_s;   // of its instances; 0: the server's
     unsigned event_attempts;      // of an asynchronous invocation, with the first: 1 to 3; 0: the default, 3
     unsigned event_age_s;         // how long its retries may take; 0: the default, 6 hours
+    struct sl_str on_success, on_failure; // destinations of asynchronous invocations: ARNs or empty
+    struct sl_str dead_letter;            // DeadLetterConfig: ARN or empty
+    bool loops_allowed;                   // RecursiveLoop is "Allow"
     uint64_t generation;          // set by publish; another number means other code or configuration
     uint64_t
         policy_generation; // set by publish; changes whenever anything above changed (for callers' caches of decisions)

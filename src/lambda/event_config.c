@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // event_config: Put-, Update-, Get-, Delete- and ListFunctionEventInvokeConfig(s): how asynchronous invocations of a
-// function, version or alias are retried, and where their results go. publish.c hands the two limits to the event queue
-// with the function. Destinations are checked, kept and answered; nothing is delivered to them yet
-// (docs/compatibility-notes.md).
+// function, version or alias are retried, and where their results go. publish.c hands it to the event queue with
+// the function. Queues and functions of this server are looked for; destinations of services that are not here are kept
+// and answered, and what cannot be delivered to them stays with the dead events (docs/compatibility-notes.md).
 #include "lambda/internal.h"
 
 #include "aws/page.h"
@@ -62,6 +62,13 @@ static int check_function(struct sl_op *op, const struct subject *subject, struc
     return sl_fail(err, SL_E_INVALID_PARAMETER, "The destination ARN %.*s is invalid.", SL_FMT(text));
 }
 
+static int check_queue(struct sl_op *op, struct sl_str text, struct sl_error *err) {
+    struct sl_lambda__queue queue;
+    int result = sl_lambda__queue_find(op, text, &queue, err);
+    if (result != 0 || queue.exists) return result;
+    return sl_fail(err, SL_E_INVALID_PARAMETER, "The destination ARN %.*s is invalid.", SL_FMT(text));
+}
+
 static int check_destinations(struct sl_op *op, const struct subject *subject, struct sl_error *err) {
     static const char *const sides[] = {"OnSuccess", "OnFailure"};
     const struct sl_json *config = sl_json_get(op->in, "DestinationConfig");
@@ -75,6 +82,8 @@ static int check_destinations(struct sl_op *op, const struct subject *subject, s
                                          sl_str_is(arn.service, "events") || (sl_str_is(arn.service, "s3") && i == 1));
         if (sl_str_is(arn.service, "lambda"))
             result = check_function(op, subject, text, err);
+        else if (sl_str_is(arn.service, "sqs"))
+            result = check_queue(op, text, err);
         else if (!known)
             result = sl_fail(err, SL_E_INVALID_PARAMETER,
                              "The provided destination config DestinationConfig(onSuccess=%.*s, onFailure=%.*s) is "

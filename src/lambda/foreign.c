@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// foreign: settings of a function that name things this server does not have: VPCs, KMS keys, file systems, queues and
-// topics for dead letters, capacity providers. None of them is accepted and forgotten: a
+// foreign: settings of a function that name things this server does not have: VPCs, KMS keys, file systems, topics
+// for dead letters, capacity providers. None of them is accepted and forgotten: a
 // request that names one gets what AWS answers when the thing does not exist or cannot be reached
 // (docs/compatibility-notes.md lists them); empty values, which templates write all the time, pass.
 #include "lambda/internal.h"
@@ -24,9 +24,11 @@ int sl_lambda__vpc_check(const struct sl_json *vpc, struct sl_error *err) {
     return 0;
 }
 
+// A queue is looked for in the transaction (queue_ref.c).
 static int refuse_dead_letter(struct sl_str target, struct sl_error *err) {
     struct sl_arn arn = {0};
     (void)sl_arn_parse(target, &arn);
+    if (sl_str_is(arn.service, "sqs")) return 0;
     if (sl_str_is(arn.service, "sns"))
         return sl_fail(err, SL_E_INVALID_PARAMETER,
                        "The provided execution role does not have permissions to call Publish on SNS");
@@ -60,7 +62,8 @@ int sl_lambda__foreign_check(struct sl_op *op, struct sl_error *err) {
         return sl_fail(err, SL_E_INVALID_PARAMETER,
                        "Function must be configured to execute in a VPC to reference access point %.*s.",
                        SL_FMT(sl_json_string(files->first, "Arn")));
-    if (letters.len > 0) return refuse_dead_letter(letters, err);
+    if (letters.len > 0) result = refuse_dead_letter(letters, err);
+    if (result != 0) return result;
     if (sl_json_get(op->in, "CapacityProviderConfig")) return refuse_capacity(op, err);
     if (sl_json_get(op->in, "DurableConfig"))
         return sl_fail(err, SL_E_INVALID_PARAMETER,

@@ -146,6 +146,17 @@ int sl_lambda__foreign_check(struct sl_op *op, struct sl_error *err);
 // The same for a VpcConfig alone; NULL passes.
 int sl_lambda__vpc_check(const struct sl_json *vpc, struct sl_error *err);
 
+// --- queue_ref.c: queues that functions name
+struct sl_lambda__queue {
+    bool exists, fifo;
+    int64_t visibility_s;
+    struct sl_str name, region;
+};
+// What is no queue's ARN does not exist.
+int sl_lambda__queue_find(struct sl_op *op, struct sl_str arn, struct sl_lambda__queue *ret, struct sl_error *err);
+// DeadLetterConfig of the request into the function's document.
+int sl_lambda__put_dead_letter(struct sl_op *op, struct sl_json *document, struct sl_error *err);
+
 // --- publish.c
 // -------------------------------------------------------------------------------------------------------------------
 // What an operation carries from prepare through run to publish, in op->state.

@@ -85,6 +85,9 @@ static int put_event_limits(const struct source *source, struct sl_function *fun
     int64_t retries = sl_json_int(events, "MaximumRetryAttempts", -1);
     function->event_attempts = retries < 0 ? 0 : (unsigned)retries + 1;
     function->event_age_s = (unsigned)sl_json_int(events, "MaximumEventAgeInSeconds", 0);
+    const struct sl_json *destinations = sl_json_get(events, "DestinationConfig");
+    function->on_success = string_or(sl_json_get(destinations, "OnSuccess"), "Destination", SL_STR(""));
+    function->on_failure = string_or(sl_json_get(destinations, "OnFailure"), "Destination", SL_STR(""));
     return result;
 }
 
@@ -185,6 +188,7 @@ static int build(const struct source *source, const struct sl_json *latest, cons
         .url_streams = sl_str_is(sl_json_string(url, "InvokeMode"), "RESPONSE_STREAM"),
         .reserved_concurrency = sl_json_int(latest, "_concurrency", -1),
         .architecture = architecture_of(document),
+        .dead_letter = string_or(sl_json_get(document, "DeadLetterConfig"), "TargetArn", SL_STR("")),
     };
     put_tags(latest, &function);
     result = put_environment(source->arena, document, &function, err);

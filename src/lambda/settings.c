@@ -304,6 +304,8 @@ int sl_lambda__settings_apply(struct sl_op *op, struct sl_json *document, struct
         sl_json_set(document, SL_STR("SnapStart"), shown);
     }
     put_foreign(op, document);
+    result = sl_lambda__put_dead_letter(op, document, err);
+    if (result != 0) return result;
     put_layers(op, document);
     const struct sl_json *logging = sl_json_get(op->in, "LoggingConfig");
     return logging ? merge_logging(op, document, logging, err) : 0;

@@ -35,16 +35,26 @@ static const char *const sql[SL_SQL_COUNT] = {
     [SL_SQL_NUMBER_OF] = "SELECT count(*) FROM resource WHERE kind=?1 AND account=?2 AND region=?3 AND parent=?4",
     [SL_SQL_EACH] = "SELECT account,region,parent,id,doc FROM resource WHERE kind=?1",
     [SL_SQL_EVENT_LAST] = "SELECT max(id) FROM event",
-    [SL_SQL_EVENT_APPEND] = "INSERT INTO event(id,due_ms,accepted_ms,attempts,request_id,function,context,payload) "
-                            "VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
-    [SL_SQL_EVENT_RESCHEDULE] = "UPDATE event SET due_ms=?2, attempts=?3 WHERE id=?1",
-    [SL_SQL_EVENT_REMOVE] = "DELETE FROM event WHERE id=?1",
-    [SL_SQL_EVENT_ALL] = "SELECT id,due_ms,accepted_ms,attempts,request_id,function,context,payload FROM event "
-                         "WHERE id>?1 ORDER BY id LIMIT ?2",
-    // The due ones by the index, their rows only once they are chosen.
-    [SL_SQL_EVENT_DUE] = "SELECT id,due_ms,accepted_ms,attempts,request_id,function,context,payload FROM event "
-                         "WHERE id IN (SELECT id FROM event INDEXED BY event_due WHERE due_ms<=?3 AND id>?1 "
-                         "ORDER BY id LIMIT ?2) ORDER BY id",
+    [SL_SQL_EVENT_APPEND] = "INSERT INTO event(id,lane,due_ms,accepted_ms,attempts,request_id,function,context,payload) "
+                            "VALUES(?1,?9,?2,?3,?4,?5,?6,?7,?8)",
+#define EVENT "id,due_ms,accepted_ms,attempts,request_id,function,context,payload"
+    [SL_SQL_EVENT_RESCHEDULE] = "UPDATE event SET due_ms=?2, attempts=?3 WHERE id=?1 AND attempts=?4",
+    [SL_SQL_EVENT_REMOVE] = "DELETE FROM event WHERE id=?1 AND attempts=?2",
+    [SL_SQL_EVENT_DROP] = "DELETE FROM event WHERE id=?1",
+    [SL_SQL_EVENT_ALL] = "SELECT " EVENT " FROM event WHERE id>?1 ORDER BY id LIMIT ?2",
+    [SL_SQL_EVENT_GET] = "SELECT " EVENT " FROM event WHERE id=?1",
+    // Both by the index alone: rows are read only once they are chosen.
+    [SL_SQL_EVENT_OF_LANE] = "SELECT due_ms,id FROM event INDEXED BY event_ready WHERE lane=?1 ORDER BY due_ms,id",
+    [SL_SQL_EVENT_LANE_AFTER] = "SELECT lane,due_ms FROM event INDEXED BY event_ready WHERE lane>?1 "
+                                "ORDER BY lane,due_ms LIMIT 1",
+    [SL_SQL_DEAD_LAST] = "SELECT max(id),count(*) FROM event_dead",
+    [SL_SQL_DEAD_PUT] = "INSERT OR REPLACE INTO event_dead(" EVENT ",died_ms,reason) "
+                        "VALUES(?1,0,?2,?3,?4,?5,?6,?7,?8,?9)",
+    [SL_SQL_DEAD_ALL] = "SELECT " EVENT ",died_ms,reason FROM event_dead WHERE id>?1 ORDER BY id LIMIT ?2",
+    [SL_SQL_DEAD_GET] = "SELECT " EVENT ",died_ms,reason FROM event_dead WHERE id=?1",
+    [SL_SQL_DEAD_REMOVE] = "DELETE FROM event_dead WHERE id=?1",
+    [SL_SQL_DEAD_TRIM] = "DELETE FROM event_dead WHERE id IN (SELECT id FROM event_dead ORDER BY id LIMIT ?1)",
+    [SL_SQL_DEAD_EXPIRE] = "DELETE FROM event_dead WHERE died_ms<?1",
 #define MESSAGE "seq,queue,visible_ms,sent_ms,first_ms,received_ms,receipt,receives,id,grp,doc,body"
     [SL_SQL_MESSAGE_LAST] = "SELECT max(seq) FROM message",
     [SL_SQL_MESSAGE_APPEND] = "INSERT INTO message(" MESSAGE ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
@@ -192,8 +202,35 @@ static int migrate_2(sqlite3 *db) {
         NULL, NULL, NULL);
 }
 
+static void lane_of(sqlite3_context *context, int count, sqlite3_value **values) {
+    (void)count;
+    const char *text = (const char *)sqlite3_value_text(values[0]);
+    sqlite3_result_int64(context, sl_event_lane(sl_str_of(text ? text : "")));
+}
+
+static int migrate_3(sqlite3 *db) {
+    // An index by lane instead of one by time: what a function cannot run now is not looked at for the others' sake.
+    // The columns that the index needs stand before the payload, so that a delete does not read it.
+    int code = sqlite3_create_function(db, "lane_of", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, lane_of, NULL, NULL);
+    if (code != SQLITE_OK) return code;
+    return sqlite3_exec(
+        db,
+        "ALTER TABLE event RENAME TO event_1;"
+        "CREATE TABLE event(id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, due_ms INTEGER NOT NULL, "
+        "accepted_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, request_id TEXT NOT NULL, "
+        "function TEXT NOT NULL, context TEXT NOT NULL, payload TEXT NOT NULL) STRICT;"
+        "INSERT INTO event SELECT id,lane_of(function),due_ms,accepted_ms,attempts,request_id,function,context,payload "
+        "FROM event_1;"
+        "DROP TABLE event_1;"
+        "CREATE INDEX event_ready ON event(lane, due_ms);"
+        "CREATE TABLE event_dead(id INTEGER PRIMARY KEY, due_ms INTEGER NOT NULL, died_ms INTEGER NOT NULL, "
+        "accepted_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, request_id TEXT NOT NULL, "
+        "function TEXT NOT NULL, reason TEXT NOT NULL, context TEXT NOT NULL, payload TEXT NOT NULL) STRICT;",
+        NULL, NULL, NULL);
+}
+
 // Row i takes a database of version i to version i + 1. Rows are only ever added.
-static int (*const migrations[])(sqlite3 *db) = {migrate_1, migrate_2};
+static int (*const migrations[])(sqlite3 *db) = {migrate_1, migrate_2, migrate_3};
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 
 static int read_pragma(sqlite3 *db, const char *text, int *ret) {
@@ -234,6 +271,13 @@ static int load_next_event(struct sl_store_tx *tx, struct sl_error *err) {
     int result = sqlite3_step(statement) == SQLITE_ROW ? 0 : sl_store__fail(tx, "read events", err);
     if (!result) tx->next_event = sqlite3_column_int64(statement, 0) + 1;
     sl_store__finish(tx, SL_SQL_EVENT_LAST, statement);
+    if (!result) statement = sl_store__prepare(tx, SL_SQL_DEAD_LAST, err);
+    if (result || !statement) return SL_E_IO;
+    result = sqlite3_step(statement) == SQLITE_ROW ? 0 : sl_store__fail(tx, "read dead events", err);
+    if (!result && sqlite3_column_int64(statement, 0) >= tx->next_event)
+        tx->next_event = sqlite3_column_int64(statement, 0) + 1;
+    tx->dead_events = sqlite3_column_int64(statement, 1);
+    sl_store__finish(tx, SL_SQL_DEAD_LAST, statement);
     return result;
 }
 

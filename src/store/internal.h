@@ -4,7 +4,7 @@
 //
 //   store.c     the queue, the storage thread, group commit, open and close
 //   database.c  the SQLite connection: VFS, settings, migrations, cached statements, error texts
-//   resource.c  documents          event.c  the queue of asynchronous invocations
+//   resource.c  documents          event.c  the queue of asynchronous invocations, and those that ended badly
 //   queue.c     messages of queues
 //   blob.c      code on disk       tree.c   directory trees by descriptor: remove, make durable
 //
@@ -38,8 +38,18 @@ enum sl_store__sql {
     SL_SQL_EVENT_APPEND,
     SL_SQL_EVENT_RESCHEDULE,
     SL_SQL_EVENT_REMOVE,
+    SL_SQL_EVENT_DROP,
     SL_SQL_EVENT_ALL,
-    SL_SQL_EVENT_DUE,
+    SL_SQL_EVENT_GET,
+    SL_SQL_EVENT_OF_LANE,
+    SL_SQL_EVENT_LANE_AFTER,
+    SL_SQL_DEAD_LAST,
+    SL_SQL_DEAD_PUT,
+    SL_SQL_DEAD_ALL,
+    SL_SQL_DEAD_GET,
+    SL_SQL_DEAD_REMOVE,
+    SL_SQL_DEAD_TRIM,
+    SL_SQL_DEAD_EXPIRE,
     SL_SQL_MESSAGE_LAST,
     SL_SQL_MESSAGE_APPEND,
     SL_SQL_MESSAGE_GET,
@@ -72,6 +82,7 @@ struct sl_store_tx {
     struct sl_buf text;        // a document being written
     int64_t next_message;      // as next_event, and ascending over restarts
     int64_t next_event;        // never given twice while the store is open, also not after an undone job
+    int64_t dead_events;       // at least as many as there are: an undone job may leave it too high
     bool read_only, one_write; // of the job that runs now
     unsigned writes;           // that it tried
     int broken;                // kind of an error that a function without an error result met in this job

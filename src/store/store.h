@@ -104,14 +104,55 @@ struct sl_event {
     struct sl_str payload;
     struct sl_str context; // JSON: client context, trace id ...; may be empty
 };
+// The function that an ARN names, whatever its qualifier, as a positive number: events with the same number wait for
+// the same function. Two functions may share one; that costs them a little fairness.
+int64_t sl_event_lane(struct sl_str function);
 int sl_event_append(struct sl_store_tx *tx, struct sl_event *event, struct sl_error *err); // sets id
-// SL_E_NOT_FOUND when there is no such event (somebody else settled it).
-int sl_event_reschedule(struct sl_store_tx *tx, int64_t id, int64_t due_ms, unsigned attempts, struct sl_error *err);
-int sl_event_remove(struct sl_store_tx *tx, int64_t id, struct sl_error *err);
-// Events with due_ms <= now (or all, now = INT64_MAX) and id > after, ascending id; payloads in the arena.
-// SL_E_NO_MEMORY when they do not fit it: ask for fewer.
-int sl_event_load(struct sl_store_tx *tx, struct sl_arena *arena, int64_t now_ms, int64_t after, unsigned limit,
-                  struct sl_event **ret, unsigned *ret_count, struct sl_error *err);
+// `attempts` of these two is the count under which the caller took the event: SL_E_NOT_FOUND when there is no such
+// event, or somebody else has settled that attempt since.
+int sl_event_reschedule(struct sl_store_tx *tx, int64_t id, unsigned attempts, int64_t due_ms, unsigned new_attempts,
+                        struct sl_error *err);
+int sl_event_remove(struct sl_store_tx *tx, int64_t id, unsigned attempts, struct sl_error *err);
+// Whatever its attempts; *ret_existed may be NULL.
+int sl_event_drop(struct sl_store_tx *tx, int64_t id, bool *ret_existed, struct sl_error *err);
+int sl_event_get(struct sl_store_tx *tx, struct sl_arena *arena, int64_t id, struct sl_event *ret,
+                 struct sl_error *err);
+// All events with id > after, ascending id; payloads in the arena. SL_E_NO_MEMORY when they do not fit it: ask for
+// fewer.
+int sl_event_load(struct sl_store_tx *tx, struct sl_arena *arena, int64_t after, unsigned limit, struct sl_event **ret,
+                  unsigned *ret_count, struct sl_error *err);
+
+// What one lane can run: events with due_ms <= now_ms, earliest first, without those the caller has already.
+struct sl_event_due {
+    int64_t lane, now_ms;
+    const int64_t *taken; // ids, ascending
+    unsigned taken_count;
+    unsigned limit;
+    size_t bytes; // stops after the event whose payload passes this sum
+    // out
+    struct sl_event *events; // in the arena
+    unsigned count;
+    int64_t next_ms; // when there is more to load: now_ms, later, or INT64_MAX
+};
+int sl_event_due(struct sl_store_tx *tx, struct sl_arena *arena, struct sl_event_due *due, struct sl_error *err);
+// The next lane with events, and when its first is due. SL_E_NOT_FOUND after the last. Costs one step of an index.
+int sl_event_lane_after(struct sl_store_tx *tx, int64_t after, int64_t *ret_lane, int64_t *ret_due_ms,
+                        struct sl_error *err);
+
+// Dead events: those that ended badly and had no other place to go. At most SL_DEAD_EVENTS_MAX; the oldest make room.
+enum { SL_DEAD_EVENTS_MAX = 10000 };
+struct sl_dead_event {
+    struct sl_event event;
+    int64_t died_ms;
+    struct sl_str reason;
+};
+int sl_dead_put(struct sl_store_tx *tx, const struct sl_dead_event *dead, struct sl_error *err);
+int sl_dead_get(struct sl_store_tx *tx, struct sl_arena *arena, int64_t id, struct sl_dead_event *ret,
+                struct sl_error *err);
+int sl_dead_load(struct sl_store_tx *tx, struct sl_arena *arena, int64_t after, unsigned limit,
+                 struct sl_dead_event **ret, unsigned *ret_count, struct sl_error *err);
+int sl_dead_remove(struct sl_store_tx *tx, int64_t id, bool *ret_existed, struct sl_error *err);
+int sl_dead_expire(struct sl_store_tx *tx, int64_t died_before_ms, struct sl_error *err);
 
 // --- messages: what queues hold ---
 //

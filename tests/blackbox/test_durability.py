@@ -144,7 +144,7 @@ def test_failing_events_are_retried_after_one_and_two_minutes(start_server):
     wait_for(lambda: len(log()) == 2)
     server.http("POST", "/_sluice/clock?advance_ms=121000")
     wait_for(lambda: len(log()) == 3)
-    wait_for(lambda: "discarded: it failed in every attempt" in server.log())
+    wait_for(lambda: "given up: RetriesExhausted" in server.log())
     assert len({line.split()[2] for line in log()}) == 1  # the same request id in every attempt
 
 

@@ -68,8 +68,12 @@ def test_destinations_are_checked(server, lambda_):
         return message
 
     assert shown(put(OnSuccess=ARN + "other"))["DestinationConfig"] == {"OnSuccess": {"Destination": ARN + "other"}, "OnFailure": {}}
-    queue = "arn:aws:sqs:us-east-1:000000000000:q"
+    sqs = server.client("sqs")
+    url = sqs.create_queue(QueueName="told")["QueueUrl"]
+    queue = "arn:aws:sqs:us-east-1:000000000000:told"
     assert put(OnFailure=queue)["DestinationConfig"] == {"OnSuccess": {}, "OnFailure": {"Destination": queue}}
+    sqs.delete_queue(QueueUrl=url)
+    assert refused(OnFailure=queue) == f"The destination ARN {queue} is invalid."
     assert refused(OnSuccess=ARN + "f") == "You can't specify the function as a destination for itself."
     assert refused(OnSuccess=ARN + "doesnotexist") == f"The destination ARN {ARN}doesnotexist is invalid."
     wrong = ARN.replace("lambda", "iam") + "f"
@@ -86,8 +90,8 @@ def test_destinations_are_checked(server, lambda_):
 @pytest.mark.parametrize(
     "limit, why",
     [
-        ({"MaximumRetryAttempts": 0}, "it failed in every attempt"),
-        ({"MaximumEventAgeInSeconds": 60}, "its maximum age comes before the next attempt"),
+        ({"MaximumRetryAttempts": 0}, "RetriesExhausted"),
+        ({"MaximumEventAgeInSeconds": 60}, "EventAgeExceeded"),
     ],
 )
 @pytest.mark.parametrize("qualifier", ["$LATEST", "live"])
@@ -97,4 +101,4 @@ def test_an_event_is_retried_as_its_function_allows(server, lambda_, limit, why,
     lambda_.put_function_event_invoke_config(FunctionName="f", Qualifier=qualifier, **limit)
     answer = lambda_.invoke(FunctionName="f", Qualifier=qualifier, InvocationType="Event")
     request_id = answer["ResponseMetadata"]["RequestId"]
-    wait_for(lambda: f"event {request_id} for {ARN}f:{qualifier} discarded: {why}" in server.log(), "the event to be given up")
+    wait_for(lambda: f"event {request_id} for {ARN}f:{qualifier} given up: {why}" in server.log(), "the event to be given up")

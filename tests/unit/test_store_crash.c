@@ -96,13 +96,13 @@ struct found {
 
 static int load_all(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err) {
     struct found *found = SL_CONTAINER(job, struct found, job);
-    return sl_event_load(tx, &found->arena, INT64_MAX, 0, 10000, &found->events, &found->count, err);
+    return sl_event_load(tx, &found->arena, 0, 10000, &found->events, &found->count, err);
 }
 
 static int remove_all(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err) {
     struct found *found = SL_CONTAINER(job, struct found, job);
     int result = 0;
-    for (unsigned i = 0; i < found->count && !result; i++) result = sl_event_remove(tx, found->events[i].id, err);
+    for (unsigned i = 0; i < found->count && !result; i++) result = sl_event_remove(tx, found->events[i].id, 0, err);
     return result;
 }
 

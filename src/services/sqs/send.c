@@ -134,6 +134,7 @@ int sl_sqs_send(struct sl_store_tx *tx, struct sl_arena *arena, struct sl_str qu
                                   .group = letter->group,
                                   .dedup = letter->dedup,
                                   .sender = letter->sender,
+                                  .trace = letter->trace,
                                   .attributes = letter->attributes,
                                   .delay_s = -1};
     int result = sl_sqs__load_arn(tx, arena, queue_arn, &queue, err);

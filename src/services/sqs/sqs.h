@@ -42,6 +42,7 @@ struct sl_sqs_letter {
     struct sl_str group, dedup;       // FIFO queues
     const struct sl_json *attributes; // as MessageAttributes of SendMessage, or NULL
     struct sl_str sender;             // SenderId
+    struct sl_str trace;              // AWSTraceHeader
 };
 // *ret_queue: for sl_sqs_wake after the commit. SL_E_QUEUE_DOES_NOT_EXIST for an ARN without queue, else the errors of
 // SendMessage.
