@@ -50,11 +50,13 @@ static double raw_rate(const char *directory, unsigned batch) {
     sqlite3 *db;
     sqlite3_stmt *insert;
     if (sqlite3_open(path, &db) != SQLITE_OK) give_up(path, sqlite3_errmsg(db));
-    execute(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                "CREATE TABLE IF NOT EXISTS event(id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, due_ms INTEGER "
-                "NOT NULL, accepted_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, request_id TEXT NOT NULL, function TEXT NOT NULL, context TEXT "
-                "NOT NULL, payload TEXT NOT NULL) STRICT; CREATE INDEX IF NOT EXISTS event_ready ON event(lane, due_ms);"
-                "DELETE FROM event;");
+    execute(db,
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+            "CREATE TABLE IF NOT EXISTS event(id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, due_ms INTEGER "
+            "NOT NULL, accepted_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, request_id TEXT NOT NULL, function "
+            "TEXT NOT NULL, context TEXT "
+            "NOT NULL, payload TEXT NOT NULL) STRICT; CREATE INDEX IF NOT EXISTS event_ready ON event(lane, due_ms);"
+            "DELETE FROM event;");
     if (sqlite3_prepare_v2(db,
                            "INSERT INTO event VALUES(?1,1,1,1,0,'01234567-89ab-4cde-8f01-23456789abcd',"
                            "'arn:aws:lambda:eu-west-1:000000000000:function:f','',?2)",

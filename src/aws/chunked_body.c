@@ -101,8 +101,7 @@ static bool sha256_hex(struct sl_str bytes, struct sl_buf *out) {
 static bool signature_holds(struct sl_chunked_body *body, struct sl_buf *text) {
     unsigned char mac[HASH];
     unsigned length = 0;
-    if (text->failed ||
-        !HMAC(EVP_sha256(), body->key, HASH, (const unsigned char *)text->ptr, text->len, mac, &length))
+    if (text->failed || !HMAC(EVP_sha256(), body->key, HASH, (const unsigned char *)text->ptr, text->len, mac, &length))
         return false;
     struct sl_buf hex;
     sl_buf_init(&hex, HEX);
@@ -158,8 +157,7 @@ static int read_head(struct sl_chunked_body *body, struct sl_str line, struct sl
         if (digit < 0) return broken(err);
         body->left = body->left << 4 | (uint64_t)digit;
     }
-    if (body->is_signed &&
-        (!sl_str_starts(rest, mark) || !take_signature(body, sl_str_sub(rest, mark.len, rest.len))))
+    if (body->is_signed && (!sl_str_starts(rest, mark) || !take_signature(body, sl_str_sub(rest, mark.len, rest.len))))
         return wrong_signature(err);
     body->state = body->left ? DATA : TRAILER;
     // Of the last chunk no data follows: its signature is compared here.

@@ -101,8 +101,8 @@ struct sl_operation {
     int16_t status;                        // of success
     const struct sl_shape *input, *output; // structure, or NULL
     struct sl_str wrapper; // query protocol: element around the result; rest-xml: the document's; ptr NULL without
-    const struct sl_shape *const *errors;  // NULL-terminated
-    uint16_t index;                        // among all operations: the slot of the handler
+    const struct sl_shape *const *errors; // NULL-terminated
+    uint16_t index;                       // among all operations: the slot of the handler
 };
 
 struct sl_service {

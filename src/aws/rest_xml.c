@@ -2,7 +2,8 @@
 //
 // rest_xml: the rest-xml protocol (Smithy, "AWS restXml protocol") as Amazon S3 speaks it. Labels, parameters and
 // headers are those of rest-json; a body is one payload member: bytes, text, or an XML document whose element has the
-// member's name. Answers without a payload member are a document too, whose name the tables have (sl_operation.wrapper).
+// member's name. Answers without a payload member are a document too, whose name the tables have
+// (sl_operation.wrapper).
 //
 // S3 does not validate as other services do ("1 validation error detected"): a document that is not of the model's
 // shape is MalformedXML, everything else is the operation's own business and words.

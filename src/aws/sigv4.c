@@ -430,7 +430,8 @@ int sl_sigv4_verify(struct sl_arena *arena, const struct sl_aws_request *request
         return sl_fail(err, SL_E_INVALID_SIGNATURE, "The request is too large to be verified.");
     bool good = expected.len == signature->signature.len &&
                 CRYPTO_memcmp(expected.ptr, signature->signature.ptr, expected.len) == 0;
-    if (good && signature->payload_hash.len && !signature->body_follows) good = payload_agrees(signature->payload_hash, request->body);
+    if (good && signature->payload_hash.len && !signature->body_follows)
+        good = payload_agrees(signature->payload_hash, request->body);
     if (!good) {
         return sl_fail(err, SL_E_INVALID_SIGNATURE,
                        "The request signature we calculated does not match the signature you provided. Check your AWS "

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// events: /_sluice/events, what the command `sluice events` speaks to. A request becomes one store job (events/admin.h);
-// the answer is made on the storage thread and sent on the request's loop. The client may go away meanwhile.
+// events: /_sluice/events, what the command `sluice events` speaks to. A request becomes one store job
+// (events/admin.h); the answer is made on the storage thread and sent on the request's loop. The client may go away
+// meanwhile.
 //
 //   GET  /_sluice/events[?state=dead][&function=NAME[&region=R][&account=A]][&after=ID]     a page
 //   GET  /_sluice/events/ID                                                                 one, whole

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // admin: see admin.h. A dead event that is redriven begins anew: attempts 0, accepted now, a new id, the same
-// request id for whoever looks at logs. Purging an event that is being executed lets the execution end; its settling then finds
-// nothing (I2 of decide.h).
+// request id for whoever looks at logs. Purging an event that is being executed lets the execution end; its settling
+// then finds nothing (I2 of decide.h).
 #include "events/admin.h"
 
 #include "base/clock.h"

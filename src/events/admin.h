@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // admin: what an operator asks of the queue: which events wait, which are dead, one of them whole, run dead ones again,
-// throw some away. Each verb is one step inside a store job, over at most SL_EVENTS_STEP events; the caller goes on with
-// the next step while `more` says so.
+// throw some away. Each verb is one step inside a store job, over at most SL_EVENTS_STEP events; the caller goes on
+// with the next step while `more` says so.
 #ifndef SL_EVENTS_ADMIN_H
 #define SL_EVENTS_ADMIN_H
 
@@ -14,14 +14,14 @@ enum sl_events_verb { SL_EVENTS_LIST, SL_EVENTS_SHOW, SL_EVENTS_REDRIVE, SL_EVEN
 
 struct sl_events_query {
     enum sl_events_verb verb;
-    bool dead;                            // of LIST and PURGE: the dead ones instead of those that wait
-    int64_t id;                           // one event; 0: all that fit the filter
+    bool dead;                               // of LIST and PURGE: the dead ones instead of those that wait
+    int64_t id;                              // one event; 0: all that fit the filter
     struct sl_str account, region, function; // filter by function; empty: any
-    int64_t after;                        // ids above
+    int64_t after;                           // ids above
     // out
-    int64_t last;   // id of the last event that was looked at
-    bool more;      // there may be others behind it
-    unsigned count; // events listed or changed
+    int64_t last;                  // id of the last event that was looked at
+    bool more;                     // there may be others behind it
+    unsigned count;                // events listed or changed
     int64_t lanes[SL_EVENTS_STEP]; // of redriven events: for sl_event_queue_note after the commit
 };
 

@@ -66,7 +66,7 @@ struct sl_event_queue {
     struct sl_events__lane *active, **active_end;
     unsigned active_count, running;
     atomic_uint loads; // jobs that only read, or tidy up
-    size_t bytes; // of payloads that were taken
+    size_t bytes;      // of payloads that were taken
     bool draining, pumping, scanning;
     int64_t scan_at_ms, expire_at_ms;
     atomic_uint unsettled;

@@ -12,8 +12,8 @@
 // after that, so one function alone gets half of the places, two a third each, and a newcomer always finds some free: a
 // function that hangs for fifteen minutes cannot occupy them all.
 //
-// Bounds: lanes: one per function with stored events; events in memory: at most two loads per lane beyond those that run,
-// and BYTES_MAX of payload over all.
+// Bounds: lanes: one per function with stored events; events in memory: at most two loads per lane beyond those that
+// run, and BYTES_MAX of payload over all.
 //
 // Wake-ups are hints. What is missed (a load that failed, a note that did not fit) is found by the scan over all lanes
 // that runs every minute.
@@ -403,7 +403,10 @@ void sl_events__free_lanes(struct sl_event_queue *queue) {
     for (unsigned i = 0; i < SL_EVENTS_BUCKETS; i++) {
         while (queue->buckets[i]) {
             struct sl_events__lane *lane = queue->buckets[i];
-            while (lane->taken) sl_events__release(lane->taken);
+            for (struct sl_events__job *job = lane->taken, *next; job; job = next) {
+                next = job->next;
+                sl_events__release(job);
+            }
             lane_free(lane);
         }
     }

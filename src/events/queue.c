@@ -18,9 +18,7 @@ struct accept {
     void *user;
 };
 
-static void woken(struct sl_mail *mail) {
-    sl_events__pump(SL_CONTAINER(mail, struct sl_event_queue, wake_mail));
-}
+static void woken(struct sl_mail *mail) { sl_events__pump(SL_CONTAINER(mail, struct sl_event_queue, wake_mail)); }
 
 void sl_event_queue_note(struct sl_event_queue *queue, int64_t lane) {
     pthread_mutex_lock(&queue->lock);

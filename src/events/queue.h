@@ -2,9 +2,9 @@
 //
 // queue: the durable queue of asynchronous invocations (design: accept = durable append, then 202). A function error is
 // retried after 1 and 2 minutes, a throttle or system error with back-off from 1 s to 5 min until the event is 6 h old
-// (AWS Lambda developer guide, "Error handling for asynchronous invocation"); limits, dead-letter queue and destinations
-// are the function's. Events of one function are a lane; lanes take turns, so that a function which is slow, throttled or
-// broken delays its own events only.
+// (AWS Lambda developer guide, "Error handling for asynchronous invocation"); limits, dead-letter queue and
+// destinations are the function's. Events of one function are a lane; lanes take turns, so that a function which is
+// slow, throttled or broken delays its own events only.
 //
 // The invariants (I1 to I4) are in decide.h.
 //
@@ -33,8 +33,9 @@ struct sl_event_queue_config {
     struct sl_invoker *invoker;
     struct sl_loop *loop; // loop 0
     unsigned max_running; // events executed at once
-    // Delivers a letter whose target is no function, inside the transaction that settles the event. An error of the kinds
-    // SL_E_IO, SL_E_NO_MEMORY or SL_E_UNAVAILABLE is tried again later, any other means that the target cannot take it.
+    // Delivers a letter whose target is no function, inside the transaction that settles the event. An error of the
+    // kinds SL_E_IO, SL_E_NO_MEMORY or SL_E_UNAVAILABLE is tried again later, any other means that the target cannot
+    // take it.
     int (*deliver)(void *user, struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_event_letter *letter,
                    int64_t now_ms, int64_t *ret_token, struct sl_error *err);
     void (*delivered)(void *user, struct sl_str target, int64_t token); // storage thread, after the commit

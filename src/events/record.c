@@ -37,8 +37,10 @@ static struct sl_str record(struct sl_events__job *job, const struct sl_invocati
     struct sl_buf out;
     sl_time_iso_ms(now_ms, now);
     sl_buf_init(&out, RECORD_MAX);
-    sl_buf_printf(&out, "{\"version\":\"1.0\",\"timestamp\":\"%s\",\"requestContext\":{\"requestId\":\"%s\","
-                        "\"functionArn\":", now, job->event.request_id);
+    sl_buf_printf(&out,
+                  "{\"version\":\"1.0\",\"timestamp\":\"%s\",\"requestContext\":{\"requestId\":\"%s\","
+                  "\"functionArn\":",
+                  now, job->event.request_id);
     sl_json_write_string(&out, qualified(job));
     sl_buf_printf(&out, ",\"condition\":\"%s\",\"approximateInvokeCount\":%u},\"requestPayload\":", condition,
                   job->decision.attempts);

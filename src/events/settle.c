@@ -54,8 +54,8 @@ static int deliver(struct sl_events__job *job, struct sl_store_tx *tx, unsigned 
     else
         result = sl_fail(err, SL_E_NOT_IMPLEMENTED, "nothing delivers there");
     if (!result || passing(result)) return result;
-    snprintf(job->trouble, sizeof job->trouble, "%.*s: %.300s", (int)(letter->target.len < 200 ? letter->target.len : 200),
-             letter->target.ptr, err->message);
+    snprintf(job->trouble, sizeof job->trouble, "%.*s: %.300s",
+             (int)(letter->target.len < 200 ? letter->target.len : 200), letter->target.ptr, err->message);
     // Resubmitted without this one.
     for (unsigned i = at + 1; i < job->letter_count; i++) job->letters[i - 1] = job->letters[i];
     job->letter_count--;
@@ -191,8 +191,8 @@ static bool name_function(struct sl_str arn, struct sl_invocation *invocation) {
 static void read_settings(struct sl_events__job *job) {
     struct sl_invocation *invocation = &job->invocation;
     struct sl_invoker *invoker = job->queue->config.invoker;
-    const struct sl_function *face = sl_callable_find(invoker, invocation->account, invocation->region,
-                                                      invocation->name, invocation->version);
+    const struct sl_function *face =
+        sl_callable_find(invoker, invocation->account, invocation->region, invocation->name, invocation->version);
     job->limits.max_attempts = face && face->event_attempts ? face->event_attempts : SL_EVENT_ATTEMPTS;
     job->limits.max_age_ms = face && face->event_age_s ? (int64_t)face->event_age_s * 1000 : SL_EVENT_AGE_MS;
     if (face) {

@@ -42,26 +42,26 @@ struct sl_function {
     struct sl_str *environment;  // "KEY=value"
     unsigned environment_count;
     unsigned memory_mb, timeout_ms, tmp_mb;
-    struct sl_str log_format;     // "Text" or "JSON"
-    struct sl_str log_level;      // "" unless JSON
-    struct sl_str log_group;      // "/aws/lambda/NAME"
-    struct sl_str policy;         // resource policy document (JSON text), empty when there is none
-    struct sl_str url_id;         // function URL's id, empty when there is none
-    struct sl_str url_auth;       // "NONE" or "AWS_IAM"
-    struct sl_str url_cors;       // JSON text of the Cors member, empty when there is none
-    bool url_streams;             // the URL's InvokeMode is RESPONSE_STREAM
-    struct sl_str architecture;   // "x86_64" or "arm64": for the bill
-    int64_t reserved_concurrency; // -1: none
-    unsigned provisioned;         // instances kept ready for this version
-    bool single_use;              // every invocation gets an instance of its own, which ends after it
-    bool per_tenant;              // TenantIsolationMode PER_TENANT: an instance serves one tenant
-    unsigned idle_s, max_age_s;   // of its instances; 0: the server's
-    unsigned event_attempts;      // of an asynchronous invocation, with the first: 1 to 3; 0: the default, 3
-    unsigned event_age_s;         // how long its retries may take; 0: the default, 6 hours
+    struct sl_str log_format;             // "Text" or "JSON"
+    struct sl_str log_level;              // "" unless JSON
+    struct sl_str log_group;              // "/aws/lambda/NAME"
+    struct sl_str policy;                 // resource policy document (JSON text), empty when there is none
+    struct sl_str url_id;                 // function URL's id, empty when there is none
+    struct sl_str url_auth;               // "NONE" or "AWS_IAM"
+    struct sl_str url_cors;               // JSON text of the Cors member, empty when there is none
+    bool url_streams;                     // the URL's InvokeMode is RESPONSE_STREAM
+    struct sl_str architecture;           // "x86_64" or "arm64": for the bill
+    int64_t reserved_concurrency;         // -1: none
+    unsigned provisioned;                 // instances kept ready for this version
+    bool single_use;                      // every invocation gets an instance of its own, which ends after it
+    bool per_tenant;                      // TenantIsolationMode PER_TENANT: an instance serves one tenant
+    unsigned idle_s, max_age_s;           // of its instances; 0: the server's
+    unsigned event_attempts;              // of an asynchronous invocation, with the first: 1 to 3; 0: the default, 3
+    unsigned event_age_s;                 // how long its retries may take; 0: the default, 6 hours
     struct sl_str on_success, on_failure; // destinations of asynchronous invocations: ARNs or empty
     struct sl_str dead_letter;            // DeadLetterConfig: ARN or empty
     bool loops_allowed;                   // RecursiveLoop is "Allow"
-    uint64_t generation;          // set by publish; another number means other code or configuration
+    uint64_t generation;                  // set by publish; another number means other code or configuration
     uint64_t
         policy_generation; // set by publish; changes whenever anything above changed (for callers' caches of decisions)
 };

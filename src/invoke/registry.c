@@ -16,9 +16,9 @@ enum { ENTRY_MAX = 1024 * 1024 };
 void sl_invoke__copy_function(struct sl_function *to, const struct sl_function *from, struct sl_arena *arena) {
     *to = *from;
     struct sl_str *const views[] = {
-        &to->account,   &to->region, &to->name,        &to->version,       &to->arn,        &to->runtime,
-        &to->handler,   &to->role,   &to->code_sha256, &to->layers_sha256, &to->log_format, &to->log_level,
-        &to->log_group, &to->policy, &to->url_id,      &to->url_auth,      &to->url_cors,   &to->architecture,
+        &to->account,    &to->region,     &to->name,        &to->version,       &to->arn,        &to->runtime,
+        &to->handler,    &to->role,       &to->code_sha256, &to->layers_sha256, &to->log_format, &to->log_level,
+        &to->log_group,  &to->policy,     &to->url_id,      &to->url_auth,      &to->url_cors,   &to->architecture,
         &to->on_success, &to->on_failure, &to->dead_letter};
     for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) *views[i] = sl_arena_dup(arena, *views[i]);
     to->environment = sl_arena_alloc(arena, from->environment_count * sizeof(struct sl_str) + 1);

@@ -123,8 +123,8 @@ int sl_jail_poll(struct sl_jail_client *client, struct sl_jail_event *event) {
     memcpy(event->step, reply.step, sizeof event->step);
     event->step[sizeof event->step - 1] = '\0';
     if (event->kind == SL_JAIL_STARTED) {
-        // With -EMFILE the descriptors are lost but the message is whole: an event with listen_fds of -1 lets the caller
-        // stop it.
+        // With -EMFILE the descriptors are lost but the message is whole: an event with listen_fds of -1 lets the
+        // caller stop it.
         event->listen_fd[0] = fds[0];
         event->listen_fd[1] = fds[1];
         event->log_fd = fds[2];

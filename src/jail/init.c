@@ -309,7 +309,7 @@ static _Noreturn void init_main(struct sl_jail__shell_plan *plan) {
     if (function < 0) fail(plan->control, "make the function process", -function);
     struct sl_jail__note note = {.kind = SL_JAIL__READY};
     rc = sl_jail__send(plan->control, &note, sizeof note, (const int[]){listener[0], listener[1], plan->netns},
-                      new_netns ? 3 : 2);
+                       new_netns ? 3 : 2);
     if (rc != 0) _exit(1);
     // From here on only the two sockets: a namespace or cgroup descriptor in a sandbox would be a way out of it.
     int rest[2] = {plan->control, socket};

@@ -136,9 +136,9 @@ struct sl_jail_spec {
     int code_dir_fd; // directory for /var/task; -1 with blank. Must be readable for any user (files 0644/0755), opened
                      // in the server's own (unchanged) mount namespace. Borrowed: may be closed once sl_jail_start has
                      // returned
-    int opt_dir_fd;    // the merged layers for /opt, or -1. Same rules
-    int block_fd;      // from sl_jail_block_new: what to execute. Borrowed, reusable for any number of starts. -1: only
-                       // make the sandbox; the main program comes by sl_jail_exec
+    int opt_dir_fd;  // the merged layers for /opt, or -1. Same rules
+    int block_fd;    // from sl_jail_block_new: what to execute. Borrowed, reusable for any number of starts. -1: only
+                     // make the sandbox; the main program comes by sl_jail_exec
     uint32_t programs; // further programs that may be run, numbers 1 to this; at most SL_JAIL_PROGRAMS_MAX
     bool keep;         // the end of the main program does not end the sandbox
     bool blank;        // block_fd's program waits to be adopted. code_dir_fd and opt_dir_fd are -1
@@ -178,9 +178,9 @@ int sl_jail_exec(struct sl_jail_client *client, uint64_t id, uint32_t program, c
 // gets it when it is thawed, except SIGKILL. Any thread; no answer; what is gone is ignored.
 int sl_jail_signal(struct sl_jail_client *client, uint64_t id, uint32_t program, int signal, struct sl_error *err);
 
-// Asks for an unconnected, non-blocking TCP socket made inside the network namespace of the running sandbox id, by which
-// the server can connect to what listens on the sandbox's loopback (subscribers of telemetry) and to nothing else.
-// CONNECTOR follows, with connector_fd -1 when none could be made; nothing when id is gone. Any thread.
+// Asks for an unconnected, non-blocking TCP socket made inside the network namespace of the running sandbox id, by
+// which the server can connect to what listens on the sandbox's loopback (subscribers of telemetry) and to nothing
+// else. CONNECTOR follows, with connector_fd -1 when none could be made; nothing when id is gone. Any thread.
 int sl_jail_connector(struct sl_jail_client *client, uint64_t id, struct sl_error *err);
 
 // Starts template number 1 to SL_JAIL_TEMPLATES_MAX; not in use (a template is gone when TEMPLATE_ENDED has come).
@@ -220,7 +220,7 @@ struct sl_jail_event {
     uint32_t program; // PROGRAM_*: which one
     // STARTED, and log_fd PROGRAM_STARTED too (-1 unless it has its own); the descriptors belong to the receiver, all
     // close-on-exec
-    pid_t pid;     // host pid of the sandbox's init (the root of the tree), for reports only
+    pid_t pid;        // host pid of the sandbox's init (the root of the tree), for reports only
     int listen_fd[2]; // non-blocking listening sockets inside the sandbox: TCP on 127.0.0.1:9001, and SL_JAIL_SOCKET.
                       // Nobody connects after EXITED. Both are -1 when this process was out of descriptors
     int log_fd;    // non-blocking read end of the pipe that is the sandbox's stdout and stderr; end-of-file = no writer
@@ -228,7 +228,7 @@ struct sl_jail_event {
     int memory_fd; // for sl_jail_memory_peak, or -1
     int freeze_fd; // for sl_jail_freeze, or -1: this machine cannot
     int connector_fd; // CONNECTOR: the receiver's, or -1
-    bool network;  // has eth0
+    bool network;     // has eth0
     // FAILED, PROGRAM_FAILED, TEMPLATE_ENDED; EXITED when a blank could not be adopted (else error is 0)
     int error;     // errno value; EAGAIN = all max_instances slots in use
     char step[96]; // what was being done, e.g. "execute /var/task/bootstrap"

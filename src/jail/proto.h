@@ -51,8 +51,8 @@ struct sl_jail__go {
     uint32_t watch_mb;  // memory limit for init to watch where no control group does, else 0
 };
 
-// init -> spawner. READY carries: both listening sockets, [network namespace, when it was made just now]. EXECED carries:
-// [memory file, when init watches the memory].
+// init -> spawner. READY carries: both listening sockets, [network namespace, when it was made just now]. EXECED
+// carries: [memory file, when init watches the memory].
 enum sl_jail__note_kind { SL_JAIL__READY = 1, SL_JAIL__EXECED, SL_JAIL__FAILED, SL_JAIL__EXITED };
 
 struct sl_jail__note {

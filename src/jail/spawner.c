@@ -390,8 +390,8 @@ static void read_notes(struct spawner *s, struct sl_jail__slot *slot) {
 
 static void bury(struct spawner *s, struct sl_jail__slot *slot) {
     read_notes(s, slot);
-    // Before the server is told. It may keep its copy of the listening TCP socket for a while; shut, that no longer holds
-    // the port in this network namespace, which is used again.
+    // Before the server is told. It may keep its copy of the listening TCP socket for a while; shut, that no longer
+    // holds the port in this network namespace, which is used again.
     if (slot->listener[0] >= 0) (void)shutdown(slot->listener[0], SHUT_RDWR);
     const struct sl_jail__note *failure = &slot->failure;
     switch (slot->state) {

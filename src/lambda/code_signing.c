@@ -21,11 +21,8 @@ static struct sl_key config_key(struct sl_op *op, struct sl_str id) {
 }
 
 static struct sl_key use_key(struct sl_op *op, struct sl_str id, struct sl_str function) {
-    return (struct sl_key){.kind = "lambda.code_signing_use",
-                           .account = op->account,
-                           .region = op->region,
-                           .parent = id,
-                           .id = function};
+    return (struct sl_key){
+        .kind = "lambda.code_signing_use", .account = op->account, .region = op->region, .parent = id, .id = function};
 }
 
 // "arn:...:code-signing-config:csc-...": the id; empty for another account's or region's.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// policy_document: a resource policy as lambda/ keeps it, {"Policy": {...}, "RevisionId": ...}, whoever it belongs to: a
-// function, a version, an alias (policy.c) or a version of a layer (layer_policy.c). Statements are written exactly as
-// AWS writes them, in the order in which they were added.
+// policy_document: a resource policy as lambda/ keeps it, {"Policy": {...}, "RevisionId": ...}, whoever it belongs to:
+// a function, a version, an alias (policy.c) or a version of a layer (layer_policy.c). Statements are written exactly
+// as AWS writes them, in the order in which they were added.
 #include "lambda/policy_document.h"
 
 enum { TEXT_MAX = 1 << 20 };

@@ -12,8 +12,7 @@ bool sl_lambda__policy_has(const struct sl_json *document, struct sl_str sid);
 // 409 if the policy has such a statement already.
 int sl_lambda__policy_check_new(const struct sl_json *document, struct sl_str sid, struct sl_error *err);
 // Puts the statement at the end, answers it (member Statement), and checks the size. *document NULL: a new policy.
-int sl_lambda__policy_add(struct sl_op *op, struct sl_json **document, struct sl_json *statement,
-                          struct sl_error *err);
+int sl_lambda__policy_add(struct sl_op *op, struct sl_json **document, struct sl_json *statement, struct sl_error *err);
 // Takes the statement out; false when none is left.
 bool sl_lambda__policy_drop(struct sl_op *op, struct sl_json *document, struct sl_str sid);
 struct sl_str sl_lambda__policy_text(struct sl_op *op, const struct sl_json *document);

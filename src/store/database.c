@@ -35,8 +35,9 @@ static const char *const sql[SL_SQL_COUNT] = {
     [SL_SQL_NUMBER_OF] = "SELECT count(*) FROM resource WHERE kind=?1 AND account=?2 AND region=?3 AND parent=?4",
     [SL_SQL_EACH] = "SELECT account,region,parent,id,doc FROM resource WHERE kind=?1",
     [SL_SQL_EVENT_LAST] = "SELECT max(id) FROM event",
-    [SL_SQL_EVENT_APPEND] = "INSERT INTO event(id,lane,due_ms,accepted_ms,attempts,request_id,function,context,payload) "
-                            "VALUES(?1,?9,?2,?3,?4,?5,?6,?7,?8)",
+    [SL_SQL_EVENT_APPEND] =
+        "INSERT INTO event(id,lane,due_ms,accepted_ms,attempts,request_id,function,context,payload) "
+        "VALUES(?1,?9,?2,?3,?4,?5,?6,?7,?8)",
 #define EVENT "id,due_ms,accepted_ms,attempts,request_id,function,context,payload"
     [SL_SQL_EVENT_RESCHEDULE] = "UPDATE event SET due_ms=?2, attempts=?3 WHERE id=?1 AND attempts=?4",
     [SL_SQL_EVENT_REMOVE] = "DELETE FROM event WHERE id=?1 AND attempts=?2",

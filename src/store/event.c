@@ -120,24 +120,27 @@ static int read_dead(struct sl_arena *arena, sqlite3_stmt *statement, struct sl_
     return read_event(arena, statement, &dead->event, err);
 }
 
-// One row by id. `dead` or `event` is NULL.
+// One row by id; what a waiting event has not is left alone.
 static int get(struct sl_store_tx *tx, struct sl_arena *arena, enum sl_store__sql which, int64_t id,
-               struct sl_event *event, struct sl_dead_event *dead, struct sl_error *err) {
+               struct sl_dead_event *ret, struct sl_error *err) {
     sqlite3_stmt *statement = begin(tx, which, false, err);
     if (!statement) return failed(err);
     sqlite3_bind_int64(statement, 1, id);
     int code = sqlite3_step(statement);
-    int result = code == SQLITE_DONE  ? sl_fail(err, SL_E_NOT_FOUND, "no event %lld", (long long)id)
-                 : code != SQLITE_ROW ? sl_store__fail(tx, "read an event", err)
-                 : dead               ? read_dead(arena, statement, dead, err)
-                                      : read_event(arena, statement, event, err);
+    int result = code == SQLITE_DONE        ? sl_fail(err, SL_E_NOT_FOUND, "no event %lld", (long long)id)
+                 : code != SQLITE_ROW       ? sl_store__fail(tx, "read an event", err)
+                 : which == SL_SQL_DEAD_GET ? read_dead(arena, statement, ret, err)
+                                            : read_event(arena, statement, &ret->event, err);
     sl_store__finish(tx, which, statement);
     return result;
 }
 
 int sl_event_get(struct sl_store_tx *tx, struct sl_arena *arena, int64_t id, struct sl_event *ret,
                  struct sl_error *err) {
-    return get(tx, arena, SL_SQL_EVENT_GET, id, ret, NULL, err);
+    struct sl_dead_event found;
+    int result = get(tx, arena, SL_SQL_EVENT_GET, id, &found, err);
+    if (!result) *ret = found.event;
+    return result;
 }
 
 // Rows in pages by id, into one of two arrays.
@@ -152,7 +155,7 @@ static int load(struct sl_store_tx *tx, struct sl_arena *arena, enum sl_store__s
     while (!result && (code = sqlite3_step(statement)) != SQLITE_DONE) {
         if (code != SQLITE_ROW)
             result = sl_store__fail(tx, "load events", err);
-        else if (dead)
+        else if (which == SL_SQL_DEAD_ALL)
             result = read_dead(arena, statement, &dead[count], err);
         else
             result = read_event(arena, statement, &events[count], err);
@@ -276,7 +279,7 @@ int sl_dead_put(struct sl_store_tx *tx, const struct sl_dead_event *dead, struct
 
 int sl_dead_get(struct sl_store_tx *tx, struct sl_arena *arena, int64_t id, struct sl_dead_event *ret,
                 struct sl_error *err) {
-    return get(tx, arena, SL_SQL_DEAD_GET, id, NULL, ret, err);
+    return get(tx, arena, SL_SQL_DEAD_GET, id, ret, err);
 }
 
 int sl_dead_load(struct sl_store_tx *tx, struct sl_arena *arena, int64_t after, unsigned limit,

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from support import wait_for
+from support import wait_for, zip_bytes
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 FAILS = {"index.py": "def handler(event, context):\n    print('ran', event.get('n'), flush=True)\n    raise ValueError('on purpose')\n"}
@@ -206,6 +206,8 @@ def test_a_destination_that_is_gone_does_not_lose_the_event(own):
     own.client("sqs").delete_queue(QueueUrl=url)
     request_id = send(own, "f", {"n": 8})
     wait_for(lambda: f"event {request_id} for {ARN}f given up: RetriesExhausted (kept" in own.log())
+    listed = own.cli("events", "ls", "--dead").stdout
+    assert f"RetriesExhausted; not delivered to {arn}" in listed
     assert f"not delivered to {arn}: The specified queue does not exist." in own.log()
 
 
@@ -225,3 +227,42 @@ def test_a_record_is_delivered_once_however_often_the_server_dies(own):
     own.restart()
     advance(own, 300)
     assert "Messages" not in own.client("sqs").receive_message(QueueUrl=url)
+
+
+def test_dead_events_are_listed_shown_redriven_and_purged(own):
+    own.create_function("f", FAILS)
+    configure(own, "f", MaximumRetryAttempts=0)
+    assert own.cli("events", "ls").stdout.startswith("no events wait")
+    for n in (10, 11):
+        send(own, "f", {"n": n})
+    dead = lambda: own.http("GET", "/_sluice/events?state=dead").json()["events"]
+    wait_for(lambda: len(dead()) == 2, "both events to die")
+    ids = [str(event["id"]) for event in dead()]
+    listed = own.cli("events", "ls", "--dead").stdout
+    assert listed.count("RetriesExhausted") == 2 and " f " in listed
+    shown = json.loads(own.cli("events", "show", ids[0]).stdout)
+    assert (shown["payload"], shown["attempts"], shown["state"], shown["function"]) == ({"n": 10}, 1, "dead", ARN + "f")
+    assert own.cli("events", "redrive", ids[0]).stdout.split() == ["redriven", "event", ids[0]]
+    wait_for(lambda: ran(own, "f").count("10") == 2, "the event to run again")
+    wait_for(lambda: len(dead()) == 2, "the event to die again")
+    assert own.cli("events", "purge", "--dead", "--function", "other").stdout.split() == ["purged", "0", "events"]
+    assert own.cli("events", "purge", "--dead").stdout.split() == ["purged", "2", "events"]
+    assert dead() == []
+    assert own.cli("events", "show", ids[1]).returncode == 1
+    assert own.cli("events", "redrive").returncode == 2
+
+
+def test_a_waiting_event_is_listed_and_purged(own):
+    own.create_function("f", FAILS)
+    request_id = send(own, "f", {"n": 12})
+    waiting = lambda: own.http("GET", "/_sluice/events?function=f").json()["events"]
+    wait_for(lambda: [event["attempts"] for event in waiting()] == [1], "the first attempt")
+    assert request_id in own.cli("events", "ls").stdout
+    assert own.cli("events", "purge", "--function", "f").stdout.split() == ["purged", "1", "event"]
+    assert waiting() == []
+    settled(own)
+    advance(own, 3600)
+    own.client("lambda").update_function_code(FunctionName="f", ZipFile=zip_bytes(ECHO))
+    send(own, "f", {"n": 13})
+    wait_for(lambda: ran(own, "f")[-1:] == ["13"])
+    assert ran(own, "f").count("12") == 1

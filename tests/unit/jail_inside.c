@@ -19,9 +19,9 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "jail/jail.h"
@@ -208,8 +208,7 @@ static int inside_api(bool local) {
     int rc = local ? connect(fd, (struct sockaddr *)&path, sizeof path)
                    : connect(fd, (struct sockaddr *)&address, sizeof address);
     if (local && (unlink(SL_JAIL_SOCKET) == 0 || rename(SL_JAIL_SOCKET, "/tmp/taken") == 0)) return 1;
-    if (rc != 0 || write(fd, "hello", 5) != 5 ||
-        read(fd, answer, sizeof answer - 1) <= 0) {
+    if (rc != 0 || write(fd, "hello", 5) != 5 || read(fd, answer, sizeof answer - 1) <= 0) {
         printf("failed: %s\n", strerror(errno));
         return 1;
     }

@@ -281,11 +281,15 @@ static void events_that_do_not_fit_the_arena_are_an_error(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(events_are_loaded_as_they_were_appended),  TEST(a_lane_gives_what_is_due_earliest_first),
-        TEST(lanes_with_events_are_found), TEST(a_dead_event_is_kept_whole_until_its_time_is_over),
+        TEST(events_are_loaded_as_they_were_appended),
+        TEST(a_lane_gives_what_is_due_earliest_first),
+        TEST(lanes_with_events_are_found),
+        TEST(a_dead_event_is_kept_whole_until_its_time_is_over),
         TEST(the_oldest_dead_events_make_room),
-        TEST(an_event_is_rescheduled_and_removed_once), TEST(an_event_id_is_never_given_twice),
-        TEST(events_survive_reopening_and_ids_go_on),   TEST(events_that_do_not_fit_the_arena_are_an_error),
+        TEST(an_event_is_rescheduled_and_removed_once),
+        TEST(an_event_id_is_never_given_twice),
+        TEST(events_survive_reopening_and_ids_go_on),
+        TEST(events_that_do_not_fit_the_arena_are_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

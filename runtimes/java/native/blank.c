@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// blank: what a Java that waits for its function (../../README.md, "Blanks") cannot do in Java: the block is read and becomes the
-// environment of the process before the virtual machine first looks at it, so that System.getenv, child processes and native
-// libraries see the same. Java calls the two functions at the end once each, from its main thread.
+// blank: what a Java that waits for its function (../../README.md, "Blanks") cannot do in Java: the block is read and
+// becomes the environment of the process before the virtual machine first looks at it, so that System.getenv, child
+// processes and native libraries see the same. Java calls the two functions at the end once each, from its main thread.
 // Their arguments (JNIEnv, jclass) are not used, so no header of a JDK is needed to compile this.
 #define _GNU_SOURCE
 #include <errno.h>
