@@ -138,6 +138,15 @@ void sl_jail__cgroups_sweep(struct sl_jail__cgroups *cgroups) {
     for (unsigned i = 0; i < cgroups->count; i++) cgroups->leftovers += sweep(&cgroups->at[i]);
 }
 
+// All sandboxes together leave a quarter of the machine's process numbers to others, whatever their limits add up to.
+static void limit_all(const struct sl_jail__hierarchy *hierarchy) {
+    if ((hierarchy->controllers & SL_JAIL__PIDS) == 0) return;
+    int64_t numbers = sl_jail__read_number(AT_FDCWD, "/proc/sys/kernel/pid_max");
+    int64_t threads = sl_jail__read_number(AT_FDCWD, "/proc/sys/kernel/threads-max");
+    int64_t least = threads > 0 && threads < numbers ? threads : numbers;
+    if (least > 0) (void)sl_jail__write_number(hierarchy->parent, "pids.max", least / 4 * 3);
+}
+
 // Chooses base, sweeps it and makes our directory. False: this hierarchy cannot be used.
 static bool open_hierarchy(struct sl_jail__cgroups *cgroups, struct sl_jail__hierarchy *hierarchy) {
     if (hierarchy->version == 2) {
@@ -159,6 +168,7 @@ static bool open_hierarchy(struct sl_jail__cgroups *cgroups, struct sl_jail__hie
     if (hierarchy->version == 2) {
         hierarchy->controllers = sl_jail__v2_enable(hierarchy->parent, hierarchy->controllers);
     }
+    limit_all(hierarchy);
     return true;
 }
 

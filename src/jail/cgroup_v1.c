@@ -21,6 +21,10 @@ int sl_jail__v1_limit(int dir, unsigned controllers, const struct sl_jail__limit
         // swap.
         rc = sl_jail__write_number(dir, "memory.memsw.limit_in_bytes", bytes);
         if (rc != 0 && rc != -ENOENT) return rc;
+        // Buffers of sockets count apart here, and without a limit not at all: a sandbox could fill those of the whole
+        // machine (net.ipv4.tcp_mem). Beyond it senders wait and datagrams are dropped.
+        rc = sl_jail__write_number(dir, "memory.kmem.tcp.limit_in_bytes", bytes / 4);
+        if (rc != 0 && rc != -ENOENT) return rc;
         rc = 0;
     }
     if (controllers & SL_JAIL__PIDS) rc = sl_jail__write_number(dir, "pids.max", limits->pids);

@@ -157,7 +157,7 @@ static int function_run(int socket, const char **ret_step) {
     if (rc != 0) return rc;
     *ret_step = "enter /var/task";
     if (chdir("/var/task") != 0) return -errno;
-    (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+    if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) != 0) return -errno;
     limit(RLIMIT_NOFILE, go.fds, go.fds);
     if (go.processes != 0) limit(RLIMIT_NPROC, go.processes, go.processes);
     *ret_step = target.path;
@@ -196,7 +196,7 @@ static int build(struct sl_jail__shell_plan *plan, int ret_listen[2], bool *ret_
     if (ret_listen[0] < 0) return ret_listen[0];
     *ret_step = "set the host name";
     if (sethostname("sandbox", 7) != 0) return -errno;
-    rc = sl_jail__root_enter(plan->stem, ret_step);
+    rc = sl_jail__root_enter(plan->stem, plan->change_ids ? plan->init_uid : 0, ret_step);
     if (rc != 0) return rc;
     *ret_step = "listen on " SL_JAIL_SOCKET;
     ret_listen[1] = sl_jail__netns_listen_unix();

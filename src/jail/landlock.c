@@ -29,23 +29,29 @@ static int allow(int rules, const char *path, uint64_t rights) {
     return rc;
 }
 
+bool sl_jail__landlock_is_there(void) {
+    return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) >= 1;
+}
+
 int sl_jail__landlock_make(void) {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    if (abi < 1) return -1;
+    if (abi < 1) return errno == EOPNOTSUPP ? -ENOSYS : -errno; // built in but not switched on, as not built in
     uint64_t here = WRITE | (abi >= 3 ? TRUNCATE : 0);
     uint64_t all = here | MAKE | (abi >= 2 ? REFER : 0);
     struct landlock_ruleset_attr attributes = {.handled_access_fs = all};
     int rules = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
-    if (rules < 0) return -1;
-    if (allow(rules, "/tmp", all) == 0 && allow(rules, "/dev/shm", all) == 0 && allow(rules, "/dev", here) == 0 &&
-        allow(rules, "/proc", here) == 0) {
-        return rules;
-    }
+    if (rules < 0) return -errno;
+    int rc = allow(rules, "/tmp", all);
+    if (rc == 0) rc = allow(rules, "/dev/shm", all);
+    if (rc == 0) rc = allow(rules, "/dev", here);
+    if (rc == 0) rc = allow(rules, "/proc", here);
+    if (rc == 0) return rules;
     close(rules);
-    return -1;
+    return rc;
 }
 
 int sl_jail__landlock_restrict(int rules) {
-    if (rules < 0) return 0;
+    if (rules == -ENOSYS) return 0;
+    if (rules < 0) return rules;
     return syscall(SYS_landlock_restrict_self, rules, 0) == 0 ? 0 : -errno;
 }

@@ -347,18 +347,37 @@ static int mask_proc(void) {
     return 0;
 }
 
-int sl_jail__root_enter(int stem, const char **ret_step) {
+// System V's shared memory, semaphores and queues belong to no process, so that only their own limits hold them where
+// no control group counts memory. These are those of a small machine; a namespace starts with (almost) none.
+static int limit_ipc(void) {
+    static const struct {
+        const char *path, *value;
+    } limits[] = {{"/proc/sys/kernel/shmall", "16384"}, // pages: 64 MiB, as /dev/shm
+                  {"/proc/sys/kernel/shmmni", "128"},
+                  {"/proc/sys/kernel/msgmni", "64"},
+                  {"/proc/sys/kernel/sem", "250 8000 32 128"}};
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        int rc = sl_jail__write(AT_FDCWD, limits[i].path, limits[i].value);
+        if (rc != 0 && rc != -ENOENT) return rc; // a kernel without System V's
+    }
+    return 0;
+}
+
+int sl_jail__root_enter(int stem, gid_t watcher, const char **ret_step) {
     *ret_step = "enter the root of sandboxes";
     if (setns(stem, CLONE_NEWNS) != 0 || unshare(CLONE_NEWNS) != 0 || chdir("/") != 0) return -errno;
     *ret_step = "mount /proc";
-    if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=invisible") != 0 &&
-        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2") != 0) { // before Linux 5.8
-        return -errno;
-    }
-    int rc = mask_proc();
+    char options[96];
+    int used = snprintf(options, sizeof options, "hidepid=2");
+    if (watcher != 0) snprintf(options + used, sizeof options - (size_t)used, ",gid=%u", (unsigned)watcher);
+    if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) != 0) return -errno;
+    *ret_step = "limit the shared memory";
+    int rc = limit_ipc();
+    if (rc != 0) return rc;
+    *ret_step = "mask /proc";
+    rc = mask_proc();
     if (rc != 0) return rc;
     *ret_step = "mount /tmp";
-    char options[96];
     snprintf(options, sizeof options, "mode=1777,size=%dm,nr_inodes=%d", SL_JAIL__TMP_MB, SL_JAIL__TMP_MB * 1024);
     if (mount("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) != 0) return -errno;
     *ret_step = "mount /dev/shm";

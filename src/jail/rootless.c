@@ -123,6 +123,14 @@ int sl_jail__rootless_enter(unsigned ids, uid_t *ret_first_uid, bool *ret_change
     return rc == 0 ? SL_OK : sl_fail(err, SL_E_UNAVAILABLE, "map the user into its namespace: %s", strerror(-rc));
 }
 
+bool sl_jail__rootless_can_nest(void) {
+    int status = 1;
+    pid_t child = fork();
+    if (child == 0) _exit(unshare(CLONE_NEWUSER) == 0 ? 0 : 1);
+    if (child > 0) (void)waitpid(child, &status, 0);
+    return child > 0 && status == 0;
+}
+
 int sl_jail__rootless_reopen(int fd) {
     char link[64];
     char path[PATH_MAX];

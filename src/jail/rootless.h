@@ -14,6 +14,9 @@ struct sl_error;
 // without threads.
 int sl_jail__rootless_enter(unsigned ids, uid_t *ret_first_uid, bool *ret_change_ids, struct sl_error *err);
 
+// Whether a sandbox can have a user namespace of its own inside of that, in which its processes are counted. Forks.
+bool sl_jail__rootless_can_nest(void);
+
 // The kernel clones only mounts of the caller's mount namespace, but the server's descriptors belong to the host's:
 // finds the path of fd, opens it here and makes sure that it is the same directory. A descriptor or -errno. Gives the
 // server nothing: rootless, the spawner may open no more than the server itself.

@@ -6,11 +6,13 @@
 #define SL_JAIL_SECCOMP_H
 
 #include <linux/filter.h>
+#include <stdbool.h>
 
 struct sl_error;
 
-// Builds the filter. 0 or an error kind. *ret_program is allocated once and lives as long as the process.
-int sl_jail__seccomp_compile(struct sock_fprog *ret_program, struct sl_error *err);
+// Builds the filter. charged: a control group counts the memory of sandboxes, whatever holds it. 0 or an error kind.
+// *ret_program is allocated once and lives as long as the process.
+int sl_jail__seccomp_compile(bool charged, struct sock_fprog *ret_program, struct sl_error *err);
 // Loads it into the calling process; needs no_new_privs. 0 or -errno.
 int sl_jail__seccomp_load(const struct sock_fprog *program);
 

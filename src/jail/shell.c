@@ -39,10 +39,9 @@ int sl_jail__shell_build(struct sl_jail__shells *shells, struct sl_jail__slot *s
             .cgroup = &slot->cgroup,
             .filter = &shells->filter,
             .change_ids = shells->change_ids,
-            .uid = shells->first_uid + slot->index,
-            // Its own id, so that the function cannot signal or trace it; unless it must be able to watch the function.
-            .init_uid =
-                shells->first_uid + (shells->cgroups.controllers & SL_JAIL__MEMORY ? shells->count : slot->index),
+            .uid = shells->first_uid + (shells->change_ids ? slot->index : 0),
+            // Its own id, so that the function cannot signal it, trace it or change its limits.
+            .init_uid = shells->first_uid + shells->count,
             .own_user_ns = shells->rootless && !shells->change_ids,
         };
         pid_t pid = sl_jail__shell_fork(&plan);

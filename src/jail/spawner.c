@@ -28,6 +28,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "jail/announce.h"
 #include "jail/file.h"
 #include "jail/jail.h"
 #include "jail/replies.h"
@@ -530,12 +531,6 @@ static int prepare(struct spawner *s, const struct sl_jail_config *config, struc
         int rc = sl_jail__rootless_enter(shells->count + 1, &shells->first_uid, &shells->change_ids, err);
         if (rc != SL_OK) return rc;
     }
-    if (shells->cgroups.controllers != SL_JAIL__CONTROLLERS) {
-        sl_log_warn("jail", "no control group for:%s%s%s; run `sluice doctor`",
-                    shells->cgroups.controllers & SL_JAIL__MEMORY ? "" : " memory",
-                    shells->cgroups.controllers & SL_JAIL__CPU ? "" : " cpu",
-                    shells->cgroups.controllers & SL_JAIL__PIDS ? "" : " processes");
-    }
     struct sl_error problem;
     if (config->network && sl_jail__router_open(&shells->router, config, shells->rootless, &problem) != SL_OK) {
         sl_log_warn("jail", "functions have no network: %s", problem.message);
@@ -555,7 +550,8 @@ static int prepare(struct spawner *s, const struct sl_jail_config *config, struc
     shells->stem = sl_jail__stem_build(&root, err);
     sl_jail__close(&runtimes);
     if (shells->stem < 0) return err->kind;
-    return sl_jail__seccomp_compile(&shells->filter, err);
+    sl_jail__announce(shells);
+    return sl_jail__seccomp_compile((shells->cgroups.controllers & SL_JAIL__MEMORY) != 0, &shells->filter, err);
 }
 
 static void end(struct spawner *s) {

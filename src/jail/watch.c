@@ -5,11 +5,15 @@
 #include "jail/watch.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +31,8 @@ static void publish(const struct sl_jail__watch *watch) {
 void sl_jail__watch_init(struct sl_jail__watch *watch, uint32_t megabytes) {
     *watch =
         (struct sl_jail__watch){.limit = (int64_t)megabytes << 20, .peak = -1, .file = -1, .pause_ms = PAUSE_MIN_MS};
+    watch->nice = getpriority(PRIO_PROCESS, 0);
+    watch->policy = sched_getscheduler(0);
     if (watch->limit == 0) return;
     sigset_t child;
     sigemptyset(&child);
@@ -43,25 +49,42 @@ static int64_t file_system_use(const char *path) {
     return (int64_t)(info.f_blocks - info.f_bfree) * (int64_t)info.f_frsize;
 }
 
-// Resident memory without file pages (statm fields 2 and 3, in pages) of every process but ourselves, and what lies in
-// the writable file systems.
+// A process's own memory and its shared mappings without files, in bytes (those of /proc/PID/status are kilobytes).
+// What several processes share counts for each: otherwise each could share its memory with nobody.
+static int64_t process_use(int proc, const char *pid) {
+    static const char *const keys[] = {"\nRssAnon:", "\nRssShmem:"};
+    char path[300];
+    char text[4096];
+    int64_t sum = 0;
+    snprintf(path, sizeof path, "%s/status", pid);
+    if (sl_jail__read(proc, path, text, sizeof text) <= 0) return 0; // it has just ended
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const char *at = strstr(text, keys[i]);
+        if (at != NULL) sum += strtoll(at + strlen(keys[i]), NULL, 10) << 10;
+    }
+    return sum;
+}
+
+// What every process but ourselves has, and what lies in the writable file systems. INT64_MAX when it cannot be seen: a
+// function with our own user id (rootless with a single one) may take the limits away that we need for looking.
 static int64_t measure(void) {
     int64_t sum = file_system_use("/tmp") + file_system_use("/dev/shm");
     DIR *dir = opendir("/proc");
-    if (dir == NULL) return sum;
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        char path[300];
-        char text[128];
-        long resident;
-        long shared;
+    if (dir == NULL) return INT64_MAX;
+    errno = 0;
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL; errno = 0) {
         if (entry->d_name[0] < '0' || entry->d_name[0] > '9' || strcmp(entry->d_name, "1") == 0) continue;
-        snprintf(path, sizeof path, "%s/statm", entry->d_name);
-        if (sl_jail__read(dirfd(dir), path, text, sizeof text) <= 0) continue;
-        if (sscanf(text, "%*d %ld %ld", &resident, &shared) == 2)
-            sum += (int64_t)(resident - shared) * sysconf(_SC_PAGESIZE);
+        sum += process_use(dirfd(dir), entry->d_name);
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) break;
     }
+    if (errno != 0) sum = INT64_MAX;
     closedir(dir);
     return sum;
+}
+
+// The same function could give us so small a share of the processor that we look too late.
+static bool is_slowed(const struct sl_jail__watch *watch) {
+    return getpriority(PRIO_PROCESS, 0) != watch->nice || sched_getscheduler(0) != watch->policy;
 }
 
 bool sl_jail__watch_wait(struct sl_jail__watch *watch) {
@@ -78,9 +101,9 @@ bool sl_jail__watch_wait(struct sl_jail__watch *watch) {
                           : watch->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS
                                                                : watch->pause_ms * 2;
     }
-    if (now > watch->peak) {
+    if (now > watch->peak && now != INT64_MAX) {
         watch->peak = now;
         publish(watch);
     }
-    return now > watch->limit;
+    return now > watch->limit || is_slowed(watch);
 }
