@@ -27,6 +27,25 @@ function headerText(text) {
     return String(text).replace(/[^\x20-\x7e]/g, '?');
 }
 
+/** The fields of a response's head, found when asked for: making a table of them would cost more than the few that are read. */
+class Head {
+    constructor(text) {
+        this.text = text;
+        this.lower = text.toLowerCase();
+    }
+
+    /** The value of the field with this name (in lower case), or undefined. */
+    get(name) {
+        const at = this.lower.indexOf(`\r\n${name}:`);
+        if (at < 0) {
+            return undefined;
+        }
+        const start = at + name.length + 3;
+        const end = this.text.indexOf('\r\n', start);
+        return this.text.slice(start, end < 0 ? undefined : end).trim();
+    }
+}
+
 /** Parses one response at the start of `data`; returns how many bytes are needed at least if it is not whole. */
 function parse(data, response) {
     const end = data.indexOf('\r\n\r\n');
@@ -36,17 +55,12 @@ function parse(data, response) {
         }
         return data.length + 1;
     }
-    const lines = data.toString('utf8', 0, end).split('\r\n');
-    response.status = parseInt(lines[0].slice(9, 12), 10);
-    const headers = (response.headers = Object.create(null));
-    for (let i = 1; i < lines.length; i++) {
-        const colon = lines[i].indexOf(':');
-        headers[lines[i].slice(0, colon).toLowerCase()] = lines[i].slice(colon + 1).trim();
-    }
-    if (headers['transfer-encoding'] !== undefined) {
+    const head = (response.head = new Head(data.toString('utf8', 0, end)));
+    response.status = parseInt(head.text.slice(9, 12), 10);
+    if (head.get('transfer-encoding') !== undefined) {
         return parseChunks(data, end + 4, response);
     }
-    const length = parseInt(headers['content-length'] ?? '0', 10);
+    const length = parseInt(head.get('content-length') ?? '0', 10);
     response.size = end + 4 + length;
     response.body = data.length < response.size ? '' : data.toString('utf8', end + 4, response.size);
     return response.size;
@@ -87,7 +101,7 @@ function parseChunks(data, at, response) {
 }
 
 class Api {
-    /** `onEvent(headers, body)` is called for every event, body as text; set it before the first `next()`. */
+    /** `onEvent(head, body)` is called for every event, body as text; set it before the first `next()`. */
     constructor(address) {
         const colon = address.lastIndexOf(':');
         this.target = { host: address.slice(0, colon), port: parseInt(address.slice(colon + 1), 10), noDelay: true };
@@ -194,7 +208,7 @@ class Api {
     /** Takes the whole responses off `data`; returns what is left and how much is needed to go on. */
     #feed(data, socket) {
         while (data.length > 0) {
-            const response = { status: 0, headers: null, body: '', size: 0 };
+            const response = { status: 0, head: null, body: '', size: 0 };
             const need = parse(data, response);
             if (data.length < need) {
                 return { data, need };
@@ -219,7 +233,7 @@ class Api {
             if (response.status >= 500) {
                 process.exit(1);
             }
-            if (response.headers.connection?.toLowerCase() === 'close') {
+            if (response.head.get('connection')?.toLowerCase() === 'close') {
                 socket.destroy();
             }
             return;
@@ -229,7 +243,7 @@ class Api {
         }
         this.waiting = this.retried = false;
         socket.unref();
-        this.onEvent(response.headers, response.body);
+        this.onEvent(response.head, response.body);
     }
 
     #wait() {

@@ -45,8 +45,13 @@ class Runtime {
         this.handler = null; // set when serving begins
         this.current = null; // {id, stream} from the arrival of an event to its answer
         this.emptyLoop = nothing;
-        this.trace = process.env._X_AMZN_TRACE_ID;
         const env = process.env;
+        this.trace = env._X_AMZN_TRACE_ID;
+        // Changes with every event. The C library never frees what a variable was set to, so that a warm instance would grow
+        // for ever; inherited, it is read, listed by `in` and handed to child processes as if it were set.
+        delete env._X_AMZN_TRACE_ID;
+        const trace = { get: () => this.trace, set: (value) => (this.trace = value), enumerable: true, configurable: true };
+        Object.setPrototypeOf(env, Object.create(Object.getPrototypeOf(env), { _X_AMZN_TRACE_ID: trace }));
         this.fixed = {
             functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
             functionName: env.AWS_LAMBDA_FUNCTION_NAME,
@@ -61,9 +66,9 @@ class Runtime {
         const { streaming, highWaterMark } = metadata(handler);
         if (streaming) {
             const { ResponseStream } = require('./stream.cjs');
-            this.api.onEvent = (headers, body) => this.#stream(headers, body, ResponseStream, highWaterMark);
+            this.api.onEvent = (head, body) => this.#stream(head, body, ResponseStream, highWaterMark);
         } else {
-            this.api.onEvent = (headers, body) => this.#invoke(headers, body);
+            this.api.onEvent = (head, body) => this.#invoke(head, body);
         }
         // Not before what loading left behind has run: a rejection nobody handles still fails the start.
         setImmediate(() => {
@@ -88,30 +93,23 @@ class Runtime {
         this.api.postLast(path, JSON.stringify(report), report.errorType, exit);
     }
 
-    #begin(headers) {
-        const id = headers['lambda-runtime-aws-request-id'];
+    #begin(head) {
+        const id = head.get('lambda-runtime-aws-request-id');
         this.current = { id, stream: null };
-        setInvocation(id, headers['lambda-runtime-aws-tenant-id']);
-        const trace = headers['lambda-runtime-trace-id'];
-        if (trace !== this.trace) {
-            this.trace = trace;
-            if (trace) {
-                process.env._X_AMZN_TRACE_ID = trace;
-            } else {
-                delete process.env._X_AMZN_TRACE_ID;
-            }
-        }
+        setInvocation(id, head.get('lambda-runtime-aws-tenant-id'));
+        const trace = head.get('lambda-runtime-trace-id');
+        this.trace = trace || undefined;
         return id;
     }
 
-    #fillContext(context, headers) {
-        const deadline = Number(headers['lambda-runtime-deadline-ms']);
+    #fillContext(context, head) {
+        const deadline = Number(head.get('lambda-runtime-deadline-ms'));
         return Object.assign(context, this.fixed, {
-            clientContext: parseHeader(headers['lambda-runtime-client-context'], 'ClientContext'),
-            identity: parseHeader(headers['lambda-runtime-cognito-identity'], 'CognitoIdentity'),
-            invokedFunctionArn: headers['lambda-runtime-invoked-function-arn'],
-            awsRequestId: headers['lambda-runtime-aws-request-id'],
-            tenantId: headers['lambda-runtime-aws-tenant-id'],
+            clientContext: parseHeader(head.get('lambda-runtime-client-context'), 'ClientContext'),
+            identity: parseHeader(head.get('lambda-runtime-cognito-identity'), 'CognitoIdentity'),
+            invokedFunctionArn: head.get('lambda-runtime-invoked-function-arn'),
+            awsRequestId: head.get('lambda-runtime-aws-request-id'),
+            tenantId: head.get('lambda-runtime-aws-tenant-id'),
             getRemainingTimeInMillis: () => deadline - Date.now(),
         });
     }
@@ -131,8 +129,8 @@ class Runtime {
         this.api.settle(`invocation/${encodeURIComponent(id)}/error`, JSON.stringify(report), report.errorType);
     }
 
-    #invoke(headers, body) {
-        const id = this.#begin(headers);
+    #invoke(head, body) {
+        const id = this.#begin(head);
         let waits = true;
         let answered = false; // the handler has said what the answer is
         const first = (act) => (...args) => {
@@ -182,7 +180,7 @@ class Runtime {
             this.emptyLoop = nothing;
         };
         try {
-            const result = this.handler(JSON.parse(body), this.#fillContext(context, headers), callback);
+            const result = this.handler(JSON.parse(body), this.#fillContext(context, head), callback);
             if (isPromise(result)) {
                 result.then(context.succeed, context.fail).catch(context.fail);
             }
@@ -191,8 +189,8 @@ class Runtime {
         }
     }
 
-    async #stream(headers, body, ResponseStream, highWaterMark) {
-        const id = this.#begin(headers);
+    async #stream(head, body, ResponseStream, highWaterMark) {
+        const id = this.#begin(head);
         const stream = new ResponseStream(this.api, id, highWaterMark);
         this.current.stream = stream;
         let waits = true;
@@ -222,7 +220,7 @@ class Runtime {
             fail('Response stream is not finished.');
         };
         try {
-            const promise = this.handler(JSON.parse(body), stream, this.#fillContext(context, headers));
+            const promise = this.handler(JSON.parse(body), stream, this.#fillContext(context, head));
             if (!isPromise(promise)) {
                 return fail('Streaming does not support non-async handlers.');
             }

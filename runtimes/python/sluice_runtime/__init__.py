@@ -447,19 +447,18 @@ class State:
 
 def serve(api, handler, out):
     """Serves events until the process is ended from outside, or by the user's code."""
-    trace = os.environ.get("_X_AMZN_TRACE_ID")
-    environ, state = os.environ, State
+    # The trace id changes with every event. The C library never frees what a variable was set to, so that a warm instance
+    # would grow for ever: what os.environ shows is changed, and the process's own variable is not.
+    environ, trace_name, state = os.environ._data, b"_X_AMZN_TRACE_ID", State
     while True:
         headers, body = api.next()
         request_id = _text(headers, b"lambda-runtime-aws-request-id") or ""
         state.request_id, state.tenant_id = request_id, _text(headers, b"lambda-runtime-aws-tenant-id")
-        new_trace = _text(headers, b"lambda-runtime-trace-id")
-        if new_trace != trace:
-            trace = new_trace
-            if trace is None:
-                environ.pop("_X_AMZN_TRACE_ID", None)
-            else:
-                environ["_X_AMZN_TRACE_ID"] = trace
+        trace = headers.get(b"lambda-runtime-trace-id")
+        if trace is None:
+            environ.pop(trace_name, None)
+        else:
+            environ[trace_name] = trace
         try:
             result, content_type = marshal(handler(decode(body), LambdaContext(request_id, headers)))
             kind, error_type = "/response", None
