@@ -24,6 +24,8 @@ struct sl_app {
     // "localhost:4566": what URLs that clients get are made of, e.g. http://{api}.execute-api.localhost:4566 and
     // http://{id}.lambda-url.{region}.localhost:4566/.
     struct sl_str public_host;
+    // How long a function stays Pending after its creation, and InProgress after an update; 0: not at all.
+    int64_t activation_ms;
     // Whether CreateFunction accepts a runtime identifier whose exact version is not installed (served by the nearest).
     bool nearest_runtime;
     unsigned account_concurrency; // AWS: 1000

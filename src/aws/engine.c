@@ -100,8 +100,9 @@ static void fail(struct call *call, int kind, struct sl_str message) {
 }
 
 static void fail_with(struct call *call, const struct sl_error *err) {
+    // An empty message is a null one: some of AWS's refusals say nothing.
     struct sl_str copy = sl_arena_dup(call->op.arena, sl_str_of(err->message));
-    fail(call, err->kind, copy.ptr ? copy : SL_STR(""));
+    fail(call, err->kind, copy.len > 0 ? copy : (struct sl_str){NULL, 0});
 }
 
 static void finish(struct call *call);

@@ -32,7 +32,7 @@ struct sl_daemon_config {
     unsigned threads;
     unsigned max_instances;
     unsigned account_concurrency, scaling_rate, request_rate; // as in struct sl_invoker_config
-    int64_t idle_seconds, max_age_seconds;
+    int64_t idle_seconds, max_age_seconds, activation_ms;
     int64_t memory_budget_mb; // of all instances
     bool single_use;
     bool network, nearest_runtime, test_clock;

@@ -33,7 +33,7 @@ enum {
 
 struct values {
     const char *listen, *data, *log_level, *runtimes;
-    int64_t threads, max_instances, idle_seconds, max_age_seconds, memory_budget_mb;
+    int64_t threads, max_instances, idle_seconds, max_age_seconds, memory_budget_mb, activation_ms;
     int64_t account_concurrency, scaling_rate, request_rate;
     bool single_use, memory, nearest_runtime, no_network, test_clock;
     struct sl_option_list allow;
@@ -116,6 +116,13 @@ static const struct sl_option serve_options[] = {
      .value = "N",
      .help = "requests per second for each unit of a concurrency limit (AWS: 10; default 0: no limit)",
      SL_OPTION_AT(struct values, request_rate)},
+    {.name = "activation",
+     .type = SL_OPTION_NUMBER,
+     .min = 0,
+     .max = 600000,
+     .value = "MILLISECONDS",
+     .help = "how long a new function stays Pending and an update InProgress, as on AWS (default 0)",
+     SL_OPTION_AT(struct values, activation_ms)},
     {.name = "nearest-runtime",
      .type = SL_OPTION_FLAG,
      .help = "serve a runtime whose exact version is not installed with the nearest installed one",
@@ -341,6 +348,7 @@ static int prepare(struct sl_daemon_config *config, struct sl_jail_config *jail,
     config->scaling_rate = (unsigned)values->scaling_rate;
     config->request_rate = (unsigned)values->request_rate;
     config->network = !values->no_network;
+    config->activation_ms = values->activation_ms;
     config->nearest_runtime = values->nearest_runtime;
     config->test_clock = values->test_clock;
     config->data_dir = -1;

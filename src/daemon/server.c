@@ -212,6 +212,7 @@ static int build(struct server *server, struct sl_error *err) {
     struct sl_store_config store = {.data_dir = config->data_dir, .max_jobs = STORE_JOBS_MAX};
     snprintf(server->public_host, sizeof server->public_host, "localhost:%d", config->port);
     app->public_host = sl_str_of(server->public_host);
+    app->activation_ms = config->activation_ms;
     app->nearest_runtime = config->nearest_runtime;
     app->account_concurrency = config->account_concurrency;
     server->front.test_clock = config->test_clock;

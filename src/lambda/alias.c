@@ -43,8 +43,8 @@ static int check_routing(struct sl_op *op, const struct sl_lambda__target *targe
         return sl_fail(err, SL_E_INVALID_PARAMETER,
                        "Number of items in AdditionalVersionWeights cannot be greater than 1");
     if (sl_str_is(version, "$LATEST"))
-        return sl_fail(err, SL_E_INVALID_PARAMETER,
-                       "$LATEST is not supported for an alias pointing to more than 1 version");
+        return sl_lambda__fail_untyped(op, err, SL_E_INVALID_PARAMETER,
+                                       "$LATEST is not supported for an alias pointing to more than 1 version");
     if (sl_str_eq(weights->first->key, version))
         return sl_fail(err, SL_E_INVALID_PARAMETER,
                        "Invalid function version %.*s. Function version %.*s is already included in routing "

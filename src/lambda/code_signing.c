@@ -36,11 +36,9 @@ static struct sl_str id_of(struct sl_op *op, struct sl_str text) {
 }
 
 // The configuration's own operations miss it without AWS's "Type" [AWS, test_code_signing_not_found_excs].
-int sl_lambda__signing_missing(struct sl_op *op, struct sl_str arn, struct sl_error *err) {
-    op->error_members = sl_json_new_object(op->arena);
-    sl_json_set(op->error_members, SL_STR("Type"), sl_json_new_null(op->arena));
-    return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "The Lambda code signing configuration %.*s can not be found.",
-                   SL_FMT(arn));
+static int missing(struct sl_op *op, struct sl_str arn, struct sl_error *err) {
+    return sl_lambda__fail_untyped(op, err, SL_E_RESOURCE_NOT_FOUND,
+                                   "The Lambda code signing configuration %.*s can not be found.", SL_FMT(arn));
 }
 
 int sl_lambda__signing_load(struct sl_op *op, struct sl_str arn, struct sl_key *ret_key, struct sl_json **ret,
@@ -48,7 +46,7 @@ int sl_lambda__signing_load(struct sl_op *op, struct sl_str arn, struct sl_key *
     struct sl_str id = id_of(op, arn);
     *ret_key = config_key(op, id);
     int result = id.len > 0 ? sl_store_get(op->tx, op->arena, ret_key, ret, err) : SL_E_NOT_FOUND;
-    return result == SL_E_NOT_FOUND ? sl_lambda__signing_missing(op, arn, err) : result;
+    return result == SL_E_NOT_FOUND ? missing(op, arn, err) : result;
 }
 
 // --- configurations
@@ -93,7 +91,7 @@ int sl_lambda__create_signing(struct sl_op *op, struct sl_error *err) {
 
 int sl_lambda__get_signing(struct sl_op *op, struct sl_error *err) {
     struct sl_key key;
-    struct sl_json *config;
+    struct sl_json *config = NULL;
     int result = sl_lambda__signing_load(op, sl_op_in(op, "CodeSigningConfigArn"), &key, &config, err);
     if (result == 0) show(op, config);
     return result;
@@ -101,7 +99,7 @@ int sl_lambda__get_signing(struct sl_op *op, struct sl_error *err) {
 
 int sl_lambda__update_signing(struct sl_op *op, struct sl_error *err) {
     struct sl_key key;
-    struct sl_json *config;
+    struct sl_json *config = NULL;
     int result = sl_lambda__signing_load(op, sl_op_in(op, "CodeSigningConfigArn"), &key, &config, err);
     if (result != 0) return result;
     apply(op, config);
@@ -111,7 +109,7 @@ int sl_lambda__update_signing(struct sl_op *op, struct sl_error *err) {
 
 int sl_lambda__delete_signing(struct sl_op *op, struct sl_error *err) {
     struct sl_key key;
-    struct sl_json *config;
+    struct sl_json *config = NULL;
     int result = sl_lambda__signing_load(op, sl_op_in(op, "CodeSigningConfigArn"), &key, &config, err);
     if (result != 0) return result;
     const struct sl_key uses = use_key(op, key.id, SL_STR(""));
@@ -158,7 +156,7 @@ static struct sl_json *function_arn(struct sl_op *op, const struct sl_json *item
 
 int sl_lambda__list_signing_functions(struct sl_op *op, struct sl_error *err) {
     struct sl_key key;
-    struct sl_json *config;
+    struct sl_json *config = NULL;
     int result = sl_lambda__signing_load(op, sl_op_in(op, "CodeSigningConfigArn"), &key, &config, err);
     if (result != 0) return result;
     const struct sl_key uses = use_key(op, key.id, SL_STR(""));
@@ -188,7 +186,7 @@ int sl_lambda__signing_detach(struct sl_op *op, const struct sl_json *latest, st
 }
 
 int sl_lambda__signing_attach(struct sl_op *op, struct sl_json *latest, struct sl_str arn, struct sl_error *err) {
-    struct sl_json *config;
+    struct sl_json *config = NULL;
     if (arn.len == 0) return 0;
     int result = check_there(op, arn, &config, err);
     if (result == 0) result = sl_lambda__signing_detach(op, latest, err);
@@ -200,7 +198,7 @@ int sl_lambda__signing_attach(struct sl_op *op, struct sl_json *latest, struct s
 
 int sl_lambda__signing_check(struct sl_op *op, const struct sl_json *latest, struct sl_error *err) {
     struct sl_str arn = sl_json_string(latest, "_signing");
-    struct sl_json *config;
+    struct sl_json *config = NULL;
     if (arn.len == 0) return 0;
     int result = check_there(op, arn, &config, err);
     if (result != 0) return result;
@@ -219,7 +217,7 @@ static int save(struct sl_op *op, const struct sl_json *latest, struct sl_error 
 
 int sl_lambda__put_function_signing(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
-    struct sl_json *latest, *config;
+    struct sl_json *latest, *config = NULL;
     struct sl_str arn = sl_op_in(op, "CodeSigningConfigArn");
     int result = sl_lambda__target_unqualified(op, &target, err);
     if (result == 0) result = check_there(op, arn, &config, err);

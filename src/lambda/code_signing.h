@@ -9,7 +9,6 @@
 // A configuration by its ARN, and its key; 404 in the words of its own operations.
 int sl_lambda__signing_load(struct sl_op *op, struct sl_str arn, struct sl_key *ret_key, struct sl_json **ret,
                             struct sl_error *err);
-int sl_lambda__signing_missing(struct sl_op *op, struct sl_str arn, struct sl_error *err);
 // Gives the function (its $LATEST document, which the caller stores) the configuration; an empty ARN does nothing. 404
 // if there is no such configuration.
 int sl_lambda__signing_attach(struct sl_op *op, struct sl_json *latest, struct sl_str arn, struct sl_error *err);

@@ -108,35 +108,20 @@ void sl_lambda__touch(struct sl_op *op, struct sl_json *document) {
 
 int sl_lambda__check_revision(struct sl_op *op, const struct sl_json *document, struct sl_error *err) {
     struct sl_str revision = sl_op_in(op, "RevisionId");
-    if (!revision.ptr || sl_str_eq(revision, sl_json_string(document, "RevisionId"))) return 0;
+    if (!revision.ptr || sl_str_eq(revision, sl_json_string(sl_lambda__seen(op, document), "RevisionId"))) return 0;
     return sl_fail(
         err, SL_E_PRECONDITION_FAILED,
         "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve "
         "the latest Revision Id");
 }
 
-struct sl_json *sl_lambda__pending(struct sl_op *op, const struct sl_json *document) {
-    struct sl_json *copy = sl_json_copy(op->arena, document);
-    sl_lambda__new_revision(op, copy);
-    sl_lambda__put(op, copy, "State", SL_STR("Pending"));
-    sl_lambda__put(op, copy, "StateReason", SL_STR("The function is being created."));
-    sl_lambda__put(op, copy, "StateReasonCode", SL_STR("Creating"));
-    sl_json_remove(copy, "LastUpdateStatus");
-    return copy;
-}
-
-struct sl_json *sl_lambda__in_progress(struct sl_op *op, const struct sl_json *document) {
-    struct sl_json *copy = sl_json_copy(op->arena, document);
-    sl_lambda__new_revision(op, copy);
-    sl_lambda__put(op, copy, "LastUpdateStatus", SL_STR("InProgress"));
-    sl_lambda__put(op, copy, "LastUpdateStatusReason", SL_STR("The function is being created."));
-    sl_lambda__put(op, copy, "LastUpdateStatusReasonCode", SL_STR("Creating"));
-    return copy;
-}
-
 struct sl_json *sl_lambda__listed(struct sl_op *op, const struct sl_json *document) {
-    struct sl_json *copy = sl_json_copy(op->arena, document);
+    struct sl_json *copy = sl_json_copy(op->arena, sl_lambda__seen(op, document));
     sl_json_remove(copy, "State");
+    sl_json_remove(copy, "StateReason");
+    sl_json_remove(copy, "StateReasonCode");
+    sl_json_remove(copy, "LastUpdateStatusReason");
+    sl_json_remove(copy, "LastUpdateStatusReasonCode");
     sl_json_remove(copy, "LastUpdateStatus");
     sl_json_remove(copy, "RuntimeVersionConfig");
     return copy;

@@ -93,7 +93,7 @@ static struct sl_json *new_document(struct sl_op *op, const struct sl_lambda__ta
 
 static int create_checked(struct sl_op *op, const struct sl_lambda__target *target, struct sl_error *err) {
     struct sl_lambda__work *work = op->state;
-    struct sl_json *document = new_document(op, target), *version;
+    struct sl_json *document = new_document(op, target), *version, *answer;
     const struct sl_json *architectures = sl_json_get(op->in, "Architectures"), *tags = sl_json_get(op->in, "Tags");
     int result = sl_lambda__settings_apply(op, document, err);
     if (result == 0) result = sl_lambda__signing_attach(op, document, sl_op_in(op, "CodeSigningConfigArn"), err);
@@ -105,13 +105,15 @@ static int create_checked(struct sl_op *op, const struct sl_lambda__target *targ
     if (tags && tags->count > 0) sl_json_set(document, SL_STR("_tags"), sl_json_copy(op->arena, tags));
     sl_lambda__code_put(op, document, &work->code);
     sl_lambda__touch(op, document);
-    op->out = sl_lambda__pending(op, document);
+    op->out = sl_lambda__begin_change(op, document, SL_LAMBDA_CREATE);
     const struct sl_key key = sl_lambda__function_key(op, target->name);
-    result = sl_store_put(op->tx, &key, document, err);
+    result = sl_lambda__totals_add(op, &(struct sl_lambda__totals){.functions = 1, .code_size = work->code.size}, err);
+    if (result == 0) result = sl_store_put(op->tx, &key, document, err);
     if (result == 0 && sl_json_bool(op->in, "Publish", false)) {
         result = sl_lambda__version_publish(op, document, (struct sl_str){NULL, 0}, &version, err);
-        sl_lambda__put(op, op->out, "Version",
-                       SL_STR("1")); // with the unqualified ARN [AWS, test_publish_version_on_create]
+        if (result == 0) result = sl_lambda__version_pend(op, version, &answer, err);
+        // The answer is $LATEST's, with the unqualified ARN [AWS, test_publish_version_on_create].
+        sl_lambda__put(op, op->out, "Version", SL_STR("1"));
     }
     return result == 0 ? sl_lambda__stage(op, document, err) : result;
 }
@@ -138,7 +140,7 @@ int sl_lambda__get(struct sl_op *op, struct sl_error *err) {
     if (result != 0) return result;
     struct sl_json *code = sl_lambda__object1(op, "RepositoryType", SL_STR("S3"));
     sl_lambda__put(op, code, "Location", sl_lambda__code_location(op, sl_json_string(document, "_code")));
-    sl_json_set(op->out, SL_STR("Configuration"), document);
+    sl_json_set(op->out, SL_STR("Configuration"), sl_json_copy(op->arena, sl_lambda__seen(op, document)));
     sl_json_set(op->out, SL_STR("Code"), code);
     const struct sl_json *tags = sl_json_get(latest, "_tags");
     if (tags && tags->count > 0) sl_json_set(op->out, SL_STR("Tags"), sl_json_copy(op->arena, tags));
@@ -166,7 +168,8 @@ static int delete_aliases(struct sl_op *op, struct sl_str name, struct sl_error 
     return result == 0 ? sl_store_delete_children(op->tx, &key, err) : result;
 }
 
-static int delete_children(struct sl_op *op, struct sl_str name, struct sl_error *err) {
+// *ret_size: the bytes of the versions' code.
+static int delete_children(struct sl_op *op, struct sl_str name, int64_t *ret_size, struct sl_error *err) {
     struct sl_json *page;
     struct sl_str after = SL_STR("");
     int result = delete_aliases(op, name, err);
@@ -174,6 +177,7 @@ static int delete_children(struct sl_op *op, struct sl_str name, struct sl_error
         result = sl_lambda__version_list(op, name, after, 100, &page, &more, err);
         for (const struct sl_json *item = result == 0 ? page->first : NULL; item; item = item->next) {
             sl_lambda__stage_removal(op, name, sl_json_string(sl_json_get(item, "doc"), "Version"));
+            *ret_size += sl_json_int(sl_json_get(item, "doc"), "CodeSize", 0);
             after = sl_json_string(item, "id");
         }
     }
@@ -191,17 +195,25 @@ static int delete_children(struct sl_op *op, struct sl_str name, struct sl_error
 static int delete_whole(struct sl_op *op, const struct sl_lambda__target *target, struct sl_error *err) {
     const struct sl_key key = sl_lambda__function_key(op, target->name);
     struct sl_json *latest;
+    int64_t versions = 0;
     int result = sl_lambda__load(op, target, &latest, err);
     if (result == 0) result = sl_lambda__signing_detach(op, latest, err);
     if (result == 0) result = sl_store_delete(op->tx, &key, NULL, err);
-    if (result == 0) result = delete_children(op, target->name, err);
+    if (result == 0) result = delete_children(op, target->name, &versions, err);
+    if (result != 0) return result;
+    result =
+        sl_lambda__totals_add(op,
+                              &(struct sl_lambda__totals){.functions = -1,
+                                                          .code_size = -versions - sl_json_int(latest, "CodeSize", 0),
+                                                          .reserved = -sl_json_int(latest, "_concurrency", 0)},
+                              err);
     if (result == 0) sl_lambda__stage_removal(op, target->name, SL_STR("$LATEST"));
     return result;
 }
 
 // A version that is not there is already deleted: 204, as AWS answers.
 static int delete_version(struct sl_op *op, const struct sl_lambda__target *target, struct sl_error *err) {
-    struct sl_json *latest;
+    struct sl_json *latest, *version = NULL;
     const struct sl_key key = sl_lambda__version_key(op, target->name, target->qualifier);
     const struct sl_key policy = sl_lambda__policy_key(op, target->name, target->qualifier);
     const struct sl_key provisioned = sl_lambda__provisioned_key(op, target->name, target->qualifier);
@@ -209,6 +221,10 @@ static int delete_version(struct sl_op *op, const struct sl_lambda__target *targ
     const struct sl_key runtime = sl_lambda__runtime_key(op, target->name, target->qualifier);
     int result = sl_lambda__load(op, target, &latest, err);
     if (result == 0) result = sl_lambda__check_unaliased(op, target->name, target->qualifier, err);
+    if (result == 0) result = sl_store_get(op->tx, op->arena, &key, &version, err);
+    if (result == SL_E_NOT_FOUND) result = 0;
+    int64_t size = sl_json_int(version, "CodeSize", 0);
+    if (result == 0) result = sl_lambda__totals_add(op, &(struct sl_lambda__totals){.code_size = -size}, err);
     if (result == 0) result = sl_store_delete(op->tx, &key, NULL, err);
     if (result == 0) result = sl_store_delete(op->tx, &policy, NULL, err);
     if (result == 0) result = sl_store_delete(op->tx, &events, NULL, err);

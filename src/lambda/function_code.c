@@ -55,10 +55,12 @@ int sl_lambda__update_code(struct sl_op *op, struct sl_error *err) {
     struct sl_json *latest, *version;
     int result = sl_lambda__target_unqualified(op, &target, err);
     if (result == 0) result = sl_lambda__load(op, &target, &latest, err);
+    if (result == 0) result = sl_lambda__check_settled(op, latest, err);
     if (result == 0) result = sl_lambda__check_revision(op, latest, err);
     if (result == 0) result = sl_lambda__signing_check(op, latest, err);
     if (result != 0) return result;
     const struct sl_json *architectures = sl_json_get(op->in, "Architectures");
+    int64_t more = work->code.size - sl_json_int(latest, "CodeSize", 0);
     sl_lambda__code_put(op, latest, &work->code);
     if (architectures && architectures->count > 0)
         sl_json_set(latest, SL_STR("Architectures"), sl_json_copy(op->arena, architectures));
@@ -67,12 +69,15 @@ int sl_lambda__update_code(struct sl_op *op, struct sl_error *err) {
         return 0;
     }
     sl_lambda__touch(op, latest);
-    op->out = sl_lambda__in_progress(op, latest);
+    op->out = sl_lambda__begin_change(op, latest, SL_LAMBDA_UPDATE);
     const struct sl_key key = sl_lambda__function_key(op, target.name);
-    result = sl_store_put(op->tx, &key, latest, err);
+    result = sl_lambda__check_room(op, more, err);
+    if (result == 0) result = sl_lambda__totals_add(op, &(struct sl_lambda__totals){.code_size = more}, err);
+    if (result == 0) result = sl_store_put(op->tx, &key, latest, err);
     if (result == 0 && sl_json_bool(op->in, "Publish", false)) {
         result = sl_lambda__version_publish(op, latest, (struct sl_str){NULL, 0}, &version, err);
-        if (result == 0) op->out = sl_lambda__pending(op, version); // the version is what is being created [AWS]
+        // The version is what is being created [AWS].
+        if (result == 0) result = sl_lambda__version_pend(op, version, &op->out, err);
     }
     return result == 0 ? sl_lambda__stage(op, latest, err) : result;
 }

@@ -8,7 +8,7 @@ int sl_lambda__get_configuration(struct sl_op *op, struct sl_error *err) {
     struct sl_json *document;
     int result = sl_lambda__target(op, &target, err);
     if (result == 0) result = sl_lambda__load_qualified(op, &target, &document, err);
-    if (result == 0) op->out = document;
+    if (result == 0) op->out = sl_json_copy(op->arena, sl_lambda__seen(op, document));
     return result;
 }
 
@@ -24,6 +24,7 @@ int sl_lambda__update_configuration(struct sl_op *op, struct sl_error *err) {
     struct sl_json *latest;
     int result = sl_lambda__target_unqualified(op, &target, err);
     if (result == 0) result = sl_lambda__load(op, &target, &latest, err);
+    if (result == 0) result = sl_lambda__check_settled(op, latest, err);
     if (result == 0) result = sl_lambda__check_revision(op, latest, err);
     // Layers are code too.
     const struct sl_json *layers = sl_json_get(op->in, "Layers");
@@ -31,7 +32,7 @@ int sl_lambda__update_configuration(struct sl_op *op, struct sl_error *err) {
     if (result == 0) result = sl_lambda__settings_apply(op, latest, err);
     if (result != 0) return result;
     sl_lambda__touch(op, latest);
-    op->out = sl_lambda__in_progress(op, latest);
+    op->out = sl_lambda__begin_change(op, latest, SL_LAMBDA_UPDATE);
     const struct sl_key key = sl_lambda__function_key(op, target.name);
     result = sl_store_put(op->tx, &key, latest, err);
     return result == 0 ? sl_lambda__stage(op, latest, err) : result;

@@ -69,17 +69,23 @@ static int save(struct sl_op *op, const struct sl_lambda__target *target, const 
     return result == 0 ? sl_lambda__stage(op, latest, err) : result;
 }
 
+// Creating and updating name the function, or its alias, when it is missing; reading and deleting the URL [AWS].
+static int find_function(struct sl_op *op, struct sl_lambda__target *ret, struct sl_error *err) {
+    int result = sl_lambda__target(op, ret, err);
+    if (result == 0) result = check_cors(sl_json_get(op->in, "Cors"), err);
+    if (result != 0) return result;
+    const struct sl_key function = sl_lambda__function_key(op, ret->name);
+    const struct sl_key alias = sl_lambda__alias_key(op, ret->name, ret->qualifier);
+    if (sl_store_has(op->tx, &function) && (ret->qualifier.len == 0 || sl_store_has(op->tx, &alias))) return 0;
+    return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Function does not exist");
+}
+
 int sl_lambda__create_url(struct sl_op *op, struct sl_error *err) {
     const struct sl_app *app = op->app;
     struct sl_lambda__target target;
-    int result = sl_lambda__target(op, &target, err);
-    if (result == 0) result = check_cors(sl_json_get(op->in, "Cors"), err);
+    int result = find_function(op, &target, err);
     if (result != 0) return result;
-    const struct sl_key function = sl_lambda__function_key(op, target.name);
     const struct sl_key key = sl_lambda__url_key(op, target.name, target.qualifier);
-    const struct sl_key alias = sl_lambda__alias_key(op, target.name, target.qualifier);
-    if (!sl_store_has(op->tx, &function) || (target.qualifier.len > 0 && !sl_store_has(op->tx, &alias)))
-        return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Function does not exist");
     if (sl_store_has(op->tx, &key))
         return sl_fail(err, SL_E_RESOURCE_CONFLICT,
                        "Failed to create function url config for [functionArn = %.*s]. Error message:  "
@@ -114,7 +120,7 @@ int sl_lambda__get_url(struct sl_op *op, struct sl_error *err) {
 int sl_lambda__update_url(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_json *url;
-    int result = check_cors(sl_json_get(op->in, "Cors"), err);
+    int result = find_function(op, &target, err);
     if (result == 0) result = load_url(op, &target, &url, err);
     if (result != 0) return result;
     apply(op, url);

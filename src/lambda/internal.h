@@ -21,10 +21,6 @@
 //   lambda.layer_version name       counts down       LayerVersion as GetLayerVersion answers it + "_code"
 //   lambda.layer_policy  name       as its version    as lambda.policy
 //
-// State. Code is unpacked before the transaction and published right after it, before the answer goes out; so a
-// function is stored as Active, and "Pending" exists only in the answer of the operation that made it. As on AWS the
-// answer carries a RevisionId that the activation replaces: an update that names it fails with 412.
-//
 // All `run` helpers need op->tx. Texts in comments marked [AWS] are recorded answers.
 #ifndef SL_LAMBDA_INTERNAL_H
 #define SL_LAMBDA_INTERNAL_H
@@ -71,6 +67,10 @@ bool sl_lambda__is_number(struct sl_str qualifier);
 bool sl_lambda__is_latest(struct sl_str qualifier); // absent or "$LATEST"
 bool sl_lambda__is_alias(struct sl_str qualifier);  // has the form of an alias's name
 
+// The refusals that AWS answers without its member "Type" [AWS].
+int sl_lambda__fail_untyped(struct sl_op *op, struct sl_error *err, int kind, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
 // --- keys and documents (document.c)
 // ----------------------------------------------------------------------------------------------
 struct sl_key sl_lambda__function_key(struct sl_op *op, struct sl_str name);
@@ -95,9 +95,6 @@ void sl_lambda__new_revision(struct sl_op *op, struct sl_json *document);
 void sl_lambda__touch(struct sl_op *op, struct sl_json *document);
 // 412 unless the RevisionId member is absent or the document's.
 int sl_lambda__check_revision(struct sl_op *op, const struct sl_json *document, struct sl_error *err);
-// Copies with the state of an operation just begun: Pending (create) or LastUpdateStatus InProgress (update).
-struct sl_json *sl_lambda__pending(struct sl_op *op, const struct sl_json *document);
-struct sl_json *sl_lambda__in_progress(struct sl_op *op, const struct sl_json *document);
 // A copy as lists show it: without State, LastUpdateStatus, RuntimeVersionConfig [AWS].
 struct sl_json *sl_lambda__listed(struct sl_op *op, const struct sl_json *document);
 void sl_lambda__put(struct sl_op *op, struct sl_json *object, const char *key, struct sl_str value);
@@ -105,6 +102,17 @@ void sl_lambda__put(struct sl_op *op, struct sl_json *object, const char *key, s
 struct sl_json *sl_lambda__object1(struct sl_op *op, const char *key, struct sl_str value);
 // Lower-case hexadecimal SHA-256.
 void sl_lambda__sha256_hex(struct sl_str bytes, char ret[static SL_LAMBDA_SHA_HEX + 1]);
+
+// --- state.c: Pending and InProgress
+// -------------------------------------------------------------------------------------------------------------------
+enum sl_lambda__change_kind { SL_LAMBDA_CREATE, SL_LAMBDA_UPDATE };
+// Before the document is stored: marks it as changing, if that shall be seen. Returns a copy for the answer.
+struct sl_json *sl_lambda__begin_change(struct sl_op *op, struct sl_json *document, enum sl_lambda__change_kind kind);
+void sl_lambda__forget_change(struct sl_json *document);
+// The document as it is now: itself, or a copy with the state and RevisionId of a change that is not over.
+const struct sl_json *sl_lambda__seen(struct sl_op *op, const struct sl_json *document);
+// 409 while a change is not over.
+int sl_lambda__check_settled(struct sl_op *op, const struct sl_json *document, struct sl_error *err);
 
 // --- code.c: blobs, their life, their download
 // ----------------------------------------------------------------------------------
@@ -188,6 +196,9 @@ void sl_lambda__discard(struct sl_op *op);
 // Makes a version of `latest` (and stores both), or finds the one that is the same; *ret is the version's document.
 int sl_lambda__version_publish(struct sl_op *op, struct sl_json *latest, struct sl_str description,
                                struct sl_json **ret, struct sl_error *err);
+// Of a version just published with new code: it is Pending first. *ret_answer is how it is answered.
+int sl_lambda__version_pend(struct sl_op *op, struct sl_json *version, struct sl_json **ret_answer,
+                            struct sl_error *err);
 // Versions of a function with id > after, at most limit, as an array of {"id","doc"}.
 int sl_lambda__version_list(struct sl_op *op, struct sl_str name, struct sl_str after, unsigned limit,
                             struct sl_json **ret, bool *ret_more, struct sl_error *err);
@@ -202,15 +213,20 @@ int sl_lambda__load_alias(struct sl_op *op, struct sl_str name, struct sl_str al
 // 409 if an alias leads to the version.
 int sl_lambda__check_unaliased(struct sl_op *op, struct sl_str name, struct sl_str version, struct sl_error *err);
 
-// --- account.c
+// --- totals.c; the limit is account.c's
 // -------------------------------------------------------------------------------------------------------------------
 struct sl_lambda__totals {
     int64_t functions, code_size, reserved;
 };
 // The account's limit per region.
 int64_t sl_lambda__concurrency(const struct sl_op *op);
-// Sums over the account's functions in the region; `except` is left out of `reserved` (empty: none).
+// Sums over the account's functions and layers in the region; `except` is left out of `reserved` (empty: none).
 int sl_lambda__totals(struct sl_op *op, struct sl_str except, struct sl_lambda__totals *ret, struct sl_error *err);
+// Adds to (or, with negative numbers, takes from) the sums. The caller changes what they are of in the same
+// transaction.
+int sl_lambda__totals_add(struct sl_op *op, const struct sl_lambda__totals *more, struct sl_error *err);
+// At start: makes the sums agree with the documents.
+int sl_lambda__totals_load(struct sl_store_tx *tx, struct sl_error *err);
 // Fails with CodeStorageExceededException if `more` bytes of code do not fit the account's limit.
 int sl_lambda__check_room(struct sl_op *op, int64_t more, struct sl_error *err);
 

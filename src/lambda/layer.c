@@ -129,6 +129,7 @@ int sl_lambda__publish_layer(struct sl_op *op, struct sl_error *err) {
                        "User: %.*s is not authorized to perform: lambda:PublishLayerVersion on resource: %.*s",
                        SL_FMT(op->caller), SL_FMT(sl_op_in(op, "LayerName")));
     result = next_number(op, layer.name, &layer.version, err);
+    if (result == 0) result = sl_lambda__totals_add(op, &(struct sl_lambda__totals){.code_size = work->code.size}, err);
     if (result != 0) return result;
     struct sl_json *document = new_version(op, &layer, &work->code);
     const struct sl_key key = sl_lambda__layer_version_key(op, &layer, "lambda.layer_version");
@@ -280,7 +281,12 @@ int sl_lambda__delete_layer(struct sl_op *op, struct sl_error *err) {
                        SL_FMT(op->caller), SL_FMT(sl_lambda__layer_arn(op, &layer)));
     const struct sl_key key = sl_lambda__layer_version_key(op, &layer, "lambda.layer_version");
     const struct sl_key policy = sl_lambda__layer_version_key(op, &layer, "lambda.layer_policy");
-    result = sl_store_delete(op->tx, &key, NULL, err);
+    struct sl_json *document = NULL;
+    result = sl_store_get(op->tx, op->arena, &key, &document, err);
+    if (result != 0) return result == SL_E_NOT_FOUND ? 0 : result;
+    int64_t size = sl_json_int(sl_json_get(document, "Content"), "CodeSize", 0);
+    result = sl_lambda__totals_add(op, &(struct sl_lambda__totals){.code_size = -size}, err);
+    if (result == 0) result = sl_store_delete(op->tx, &key, NULL, err);
     return result == 0 ? sl_store_delete(op->tx, &policy, NULL, err) : result;
 }
 

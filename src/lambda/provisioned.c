@@ -94,15 +94,17 @@ static int check_limits(struct sl_op *op, const struct sl_lambda__target *target
     int64_t unreserved = sl_lambda__concurrency(op) - totals.reserved;
     if (result != 0) return result;
     if (wanted > unreserved)
-        return sl_fail(err, SL_E_INVALID_PARAMETER,
-                       "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency "
-                       "[%lld].",
-                       (long long)unreserved);
+        return sl_lambda__fail_untyped(
+            op, err, SL_E_INVALID_PARAMETER,
+            "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency "
+            "[%lld].",
+            (long long)unreserved);
     if (wanted > unreserved - SL_LAMBDA_UNRESERVED_MIN)
-        return sl_fail(err, SL_E_INVALID_PARAMETER,
-                       "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
-                       "below its minimum value of [%d].",
-                       SL_LAMBDA_UNRESERVED_MIN);
+        return sl_lambda__fail_untyped(
+            op, err, SL_E_INVALID_PARAMETER,
+            "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
+            "below its minimum value of [%d].",
+            SL_LAMBDA_UNRESERVED_MIN);
     return 0;
 }
 

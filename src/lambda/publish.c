@@ -468,11 +468,12 @@ static int load_run(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_
     int result = load_kind(load, tx, "lambda.function", err);
     if (result == 0) result = load_kind(load, tx, "lambda.version", err);
     if (result == 0) result = load_kind(load, tx, "lambda.alias", err);
-    return result == 0 ? load_layers(tx, err) : result;
+    if (result == 0) result = load_layers(tx, err);
+    return result == 0 ? sl_lambda__totals_load(tx, err) : result;
 }
 
 int sl_lambda_load(struct sl_app *app, struct sl_error *err) {
-    struct load load = {.job = {.run = load_run, .read_only = true}, .app = app};
+    struct load load = {.job = {.run = load_run}, .app = app};
     sl_arena_init(&load.keys, 256u << 20);
     int result = sl_store_run(app->store, &load.job, err);
     sl_arena_free(&load.keys);

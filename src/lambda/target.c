@@ -6,6 +6,9 @@
 // (403), then whatever the operation finds.
 #include "lambda/internal.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 bool sl_lambda__is_number(struct sl_str qualifier) {
     for (size_t i = 0; i < qualifier.len; i++)
         if (qualifier.ptr[i] < '0' || qualifier.ptr[i] > '9') return false;
@@ -37,6 +40,9 @@ int sl_lambda__target(struct sl_op *op, struct sl_lambda__target *ret, struct sl
         .qualifier = ref.qualifier.len > 0 ? ref.qualifier : qualifier,
         .arn = sl_arn_function(op->arena, op->partition, op->region, account, ref.name, SL_STR("")),
     };
+    // CreateFunction says nothing more [AWS, test_function_arns].
+    if (!sl_str_eq(account, op->account) && sl_str_is(op->model->name, "CreateFunction"))
+        return sl_fail(err, SL_E_ACCESS_DENIED, "%s", "");
     if (!sl_str_eq(account, op->account))
         return sl_fail(
             err, SL_E_ACCESS_DENIED,
@@ -67,4 +73,15 @@ int sl_lambda__not_found(struct sl_op *op, const struct sl_lambda__target *targe
                          struct sl_error *err) {
     struct sl_str arn = sl_lambda__qualified_arn(op, target, qualifier);
     return sl_fail(err, SL_E_RESOURCE_NOT_FOUND, "Function not found: %.*s", SL_FMT(arn));
+}
+
+int sl_lambda__fail_untyped(struct sl_op *op, struct sl_error *err, int kind, const char *format, ...) {
+    char message[sizeof(err->message)];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    op->error_members = sl_json_new_object(op->arena);
+    sl_json_set(op->error_members, SL_STR("Type"), sl_json_new_null(op->arena));
+    return sl_fail(err, kind, "%s", message);
 }

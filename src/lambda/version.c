@@ -18,6 +18,7 @@ static struct sl_str fingerprint(struct sl_op *op, const struct sl_json *latest)
                                            "_last_version", "_published",   "_signing"};
     struct sl_json *copy = sl_json_copy(op->arena, latest);
     for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++) sl_json_remove(copy, left_out[i]);
+    sl_lambda__forget_change(copy);
     char hash[SL_LAMBDA_SHA_HEX + 1];
     sl_lambda__sha256_hex(sl_json_text(op->arena, copy, 1u << 20), hash);
     return sl_arena_dup(op->arena, sl_str_of(hash));
@@ -47,6 +48,7 @@ int sl_lambda__version_publish(struct sl_op *op, struct sl_json *latest, struct 
     sl_json_remove(version, "_concurrency");
     sl_json_remove(version, "_tags");
     sl_json_remove(version, "_signing");
+    sl_lambda__forget_change(version);
     sl_json_remove(version, "_last_version");
     sl_json_remove(version, "_published");
     sl_lambda__put(op, version, "Version", number);
@@ -59,11 +61,22 @@ int sl_lambda__version_publish(struct sl_op *op, struct sl_json *latest, struct 
     sl_lambda__put(op, latest, "_published", print);
     sl_lambda__new_revision(op, latest);
     const struct sl_key key = sl_lambda__version_key(op, name, number), latest_key = sl_lambda__function_key(op, name);
-    result = sl_store_put(op->tx, &key, version, err);
+    int64_t size = sl_json_int(version, "CodeSize", 0);
+    result = sl_lambda__check_room(op, size, err);
+    if (result == 0) result = sl_lambda__totals_add(op, &(struct sl_lambda__totals){.code_size = size}, err);
+    if (result == 0) result = sl_store_put(op->tx, &key, version, err);
     if (result == 0) result = sl_store_put(op->tx, &latest_key, latest, err);
     if (result == 0) result = sl_lambda__stage(op, version, err);
     *ret = version;
     return result;
+}
+
+int sl_lambda__version_pend(struct sl_op *op, struct sl_json *version, struct sl_json **ret_answer,
+                            struct sl_error *err) {
+    struct sl_str name = sl_json_string(version, "FunctionName");
+    const struct sl_key key = sl_lambda__version_key(op, name, sl_json_string(version, "Version"));
+    *ret_answer = sl_lambda__begin_change(op, version, SL_LAMBDA_CREATE);
+    return sl_store_put(op->tx, &key, version, err);
 }
 
 int sl_lambda__publish_to_check(struct sl_op *op, struct sl_error *err) {
@@ -79,6 +92,7 @@ int sl_lambda__publish_version(struct sl_op *op, struct sl_error *err) {
     int result = sl_lambda__target_unqualified(op, &target, err);
     if (result == 0) result = sl_lambda__publish_to_check(op, err);
     if (result == 0) result = sl_lambda__load(op, &target, &latest, err);
+    if (result == 0) result = sl_lambda__check_settled(op, latest, err);
     if (result == 0) result = sl_lambda__check_revision(op, latest, err);
     if (result == 0 && sha256.len > 0 && !sl_str_eq(sha256, sl_json_string(latest, "CodeSha256")))
         result = sl_fail(
@@ -90,7 +104,7 @@ int sl_lambda__publish_version(struct sl_op *op, struct sl_error *err) {
     if (result == 0)
         result = sl_lambda__version_publish(op, latest, description.len > 0 ? description : (struct sl_str){NULL, 0},
                                             &version, err);
-    if (result == 0) op->out = version;
+    if (result == 0) op->out = sl_json_copy(op->arena, sl_lambda__seen(op, version));
     return result;
 }
 

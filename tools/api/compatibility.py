@@ -5,7 +5,8 @@
     tools/api/compatibility.py            # rewrite docs/compatibility.md from `build/sluice operations`
     tools/api/compatibility.py --check    # exit 1 if the file is stale
 
-Never edited by hand: the operations come from the tables (api/*.json), the handlers from the program itself.
+Never edited by hand: the operations come from the tables (api/*.json), the handlers from the program itself, and how
+its answers compare with AWS's from the list that the replay of recorded answers checks (tests/blackbox/replay/*.json).
 """
 
 import argparse
@@ -27,6 +28,56 @@ operations that no model knows: 404 `UnknownOperationException`). The models are
 """
 
 
+# What has a handler because AWS has it, and can never be there: the answer is AWS's for a thing that does not exist.
+ELSEWHERE = {
+    "lambda": [
+        ("CapacityProvider", "needs EC2 machines: no capacity provider ever exists"),
+        ("FunctionScalingConfig", "is for functions with a capacity provider"),
+        ("DurableExecution", "needs AWS's service of durable executions: none ever exists"),
+    ],
+}
+REPLAY = """
+### Recorded answers
+
+`tests/blackbox/test_lambda_recorded.py` makes the calls of every case of `{source}`, recorded from AWS, and compares
+the answers: members, their types, constants, status, error type and message, and when identifiers change.
+
+| Cases | tried | equal | different | not tried |
+|---:|---:|---:|---:|---:|
+| {cases} | {tried} | {equal} ({share:.1f} % of those tried) | {different} | {elsewhere} |
+"""
+
+
+def note(service, operation):
+    return next((" " + text for part, text in ELSEWHERE.get(service, []) if part in operation), "")
+
+
+def render_replay(service):
+    path = os.path.join(ROOT, "tests", "blackbox", "replay", service + ".json")
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8") as f:
+        listed = json.load(f)
+    equal, different, elsewhere = len(listed["equal"]), listed["different"], listed["elsewhere"]
+    tried = equal + len(different)
+    out = [
+        REPLAY.format(
+            source=listed["source"],
+            cases=tried + len(elsewhere),
+            tried=tried,
+            equal=equal,
+            share=100 * equal / tried,
+            different=len(different),
+            elsewhere=len(elsewhere),
+        )
+    ]
+    for title, head, rows in (("Different:", "Why", different), ("Not tried:", "What it needs, or why", elsewhere)):
+        if rows:
+            out.append(f"\n{title}\n\n| Case | {head} |\n|---|---|\n")
+            out += [f"| {case} | {why} |\n" for case, why in sorted(rows.items())]
+    return "".join(out)
+
+
 def render(data):
     services = data["services"]
     out = [HEAD.format(sources=", ".join(sorted({s["source"] for s in services})))]
@@ -40,8 +91,12 @@ def render(data):
             rows = [o for o in service["operations"] if bool(o["handler"]) == wanted]
             if not rows:
                 continue
-            out.append(f"\n{title}:\n\n| Operation | Request |\n|---|---|\n")
-            out += [f"| {o['name']} | `{o['method']} {o['uri']}` |\n" for o in rows]
+            notes = wanted and service["service"] in ELSEWHERE
+            out.append(f"\n{title}:\n\n| Operation | Request |{' |' if notes else ''}\n|---|---|{'---|' if notes else ''}\n")
+            for o in rows:
+                more = f"{note(service['service'], o['name'])} |" if notes else ""
+                out.append(f"| {o['name']} | `{o['method']} {o['uri']}` |{more}\n")
+        out.append(render_replay(service["service"]))
     return "".join(out)
 
 

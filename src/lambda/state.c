@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// state: what a function says of itself while it changes: Pending after its creation, LastUpdateStatus InProgress after
+// an update, until the change is in effect. As on AWS the end of a change gives the document a new RevisionId, so that
+// an update which names the one in the answer fails with 412 [AWS, test_function_revisions_basic].
+//
+// Here code is unpacked before the operation and published right after its commit, so a change is in effect as soon as
+// it is answered: without --activation only that answer shows it. With it the document keeps until when the change
+// lasts, and what it says meanwhile is made when it is read; nothing has to be written when the time is over:
+//
+//   "_changing": "create" or "update"    "_changing_until": milliseconds    "_changing_revision": RevisionId till then
+//
+// Invariant: the three are there together. A later change overwrites them; copies for versions leave them out.
+#include "lambda/internal.h"
+
+static struct sl_json *shown(struct sl_op *op, const struct sl_json *document, bool create, struct sl_str revision) {
+    struct sl_json *copy = sl_json_copy(op->arena, document);
+    sl_lambda__put(op, copy, "RevisionId", revision);
+    if (create) {
+        sl_lambda__put(op, copy, "State", SL_STR("Pending"));
+        sl_lambda__put(op, copy, "StateReason", SL_STR("The function is being created."));
+        sl_lambda__put(op, copy, "StateReasonCode", SL_STR("Creating"));
+        sl_json_remove(copy, "LastUpdateStatus");
+    } else {
+        sl_lambda__put(op, copy, "LastUpdateStatus", SL_STR("InProgress"));
+        sl_lambda__put(op, copy, "LastUpdateStatusReason", SL_STR("The function is being created."));
+        sl_lambda__put(op, copy, "LastUpdateStatusReasonCode", SL_STR("Creating"));
+    }
+    return copy;
+}
+
+struct sl_json *sl_lambda__begin_change(struct sl_op *op, struct sl_json *document, enum sl_lambda__change_kind kind) {
+    const struct sl_app *app = op->app;
+    char uuid[SL_UUID];
+    sl_uuid(uuid);
+    struct sl_str revision = sl_arena_dup(op->arena, sl_str_of(uuid));
+    if (app->activation_ms > 0) {
+        sl_lambda__put(op, document, "_changing", kind == SL_LAMBDA_CREATE ? SL_STR("create") : SL_STR("update"));
+        sl_json_put_int(op->arena, document, "_changing_until", op->now_ms + app->activation_ms);
+        sl_lambda__put(op, document, "_changing_revision", revision);
+    }
+    return shown(op, document, kind == SL_LAMBDA_CREATE, revision);
+}
+
+void sl_lambda__forget_change(struct sl_json *document) {
+    sl_json_remove(document, "_changing");
+    sl_json_remove(document, "_changing_until");
+    sl_json_remove(document, "_changing_revision");
+}
+
+static bool is_changing(struct sl_op *op, const struct sl_json *document) {
+    return op->now_ms < sl_json_int(document, "_changing_until", 0);
+}
+
+const struct sl_json *sl_lambda__seen(struct sl_op *op, const struct sl_json *document) {
+    if (!is_changing(op, document)) return document;
+    bool create = sl_str_is(sl_json_string(document, "_changing"), "create");
+    return shown(op, document, create, sl_json_string(document, "_changing_revision"));
+}
+
+int sl_lambda__check_settled(struct sl_op *op, const struct sl_json *document, struct sl_error *err) {
+    if (!is_changing(op, document)) return 0;
+    if (sl_str_is(sl_json_string(document, "_changing"), "create"))
+        return sl_fail(err, SL_E_RESOURCE_CONFLICT,
+                       "The operation cannot be performed at this time. The function is currently in the following "
+                       "state: Pending");
+    return sl_fail(err, SL_E_RESOURCE_CONFLICT,
+                   "The operation cannot be performed at this time. An update is in progress for resource: %.*s",
+                   SL_FMT(sl_json_string(document, "FunctionArn")));
+}
