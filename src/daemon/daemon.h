@@ -54,8 +54,9 @@ int sl_daemon_server(const struct sl_daemon_config *config);
 struct sl_op_entry;
 extern const struct sl_op_entry *const sl_daemon_tables[];
 
-// Exit status of a server that could not start: the supervisor does not try again.
-enum { SL_EXIT_CANNOT_START = 3 };
+// Exit statuses of a server that could not start: the supervisor does not try again; and of one that was reset: it starts
+// the next one.
+enum { SL_EXIT_CANNOT_START = 3, SL_EXIT_RESET = 4 };
 
 // --- front.c: which part of the server answers a request
 struct sl_aws;
@@ -67,7 +68,13 @@ struct sl_front {
     struct sl_aws *aws;
     struct sl_logs *logs;
     struct sl_event_queue *events;
-    bool test_clock;
+    bool test_clock, throw_away;
+    atomic_bool resetting; // hooks.c
+    struct {
+        struct sl_http_request *pending; // waits for its answer; NULL when its client has gone
+        struct sl_loop *loop;            // whose it is
+        struct sl_mail mail;
+    } reset;
     atomic_bool ending; // answers that never end by themselves must end now
 };
 extern const struct sl_http_handler sl_front_handler; // user: struct sl_front *
@@ -83,6 +90,12 @@ struct sl_store_tx;
 int sl_daemon_deliver(void *user, struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_event_letter *letter,
                       int64_t now_ms, int64_t *ret_token, struct sl_error *err);
 void sl_daemon_delivered(void *user, struct sl_str target, int64_t token);
+
+// --- hooks.c: paths of other emulators
+bool sl_hooks_own(const struct sl_http_request *request);
+void sl_hooks_handle(struct sl_front *front, struct sl_http_request *request);
+// After every listener has stopped accepting: the answer to the reset.
+void sl_hooks_answer(struct sl_front *front);
 
 // --- local.c: /_sluice/...
 bool sl_local_owns(const struct sl_http_request *request);

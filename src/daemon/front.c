@@ -11,7 +11,7 @@
 #include "gateway/gateway.h"
 #include "lambda/lambda.h"
 
-enum part { PART_GATEWAY = 1, PART_URL, PART_LOCAL, PART_AWS, PART_NONE };
+enum part { PART_GATEWAY = 1, PART_URL, PART_LOCAL, PART_HOOK, PART_AWS, PART_NONE };
 
 enum { URL_BODY_MAX = 6 * 1024 * 1024, LOCAL_BODY_MAX = 64 * 1024 };
 
@@ -19,6 +19,7 @@ static enum part part_of(struct sl_front *front, const struct sl_http_request *r
     if (sl_gateway_owns(front->app.gateway, request)) return PART_GATEWAY;
     if (sl_lambda_url_owns(&front->app, request)) return PART_URL;
     if (sl_local_owns(request)) return PART_LOCAL;
+    if (sl_hooks_own(request)) return PART_HOOK;
     return sl_aws_claims(request) ? PART_AWS : PART_NONE;
 }
 
@@ -53,7 +54,7 @@ static void refuse_page(struct sl_http_request *request) {
 static int head(struct sl_http_request *request, size_t *max_body, void *user) {
     struct sl_front *front = user;
     enum part part = part_of(front, request);
-    if ((part == PART_AWS || part == PART_LOCAL) && from_foreign_page(request)) {
+    if ((part == PART_AWS || part == PART_LOCAL || part == PART_HOOK) && from_foreign_page(request)) {
         refuse_page(request);
         return 1;
     }
@@ -104,6 +105,9 @@ static void handle(struct sl_http_request *request, void *user) {
         break;
     case PART_LOCAL:
         sl_local_handle(front, request);
+        break;
+    case PART_HOOK:
+        sl_hooks_handle(front, request);
         break;
     case PART_AWS:
         sl_aws_handle(front->aws, request);

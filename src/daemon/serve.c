@@ -469,9 +469,12 @@ static int supervise(struct sl_daemon_config *config, const struct sl_jail_confi
             return 1;
         }
         if (WIFEXITED(round.status) && (round.asked || WEXITSTATUS(round.status) == SL_EXIT_CANNOT_START)) {
-            return WEXITSTATUS(round.status) == SL_EXIT_CANNOT_START ? 1 : WEXITSTATUS(round.status);
+            int exit_status = WEXITSTATUS(round.status);
+            return exit_status == SL_EXIT_CANNOT_START ? 1 : exit_status == SL_EXIT_RESET ? 0 : exit_status;
         }
         if (round.asked) return 1;
+        config->announce = false;
+        if (WIFEXITED(round.status) && WEXITSTATUS(round.status) == SL_EXIT_RESET) continue;
         time_t now = time(NULL);
         if (now - first_crash > 60) {
             first_crash = now;
@@ -484,7 +487,6 @@ static int supervise(struct sl_daemon_config *config, const struct sl_jail_confi
         sl_log_error("serve", "the server ended by %s %d: starting it again",
                      WIFSIGNALED(round.status) ? "signal" : "status",
                      WIFSIGNALED(round.status) ? WTERMSIG(round.status) : WEXITSTATUS(round.status));
-        config->announce = false;
     }
 }
 

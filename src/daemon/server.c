@@ -66,7 +66,7 @@ struct server {
     struct worker workers[SL_THREADS_MAX];
     struct sl_loop *loops[SL_THREADS_MAX];
     unsigned started;
-    atomic_uint ready, draining;
+    atomic_uint ready, accepting, draining;
     atomic_bool failed;
     char public_host[80];
 };
@@ -216,6 +216,7 @@ static int build(struct server *server, struct sl_error *err) {
     app->nearest_runtime = config->nearest_runtime;
     app->account_concurrency = config->account_concurrency;
     server->front.test_clock = config->test_clock;
+    server->front.throw_away = config->data_dir < 0;
     server->http = (struct sl_http_config){
         .handler = &sl_front_handler,
         .user = &server->front,
@@ -298,6 +299,7 @@ static void drained(void *user) { atomic_fetch_sub(&((struct server *)user)->dra
 static void drain_listener(struct sl_mail *mail) {
     struct worker *worker = SL_CONTAINER(mail, struct worker, mail);
     sl_http_listener_drain(worker->listener, drained, worker->server);
+    atomic_fetch_sub(&worker->server->accepting, 1);
 }
 
 static void drain_events(struct sl_mail *mail) {
@@ -319,15 +321,18 @@ static void tell(struct server *server, unsigned count, void (*what)(struct sl_m
 }
 
 // Finishes what was accepted: requests in progress are answered, running events settle. Stored events wait for the next
-// start; with --memory there is none, so they are executed first.
-static void drain(struct server *server) {
+// start; with --memory there is none, so they are executed first, unless they are to be forgotten (`reset`).
+static void drain(struct server *server, bool reset) {
     struct sl_front *front = &server->front;
     atomic_store(&front->ending, true);
     atomic_store(&server->draining, server->started);
+    atomic_store(&server->accepting, server->started);
     sl_sqs_stop(front->app.sqs); // long polls end now
     tell(server, server->started, drain_listener);
+    while (reset && atomic_load(&server->accepting)) nap();
+    if (reset) sl_hooks_answer(front);
     while (atomic_load(&server->draining)) nap();
-    while (server->config->data_dir < 0 && sl_event_queue_busy(front->events)) nap();
+    while (!reset && server->config->data_dir < 0 && sl_event_queue_busy(front->events)) nap();
     atomic_store(&server->draining, 1);
     tell(server, 1, drain_events);
     while (atomic_load(&server->draining)) nap();
@@ -360,17 +365,20 @@ static void release(struct server *server) {
 
 // ---- main -------------------------------------------------------------------------------------------------------
 
-static void serve_until_signal(struct server *server) {
+static int serve_until_signal(struct server *server) {
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGUSR1); // hooks.c
     int number;
     sigwait(&signals, &number);
-    sl_log_info("server", "ending: finishing what was accepted");
+    bool reset = number == SIGUSR1;
+    sl_log_info("server", "%s", reset ? "ending: to be started anew" : "ending: finishing what was accepted");
     // A second signal ends the process at once: the default action of one that is no longer blocked in this thread.
     pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-    drain(server);
+    drain(server, reset);
+    return reset ? SL_EXIT_RESET : 0;
 }
 
 int sl_daemon_server(const struct sl_daemon_config *config) {
@@ -381,6 +389,7 @@ int sl_daemon_server(const struct sl_daemon_config *config) {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGUSR1);
     // Blocked before any thread exists, so that only the main thread takes them.
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
@@ -394,8 +403,8 @@ int sl_daemon_server(const struct sl_daemon_config *config) {
         fflush(stdout);
     }
     sl_log_info("server", "serving on %s:%d with %u loop threads", config->host, config->port, config->threads);
-    serve_until_signal(&server);
+    int status = serve_until_signal(&server);
     release(&server);
     sl_log_info("server", "ended");
-    return 0;
+    return status;
 }

@@ -156,7 +156,8 @@ class Server:
             raise
 
     def start(self):
-        command = [*self.command, "serve", "--listen", self.listen, "--data", str(self.data), *self.options]
+        data = [] if "--memory" in self.options else ["--data", str(self.data)]
+        command = [*self.command, "serve", "--listen", self.listen, *data, *self.options]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **self.env}
