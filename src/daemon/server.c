@@ -132,6 +132,7 @@ static int make_engine(struct server *server, struct sl_error *err) {
         .loop_count = config->threads,
         .jail = server->jail,
         .store = app->store,
+        .ledger = &sl_ledger,
         .log = function_log,
         .log_user = server,
         .max_instances = config->max_instances,
@@ -349,6 +350,7 @@ static void drain(struct server *server, bool reset) {
 static void release(struct server *server) {
     struct sl_front *front = &server->front;
     if (server->workers_pool) sl_pool_free(server->workers_pool);
+    if (front->app.invoker) sl_invoker_settle(front->app.invoker);
     // The store before what it publishes into: its thread also sends letters to the loops.
     if (front->app.store) sl_store_close(front->app.store);
     sl_event_queue_free(front->app.events);

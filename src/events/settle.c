@@ -219,6 +219,7 @@ void sl_events__execute(struct sl_events__job *job) {
     invocation->payload = job->event.payload;
     if (job->event.context.len && sl_json_parse(&job->arena, job->event.context, &context, NULL) == 0) {
         invocation->client_context = sl_json_string(context, "client");
+        invocation->tenant_id = sl_json_string(context, "tenant");
         invocation->trace_id = sl_json_string(context, "trace");
     }
     memcpy(invocation->request_id, job->event.request_id, sizeof invocation->request_id);

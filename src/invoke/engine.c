@@ -84,7 +84,10 @@ void sl_invoker_free(struct sl_invoker *invoker) {
     cds_lfht_destroy(invoker->functions, NULL);
     cds_lfht_destroy(invoker->urls, NULL);
     sl_invoke__accounts_free(invoker);
-    for (unsigned i = 0; i < invoker->config.loop_count; i++) sl_buf_free(&invoker->loops[i].scratch);
+    for (unsigned i = 0; i < invoker->config.loop_count; i++) {
+        sl_buf_free(&invoker->loops[i].scratch);
+        sl_invoke__meters_free(&invoker->loops[i]);
+    }
     free(invoker->slots);
     free(invoker->slot_generation);
     free(invoker);
@@ -157,6 +160,27 @@ struct sl_str sl_trace_id_new(struct sl_arena *arena) {
     return sl_arena_dup(arena, sl_str_n(text, len));
 }
 
+int sl_invoke_check_tenant(const struct sl_function *function, struct sl_str tenant_id, struct sl_error *err) {
+    if (function->per_tenant == (tenant_id.len > 0)) return 0;
+    // Both as AWS says them.
+    return sl_fail(err, SL_E_INVALID_PARAMETER, "%s",
+                   function->per_tenant
+                       ? "The invoked function is enabled with tenancy configuration. Add a valid tenant ID in your "
+                         "request and try again."
+                       : "The invoked function is not enabled with tenancy configuration. Remove the tenant ID from "
+                         "your request and try again.");
+}
+
+static void enter_tenant(struct sl_invoker *invoker, struct sl_invoke__pool *parent, struct sl_invocation *invocation) {
+    struct sl_invoke__pool *pool = sl_invoke__tenant_pool(parent, invocation->tenant_id);
+    if (!pool) {
+        refuse(invoker, invocation, SL_E_NO_MEMORY, "no memory for a tenant", SL_THROTTLE_NONE);
+        return;
+    }
+    sl_invoke__pool_enter(pool, invocation);
+    sl_invoke__pool_unref(pool); // its instances and who waits for them keep it
+}
+
 void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation) {
     invocation->loop = sl_loop_current();
     invocation->entry = NULL;
@@ -176,6 +200,11 @@ void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation) {
         refuse_unknown(invoker, invocation);
         return;
     }
+    struct sl_error error;
+    if (sl_invoke_check_tenant(&entry->function, invocation->tenant_id, &error)) {
+        sl_invoke__refuse(invoker, invocation, &error, SL_THROTTLE_NONE);
+        return;
+    }
     struct sl_invoke__loop *here = sl_invoke__of(invoker, invocation->loop);
     enum sl_invoke__throttle reason = sl_invoke__admit(entry->pool, invocation);
     if (reason != SL_THROTTLE_NONE) {
@@ -186,5 +215,8 @@ void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation) {
     invocation->entry = entry;
     sl_invoke__gauge(&here->in_flight, 1);
     atomic_fetch_add_explicit(&here->invocations, 1, memory_order_relaxed);
-    sl_invoke__pool_enter(entry->pool, invocation);
+    if (entry->function.per_tenant)
+        enter_tenant(invoker, entry->pool, invocation);
+    else
+        sl_invoke__pool_enter(entry->pool, invocation);
 }

@@ -10,11 +10,22 @@ struct sl_jail_client;
 struct sl_logs;
 struct sl_store;
 
+// Where what functions used is kept: ledger.c's, or none in tests.
+struct sl_store_job;
+struct sl_store_tx;
+struct sl_ledger {
+    int (*run)(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err);
+    int (*submit)(struct sl_store *store, struct sl_store_job *job, struct sl_error *err);
+    int (*wait)(struct sl_store *store, struct sl_store_job *job, struct sl_error *err);
+};
+extern const struct sl_ledger sl_ledger;
+
 struct sl_invoker_config {
     struct sl_loop **loops;
     unsigned loop_count;
     struct sl_jail_client *jail; // watched on loops[0]
-    struct sl_store *store;      // for code directories
+    struct sl_store *store;      // for code directories, and the ledger's
+    const struct sl_ledger *ledger;
     // Where finished invocations' log lines go; a function so that invoke/ does not know observe/. On loop threads.
     void (*log)(void *user, unsigned loop, const struct sl_function *function, const char *stream, struct sl_str lines);
     void *log_user;
@@ -44,6 +55,10 @@ void sl_invoker_free(struct sl_invoker *invoker);
 // daemon. Prometheus text: instances by state, invocations, errors, throttles, cold starts, durations.
 void sl_invoker_metrics(struct sl_invoker *invoker, struct sl_buf *out);
 
+// At the end, when no loop runs any more: stores what is not on the bill yet.
+void sl_invoker_settle(struct sl_invoker *invoker);
+// What functions used in a month ("2026-11"), as a JSON array of rows (see meter.c). In a job of the store.
+int sl_invoke_meters_write(struct sl_store_tx *tx, struct sl_str month, struct sl_buf *out, struct sl_error *err);
 // What is kept ready of a version's provisioned concurrency. False when there is no such version.
 struct sl_provisioned {
     unsigned wanted, ready;

@@ -86,8 +86,13 @@ void sl_invoke__idle_stop_all(struct sl_invoke__shard *shard) {
     for (struct sl_instance *instance; (instance = sl_invoke__idle_pick(shard));) stop(instance);
 }
 
+// Settings are published with the version: a tenant's pool has its parent's.
+static struct sl_invoke__pool *settings_of(const struct sl_instance *instance) {
+    return instance->pool->parent ? instance->pool->parent : instance->pool;
+}
+
 bool sl_invoke__is_old(const struct sl_instance *instance, int64_t now_ns) {
-    int64_t max_ms = atomic_load_explicit(&instance->pool->max_age_ms, memory_order_relaxed);
+    int64_t max_ms = atomic_load_explicit(&settings_of(instance)->max_age_ms, memory_order_relaxed);
     return max_ms && now_ns - instance->started_ns > max_ms * 1000000;
 }
 
@@ -95,7 +100,7 @@ static void sweep_list(struct sl_invoke__loop *here, struct sl_invoke__lru *lru,
     int64_t now_ns = sl_clock_mono_ns();
     for (struct sl_instance *instance = lru->first, *next; instance; instance = next) {
         next = instance->lru_next;
-        int64_t idle_ms = atomic_load_explicit(&instance->pool->idle_ms, memory_order_relaxed);
+        int64_t idle_ms = atomic_load_explicit(&settings_of(instance)->idle_ms, memory_order_relaxed);
         bool idle_long = !provisioned && now_ns - instance->idle_since_ns > idle_ms * 1000000;
         if (!idle_long && !sl_invoke__is_old(instance, now_ns)) continue;
         atomic_fetch_add_explicit(&here->expired, 1, memory_order_relaxed);
@@ -109,6 +114,7 @@ void sl_invoke__sweep(struct sl_timer *timer) {
     sweep_list(here, &here->lru[SL_PROVISIONED], true);
     sl_invoke__pool_expire_waiting(here);
     sl_invoke__provision(here);
+    sl_invoke__meter_flush(here);
     sl_timer_start(here->loop, timer, SWEEP_MS, sl_invoke__sweep);
 }
 

@@ -99,6 +99,7 @@ struct sl_instance {
     int64_t charge;                         // bytes that it counts for in the budget of memory
     bool leaving;                           // stopping, its charge is about to be free
     struct sl_invoke__allotment *allotment; // where the invocation in flight is counted
+    struct sl_invoke__meter *meter;         // that it is billed by
     struct sl_runtime runtime;
     struct sl_runtime_identity identity; // for its extensions; views of the pool's spec
     struct sl_watch log_watch;
@@ -172,7 +173,8 @@ struct sl_invoke__pool {
     struct sl_invoke__tenants *tenants;   // of a pool whose instances belong to tenants: it has none of its own
     struct sl_invoke__pool *parent;       // of a tenant's pool; referenced
     struct sl_str tenant;
-    struct sl_invoke__shard shards[]; // invoker->loop_count
+    struct sl_invoke__pool *tenant_next; // in the parent's table
+    struct sl_invoke__shard shards[];    // invoker->loop_count
 };
 
 // A start that waits for room, see room.c.
@@ -202,9 +204,9 @@ struct sl_invoke__loop {
     struct sl_invoke__want *want_first, *want_last;
     struct sl_invoke__shard *queue_first; // shards where somebody waits
     struct sl_mail drain_mail, evict_mail, provision_mail;
-    atomic_bool evict_sent, provision_sent; // those letters are on their way
-    struct sl_buf scratch;                  // building of log lines and documents
-    struct sl_invoke__meters *meters;
+    atomic_bool evict_sent, provision_sent;   // those letters are on their way
+    struct sl_buf scratch;                    // building of log lines and documents
+    struct sl_invoke__meters *_Atomic meters; // made by this loop; read by who asks for metrics
     // counters of this loop, read by others without order
     _Atomic uint64_t invocations, errors, throttles[SL_THROTTLES], cold_starts, duration_us, evictions, expired, frozen;
     atomic_int in_flight, idle, busy; // invocations that wait or run here; instances. Written by this loop only
@@ -292,14 +294,29 @@ void sl_invoke__provision_started(struct sl_instance *instance);
 void sl_invoke__provision_ready(struct sl_instance *instance);
 void sl_invoke__provision_init_failed(struct sl_instance *instance);
 void sl_invoke__provision_gone(struct sl_instance *instance);
+void sl_invoke__provision_meter(struct sl_invoke__loop *here, int64_t ms); // they were there for so long
 int64_t sl_invoke__init_limit_ms(const struct sl_instance *instance);
 
-// --- pool.c (owner loop's thread, except new/unref)
+// --- meter.c: what is used, for the bill. On the owner loop's thread
+void sl_invoke__meter_begin(struct sl_instance *instance, const struct sl_invocation *invocation);
+void sl_invoke__meter_end(struct sl_instance *instance, int64_t billed_ms);
+void sl_invoke__meter_kept(struct sl_invoke__loop *here, struct sl_invoke__pool *pool, unsigned count, int64_t ms);
+void sl_invoke__meter_drop(struct sl_invoke__shard *shard); // the shard goes; any thread
+void sl_invoke__meter_flush(struct sl_invoke__loop *here);  // when it is time to
+void sl_invoke__meters_free(struct sl_invoke__loop *here);
+void sl_invoke__tenant_metrics(struct sl_invoker *invoker, struct sl_buf *out); // any thread
+
+// --- tenant.c: the life of pools, and those of tenants. Any thread
 // Takes a reference of its own to the limit.
 struct sl_invoke__pool *sl_invoke__pool_new(struct sl_invoker *invoker, const struct sl_function *function,
                                             struct sl_invoke__limit *limit);
 struct sl_invoke__pool *sl_invoke__pool_ref(struct sl_invoke__pool *pool); // returns it
 void sl_invoke__pool_unref(struct sl_invoke__pool *pool);
+// The pool of that tenant, referenced; NULL without memory. `parent` is the pool of a per_tenant version.
+struct sl_invoke__pool *sl_invoke__tenant_pool(struct sl_invoke__pool *parent, struct sl_str tenant);
+void sl_invoke__tenants_retire(struct sl_invoke__pool *parent); // all of them, if it has any
+
+// --- pool.c (owner loop's thread)
 // From any thread: no new work for its instances; idle ones stop.
 void sl_invoke__pool_retire(struct sl_invoke__pool *pool);
 void sl_invoke__pool_enter(struct sl_invoke__pool *pool, struct sl_invocation *invocation);
@@ -370,6 +387,8 @@ void sl_invoke__log_end(struct sl_instance *instance, int64_t duration_us, const
 void sl_invoke__log_timeout(struct sl_instance *instance);
 // What the platform says when the function could not answer itself.
 void sl_invoke__log_failure(struct sl_instance *instance, const char *type, const char *text);
+// Milliseconds that AWS would bill for an invocation of this duration.
+int64_t sl_invoke__billed_ms(const struct sl_instance *instance, int64_t duration_us);
 // Of an init that did not succeed; error_type may be empty.
 void sl_invoke__log_init_report(struct sl_instance *instance, const char *status, const char *error_type);
 void sl_invoke__log_flush(struct sl_instance *instance);

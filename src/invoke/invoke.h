@@ -132,6 +132,8 @@ struct sl_invocation {
     char trace_text[80];
 };
 
+// 0 when this tenant id (may be empty) may be given to that function; sl_invoke checks it as well.
+int sl_invoke_check_tenant(const struct sl_function *function, struct sl_str tenant_id, struct sl_error *err);
 void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation);
 // The caller no longer wants the answer (its client went away, or it gave up waiting). The function runs all the same,
 // as on AWS; `done` will not be called and the invocation object may be freed after this returns: what is still needed

@@ -78,4 +78,5 @@ void sl_invoker_metrics(struct sl_invoker *invoker, struct sl_buf *out) {
            positive(atomic_load(&invoker->memory_used)));
     metric(out, "instance_memory_budget_bytes", "gauge", "What they may be charged with together; 0 is no limit.",
            positive(invoker->config.memory_bytes));
+    sl_invoke__tenant_metrics(invoker, out);
 }

@@ -15,45 +15,12 @@
 #include <stdlib.h>
 
 enum {
-    POOL_MAX = 1024 * 1024,
     PATIENCE_MIN_MS = 5, // without a turn for so long (or for a quarter of a start), the estimate of the wait was wrong
     PATIENCE_MAX_MS = 25,
     WAIT_SPARE_MS = 20000, // beside the limit of an init: nobody waits longer for an instance
 };
 
-// ---- pools ------------------------------------------------------------------------------------------------------
-
-struct sl_invoke__pool *sl_invoke__pool_new(struct sl_invoker *invoker, const struct sl_function *function,
-                                            struct sl_invoke__limit *limit) {
-    struct sl_invoke__pool *pool =
-        calloc(1, sizeof *pool + invoker->config.loop_count * sizeof(struct sl_invoke__shard));
-    if (!pool) return NULL;
-    pool->invoker = invoker;
-    atomic_init(&pool->references, 1);
-    for (unsigned i = 0; i < invoker->config.loop_count; i++) pool->shards[i].pool = pool;
-    sl_arena_init(&pool->arena, POOL_MAX);
-    sl_invoke__copy_function(&pool->spec, function, &pool->arena);
-    if (sl_arena_failed(&pool->arena)) {
-        sl_arena_free(&pool->arena);
-        free(pool);
-        return NULL;
-    }
-    pool->limit = limit;
-    atomic_fetch_add(&limit->references, 1);
-    return pool;
-}
-
-void sl_invoke__pool_unref(struct sl_invoke__pool *pool) {
-    if (atomic_fetch_sub(&pool->references, 1) != 1) return;
-    sl_invoke__limit_unref(pool->invoker, pool->limit);
-    sl_arena_free(&pool->arena);
-    free(pool);
-}
-
-struct sl_invoke__pool *sl_invoke__pool_ref(struct sl_invoke__pool *pool) {
-    atomic_fetch_add(&pool->references, 1);
-    return pool;
-}
+// ---- letters -----------------------------------------------------------------------------------------------------
 
 // A letter about a pool from one loop (or the storage thread) to another.
 struct letter {
@@ -413,6 +380,7 @@ static void stop_idle(struct sl_mail *mail) {
 
 void sl_invoke__pool_retire(struct sl_invoke__pool *pool) {
     atomic_store(&pool->retired, true);
+    sl_invoke__tenants_retire(pool);
     for (unsigned i = 0; i < pool->invoker->config.loop_count; i++) write_to(pool, i, i, stop_idle);
 }
 

@@ -148,6 +148,15 @@ void sl_invoke__provision(struct sl_invoke__loop *here) {
     pthread_mutex_unlock(&invoker->provision_lock);
 }
 
+void sl_invoke__provision_meter(struct sl_invoke__loop *here, int64_t ms) {
+    struct sl_invoke__pool *pool;
+    for (unsigned i = 0; (pool = list_at(here->invoker, i)); i++) {
+        unsigned ready = atomic_load(&pool->shards[sl_loop_index(here->loop)].provisioned_ready);
+        sl_invoke__meter_kept(here, pool, ready, ms);
+        sl_invoke__pool_unref(pool);
+    }
+}
+
 static void woken(struct sl_mail *mail) {
     struct sl_invoke__loop *here = SL_CONTAINER(mail, struct sl_invoke__loop, provision_mail);
     atomic_store(&here->provision_sent, false);

@@ -38,12 +38,20 @@ void sl_invoke__log_init_start(struct sl_instance *instance) {
     sl_buf_char(&instance->log, '\n');
 }
 
+static void json_tenant(struct sl_instance *instance) {
+    if (!instance->pool->tenant.len) return;
+    sl_buf_cstr(&instance->log, ",\"tenantId\":");
+    sl_json_write_string(&instance->log, instance->pool->tenant);
+}
+
 void sl_invoke__log_start(struct sl_instance *instance) {
     struct sl_buf *log = &instance->log;
     if (as_json(instance)) {
         json_head(instance, "platform.start");
-        sl_buf_printf(log, "\"requestId\":\"%s\",\"version\":\"%.*s\"}}\n", instance->request_id,
+        sl_buf_printf(log, "\"requestId\":\"%s\",\"version\":\"%.*s\"", instance->request_id,
                       SL_FMT(instance->pool->spec.version));
+        json_tenant(instance);
+        sl_buf_cstr(log, "}}\n");
         return;
     }
     sl_buf_cstr(log, "START RequestId: ");
@@ -75,7 +83,9 @@ static void end_json(struct sl_instance *instance, int64_t duration_us, int64_t 
         sl_buf_cstr(log, ",\"initDurationMs\":");
         put_ms(log, init_us);
     }
-    sl_buf_cstr(log, "}}}\n");
+    sl_buf_char(log, '}');
+    json_tenant(instance);
+    sl_buf_cstr(log, "}}\n");
 }
 
 static void end_text(struct sl_instance *instance, int64_t duration_us, int64_t init_us, uint64_t billed,
@@ -106,11 +116,15 @@ static void end_text(struct sl_instance *instance, int64_t duration_us, int64_t 
     sl_buf_char(log, '\n');
 }
 
+int64_t sl_invoke__billed_ms(const struct sl_instance *instance, int64_t duration_us) {
+    // Initialisation is billed with the first invocation (since August 2025).
+    int64_t billed = (duration_us + (instance->first ? instance->init_us : 0) + 999) / 1000;
+    return billed ? billed : 1;
+}
+
 void sl_invoke__log_end(struct sl_instance *instance, int64_t duration_us, const char *status, const char *error_type) {
     int64_t init_us = instance->first ? instance->init_us : 0;
-    // Initialisation is billed with the first invocation (since August 2025).
-    uint64_t billed = (uint64_t)((duration_us + init_us + 999) / 1000);
-    if (billed == 0) billed = 1;
+    uint64_t billed = (uint64_t)sl_invoke__billed_ms(instance, duration_us);
     int64_t peak =
         instance->ended.memory_peak > 0 ? instance->ended.memory_peak : sl_jail_memory_peak(instance->memory_fd);
     uint64_t peak_mb = peak > 0 ? (uint64_t)(peak + 1048575) / 1048576 : 0;

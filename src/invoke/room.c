@@ -57,6 +57,7 @@ static bool machine_is_full(struct sl_invoker *invoker, int64_t charge) {
 
 int64_t sl_invoke__charge_of(const struct sl_invoke__pool *pool) {
     int64_t whole = (int64_t)pool->spec.memory_mb * MB;
+    if (pool->parent) pool = pool->parent; // what the function needs, not what a tenant of it did
     int64_t peak = atomic_load_explicit(&pool->peak, memory_order_relaxed);
     return peak && peak < whole ? peak : whole;
 }
@@ -79,7 +80,7 @@ void sl_invoke__room_return(struct sl_invoker *invoker, int64_t charge) {
 }
 
 void sl_invoke__room_adjust(struct sl_instance *instance, int64_t peak) {
-    struct sl_invoke__pool *pool = instance->pool;
+    struct sl_invoke__pool *pool = instance->pool->parent ? instance->pool->parent : instance->pool;
     if (peak <= 0) return;
     if (peak > atomic_load_explicit(&pool->peak, memory_order_relaxed))
         atomic_store_explicit(&pool->peak, peak, memory_order_relaxed);

@@ -30,6 +30,7 @@ static void count(struct sl_instance *instance, const struct sl_invocation_resul
     if (result->outcome == SL_INVOCATION_ERROR) atomic_fetch_add_explicit(&here->errors, 1, memory_order_relaxed);
     sl_invoke__leave(here, instance->allotment);
     sl_invoke__gauge(&here->busy, -1);
+    sl_invoke__meter_end(instance, sl_invoke__billed_ms(instance, result->duration_us));
 }
 
 // Neither the runtime nor its extensions came back in time.
@@ -102,6 +103,7 @@ void sl_invoke__begin(struct sl_instance *instance, struct sl_invocation *invoca
     instance->invocation = invocation;
     instance->entry = invocation->entry;
     instance->allotment = invocation->allotment;
+    sl_invoke__meter_begin(instance, invocation);
     instance->serving = instance->used = true;
     sl_invoke__gauge(&sl_invoke__of(instance->invoker, instance->loop)->busy, 1);
     instance->sent = instance->streamed = false;

@@ -106,6 +106,11 @@ void sl_lambda__touch(struct sl_op *op, struct sl_json *document) {
     sl_lambda__new_revision(op, document);
 }
 
+int sl_lambda__refuse_tenancy(const struct sl_json *document, const char *feature, struct sl_error *err) {
+    if (!sl_json_get(document, "TenancyConfig")) return 0;
+    return sl_fail(err, SL_E_INVALID_PARAMETER, "%s not supported for functions with tenancy configuration.", feature);
+}
+
 int sl_lambda__check_revision(struct sl_op *op, const struct sl_json *document, struct sl_error *err) {
     struct sl_str revision = sl_op_in(op, "RevisionId");
     if (!revision.ptr || sl_str_eq(revision, sl_json_string(sl_lambda__seen(op, document), "RevisionId"))) return 0;

@@ -47,7 +47,6 @@ int sl_lambda__foreign_check(struct sl_op *op, struct sl_error *err) {
     struct sl_str key = sl_op_in(op, "KMSKeyArn");
     struct sl_str letters = sl_json_string(sl_json_get(op->in, "DeadLetterConfig"), "TargetArn");
     const struct sl_json *files = sl_json_get(op->in, "FileSystemConfigs"), *vpc = sl_json_get(op->in, "VpcConfig");
-    struct sl_str tenancy = sl_json_string(sl_json_get(op->in, "TenancyConfig"), "TenantIsolationMode");
     int result = vpc ? sl_lambda__vpc_check(vpc, err) : 0;
     if (result != 0) return result;
     if (key.len > 0)
@@ -68,9 +67,6 @@ int sl_lambda__foreign_check(struct sl_op *op, struct sl_error *err) {
     if (sl_json_get(op->in, "DurableConfig"))
         return sl_fail(err, SL_E_INVALID_PARAMETER,
                        "Durable functions are not available on this server. Leave DurableConfig out.");
-    if (tenancy.len > 0)
-        return sl_fail(err, SL_E_INVALID_PARAMETER,
-                       "Tenant isolation is not available on this server. Leave TenancyConfig out.");
     if (sl_json_get(op->in, "ImageConfig"))
         return sl_fail(err, SL_E_INVALID_PARAMETER,
                        "ImageConfig is not supported for functions created with deployment packages.");

@@ -92,6 +92,10 @@ int sl_lambda__create_url(struct sl_op *op, struct sl_error *err) {
                        "FunctionUrlConfig exists for "
                        "this Lambda function", // both spaces are AWS's
                        SL_FMT(sl_lambda__qualified_arn(op, &target, target.qualifier)));
+    struct sl_json *latest;
+    result = sl_lambda__load(op, &target, &latest, err);
+    if (result == 0) result = sl_lambda__refuse_tenancy(latest, "Function URLs are", err);
+    if (result != 0) return result;
     char id[URL_ID + 1];
     sl_random_lower(id, URL_ID);
     struct sl_json *url = sl_json_new_object(op->arena);

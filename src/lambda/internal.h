@@ -93,6 +93,8 @@ int sl_lambda__load_qualified(struct sl_op *op, const struct sl_lambda__target *
 void sl_lambda__new_revision(struct sl_op *op, struct sl_json *document);
 // Sets LastModified and a new RevisionId.
 void sl_lambda__touch(struct sl_op *op, struct sl_json *document);
+// 400 when the function serves tenants apart: AWS has no provisioned concurrency and no URLs for such functions.
+int sl_lambda__refuse_tenancy(const struct sl_json *document, const char *feature, struct sl_error *err);
 // 412 unless the RevisionId member is absent or the document's.
 int sl_lambda__check_revision(struct sl_op *op, const struct sl_json *document, struct sl_error *err);
 // A copy as lists show it: without State, LastUpdateStatus, RuntimeVersionConfig [AWS].

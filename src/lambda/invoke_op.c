@@ -106,17 +106,21 @@ static int find_version(struct sl_op *op, const struct sl_lambda__target *target
     return sl_lambda__not_found(op, target, version, err); // names the qualifier even when none was given [AWS]
 }
 
+// An event is refused as a call is, before it is accepted.
+static int check_tenant(struct sl_op *op, const struct sl_lambda__target *target, struct sl_str version,
+                        struct sl_error *err) {
+    const struct sl_app *app = op->app;
+    const struct sl_function *function = sl_function_find(app->invoker, op->account, op->region, target->name, version);
+    return function ? sl_invoke_check_tenant(function, sl_op_in(op, "TenantId"), err) : 0;
+}
+
 // Everything that is the same for the three invocation types. The payload defaults to an empty object.
 int sl_lambda__invocation(struct sl_op *op, struct sl_str payload, struct sl_invocation *ret, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_str version, context;
     int result = sl_lambda__target(op, &target, err);
     if (result == 0) result = find_version(op, &target, &version, err);
-    if (result == 0 && sl_op_in(op, "TenantId").len > 0)
-        result = sl_fail(err, SL_E_INVALID_PARAMETER,
-                         "The invoked function is not enabled with tenancy configuration. Remove the tenant ID from "
-                         "your request and try "
-                         "again.");
+    if (result == 0) result = check_tenant(op, &target, version, err);
     if (result == 0 && sl_op_in(op, "DurableExecutionName").len > 0)
         result = sl_fail(
             err, SL_E_INVALID_PARAMETER,
@@ -134,6 +138,7 @@ int sl_lambda__invocation(struct sl_op *op, struct sl_str payload, struct sl_inv
         .payload = payload.len > 0 ? payload : SL_STR("{}"),
         .client_context = context,
         .trace_id = trace_id.len > 0 ? trace_id : sl_trace_id_new(op->arena),
+        .tenant_id = sl_op_in(op, "TenantId"),
     };
     memcpy(ret->request_id, op->request_id, sizeof(ret->request_id));
     return 0;
@@ -191,6 +196,10 @@ static struct sl_str event_context(struct sl_arena *arena, const struct sl_invoc
     if (invocation->client_context.len > 0) {
         sl_buf_cstr(&text, ",\"client\":");
         sl_json_write_string(&text, invocation->client_context);
+    }
+    if (invocation->tenant_id.len > 0) {
+        sl_buf_cstr(&text, ",\"tenant\":");
+        sl_json_write_string(&text, invocation->tenant_id);
     }
     sl_buf_char(&text, '}');
     struct sl_str copy = text.failed ? SL_STR("{}") : sl_arena_dup(arena, sl_buf_view(&text));

@@ -82,6 +82,7 @@ static int check_limits(struct sl_op *op, const struct sl_lambda__target *target
     struct sl_json *latest;
     int64_t others, reserved;
     int result = sl_lambda__load(op, target, &latest, err);
+    if (result == 0) result = sl_lambda__refuse_tenancy(latest, "Provisioned concurrency is", err);
     if (result == 0) result = sl_lambda__provisioned_total(op, target->name, target->qualifier, &others, err);
     if (result != 0) return result;
     reserved = sl_json_int(latest, "_concurrency", -1);

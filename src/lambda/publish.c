@@ -188,6 +188,7 @@ static int build(const struct source *source, const struct sl_json *latest, cons
         .url_streams = sl_str_is(sl_json_string(url, "InvokeMode"), "RESPONSE_STREAM"),
         .reserved_concurrency = sl_json_int(latest, "_concurrency", -1),
         .architecture = architecture_of(document),
+        .per_tenant = sl_json_get(document, "TenancyConfig") != NULL,
         .dead_letter = string_or(sl_json_get(document, "DeadLetterConfig"), "TargetArn", SL_STR("")),
     };
     put_tags(latest, &function);

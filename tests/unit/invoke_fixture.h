@@ -477,6 +477,13 @@ static inline void world_await_idle(const char *name, unsigned count) {
     fail_msg("%u instances of %s are idle, not %u", idle, name, count);
 }
 
+// Idle instances of all functions.
+static inline unsigned world_idle(void) {
+    int idle = 0;
+    for (unsigned loop = 0; loop < WORLD_LOOPS; loop++) idle += atomic_load(&world.invoker->loops[loop].idle);
+    return (unsigned)idle;
+}
+
 // Work on a loop's thread; returns when it has run.
 struct world_call {
     struct sl_mail mail;

@@ -408,6 +408,39 @@ static void provisioned_concurrency_is_taken_from_the_rest(void **state) {
     world_end();
 }
 
+// ---- tenants
+// ----------------------------------------------------------------------------------------------------------
+
+static enum sl_invocation_outcome invoke_tenant(unsigned loop, const char *name, const char *tenant) {
+    static struct call call;
+    call = (struct call){.name = name, .payload = "ok", .tenant = tenant};
+    world_call(loop, call_start, &call);
+    WORLD_AWAIT(call.done);
+    return call.outcome;
+}
+
+static void tenants_never_share_an_instance(void **state) {
+    (void)state;
+    start_world((struct sl_invoker_config){0});
+    struct sl_function function = world_function("apart");
+    function.per_tenant = true;
+    world_publish_function(&function);
+    world_publish("plain", 60000, -1, 0);
+    for (unsigned round = 0; round < 6; round++) {
+        assert_int_equal(invoke_tenant(round % 2, "apart", "red"), SL_INVOCATION_OK);
+        assert_int_equal(invoke_tenant(round % 2, "apart", "blue"), SL_INVOCATION_OK);
+        for (int i = 0; i < WORLD_PATIENCE_S * 1000 && world_idle() < 2; i++) usleep(1000);
+    }
+    assert_int_equal(world.started, 2);
+    assert_int_equal(invoke_tenant(0, "apart", NULL), SL_INVOCATION_REFUSED);
+    assert_int_equal(invoke_tenant(0, "plain", "red"), SL_INVOCATION_REFUSED);
+    assert_int_equal(world.started, 2);
+    function.memory_mb++; // another configuration: all tenants' instances go
+    world_publish_function(&function);
+    WORLD_AWAIT(world.live == 0);
+    world_end();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_hold_in_a_storm),
@@ -422,6 +455,7 @@ int main(void) {
         cmocka_unit_test(what_dies_is_replaced_and_what_is_too_much_goes),
         cmocka_unit_test(a_failing_init_is_told_and_tried_again),
         cmocka_unit_test(provisioned_concurrency_is_taken_from_the_rest),
+        cmocka_unit_test(tenants_never_share_an_instance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
