@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// announce: what a spawner says when it starts about the walls that it found, and above all about those that it did not:
-// nothing is weaker without a line in the log. (`sluice doctor` finds out by itself, before a server is started.)
+// announce: what a spawner says when it starts about the walls that it found, and above all about those that it did
+// not: nothing is weaker without a line in the log. (`sluice doctor` finds out by itself, before a server is started.)
 #ifndef SL_JAIL_ANNOUNCE_H
 #define SL_JAIL_ANNOUNCE_H
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,33 +80,66 @@ int sl_jail_block_new(const char *path, const char *const argv[], const char *co
     return fd;
 }
 
-int sl_jail__block_read(int fd, struct sl_jail__exec *ret_exec) {
+// Maps and checks the block; *ret_size is that of the whole. NULL with *ret_error (-errno).
+static const struct block_header *block_map(int fd, size_t *ret_size, int *ret_error) {
     struct stat info;
     struct block_header header;
+    *ret_error = -EINVAL;
     int seals = fcntl(fd, F_GET_SEALS);
-    if (seals < 0 || (seals & SEALS) != SEALS) return -EINVAL;
-    if (fstat(fd, &info) != 0) return -errno;
-    if (pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header) return -EINVAL;
+    if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &info) != 0) return NULL;
+    if (pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header) return NULL;
     if (header.magic != MAGIC || header.argc == 0 || header.argc >= STRINGS_MAX || header.envc >= STRINGS_MAX ||
         header.bytes < 2 || header.bytes > SL_JAIL_BLOCK_MAX ||
         (uint64_t)info.st_size != sizeof header + header.bytes) {
-        return -EINVAL;
+        return NULL;
     }
-    char *map = mmap(NULL, sizeof header + header.bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (map == MAP_FAILED) return -errno;
-    char *at = map + sizeof header;
-    char *end = at + header.bytes;
-    if (end[-1] != '\0' || at[0] != '/') return -EINVAL;
-    char **table = calloc((size_t)header.argc + header.envc + 2, sizeof *table);
+    *ret_size = sizeof header + header.bytes;
+    char *map = mmap(NULL, *ret_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    *ret_error = map == MAP_FAILED ? -errno : -EINVAL;
+    if (map == MAP_FAILED) return NULL;
+    if (map[*ret_size - 1] == '\0' && map[sizeof header] == '/') return (const struct block_header *)(void *)map;
+    (void)munmap(map, *ret_size);
+    return NULL;
+}
+
+int sl_jail__block_read(int fd, struct sl_jail__exec *ret_exec) {
+    size_t size;
+    int rc;
+    const struct block_header *header = block_map(fd, &size, &rc);
+    if (header == NULL) return rc;
+    char *at = (char *)(uintptr_t)(header + 1);
+    const char *end = at + header->bytes;
+    char **table = calloc((size_t)header->argc + header->envc + 2, sizeof *table);
     if (table == NULL) return -ENOMEM;
     ret_exec->path = at;
     ret_exec->argv = table;
-    ret_exec->envp = table + header.argc + 1;
+    ret_exec->envp = table + header->argc + 1;
     at += strlen(at) + 1;
-    for (uint32_t i = 0; i < header.argc + header.envc; i++) {
+    for (uint32_t i = 0; i < header->argc + header->envc; i++) {
         if (at >= end) return -EINVAL;
-        (i < header.argc ? ret_exec->argv + i : ret_exec->envp + (i - header.argc))[0] = at;
+        (i < header->argc ? ret_exec->argv + i : ret_exec->envp + (i - header->argc))[0] = at;
         at += strlen(at) + 1;
     }
     return at == end ? 0 : -EINVAL;
+}
+
+int sl_jail__block_send(int fd, int socket) {
+    size_t size;
+    int rc;
+    const struct block_header *header = block_map(fd, &size, &rc);
+    if (header == NULL) return rc;
+    rc = header->bytes > SL_JAIL__BLANK_BLOCK_MAX ? -E2BIG : 0;
+    const char *at = (const char *)header;
+    for (size_t left = size; rc == 0 && left > 0;) {
+        ssize_t n = send(socket, at, left, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            rc = -errno;
+        } else {
+            at += n;
+            left -= (size_t)n;
+        }
+    }
+    (void)munmap((void *)(uintptr_t)header, size);
+    return rc;
 }

@@ -18,4 +18,10 @@ struct sl_jail__exec {
 // What it points to lives until exec.
 int sl_jail__block_read(int fd, struct sl_jail__exec *ret_exec);
 
+enum { SL_JAIL__BLANK_BLOCK_MAX = 64 << 10 }; // texts; what a stream socket takes without waiting for its reader
+
+// Sends the block of fd, after the same checks, to the blank at the other end of a stream socket, which has never been
+// sent anything. 0 or -errno (-E2BIG: larger than SL_JAIL__BLANK_BLOCK_MAX).
+int sl_jail__block_send(int fd, int socket);
+
 #endif

@@ -22,7 +22,8 @@ static unsigned controllers_of(const char *list) {
     static const struct {
         const char *name;
         unsigned controller;
-    } names[] = {{"memory", SL_JAIL__MEMORY}, {"cpu", SL_JAIL__CPU}, {"pids", SL_JAIL__PIDS}};
+    } names[] = {
+        {"memory", SL_JAIL__MEMORY}, {"cpu", SL_JAIL__CPU}, {"pids", SL_JAIL__PIDS}, {"freezer", SL_JAIL__FREEZER}};
     unsigned found = 0;
     for (const char *at = list; *at != '\0';) {
         size_t length = strcspn(at, ",");
@@ -179,19 +180,27 @@ void sl_jail__cgroups_look(struct sl_jail__cgroups *cgroups) {
             hierarchy->controllers = sl_jail__v2_choose(hierarchy);
         else if (faccessat(AT_FDCWD, hierarchy->mount, W_OK, AT_EACCESS) != 0)
             hierarchy->controllers = 0;
-        cgroups->controllers |= hierarchy->controllers;
+        cgroups->controllers |= hierarchy->controllers & SL_JAIL__CONTROLLERS;
     }
 }
 
 void sl_jail__cgroups_open(struct sl_jail__cgroups *cgroups) {
-    unsigned used = 0;
-    for (unsigned i = 0; i < cgroups->count; i++) {
-        struct sl_jail__hierarchy hierarchy = cgroups->at[i];
-        if (!open_hierarchy(cgroups, &hierarchy)) continue;
-        cgroups->at[used++] = hierarchy;
-        cgroups->controllers |= hierarchy.controllers;
+    unsigned found = cgroups->count;
+    bool freezes = false;
+    struct sl_jail__hierarchy all[SL_JAIL__HIERARCHIES];
+    memcpy(all, cgroups->at, sizeof all);
+    cgroups->count = 0;
+    // A freezer of version 1 comes last, if there is nothing better: each hierarchy costs every sandbox.
+    for (int last = 0; last < 2; last++) {
+        for (unsigned i = 0; i < found; i++) {
+            bool freezer = all[i].version == 1 && all[i].controllers == SL_JAIL__FREEZER;
+            if (freezer != (last == 1) || (freezer && freezes)) continue;
+            if (!open_hierarchy(cgroups, &all[i])) continue;
+            freezes = freezes || (all[i].version == 2 && sl_jail__v2_freezes(all[i].parent));
+            cgroups->controllers |= all[i].controllers & SL_JAIL__CONTROLLERS;
+            cgroups->at[cgroups->count++] = all[i];
+        }
     }
-    cgroups->count = used;
 }
 
 void sl_jail__cgroups_close(struct sl_jail__cgroups *cgroups) {
@@ -264,18 +273,40 @@ int sl_jail__cgroup_birth(const struct sl_jail__cgroups *cgroups, const struct s
     return -1;
 }
 
-int sl_jail__cgroup_enter(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup) {
+unsigned sl_jail__cgroup_tasks(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup,
+                               int ret_dirs[SL_JAIL__HIERARCHIES]) {
+    unsigned count = 0;
     for (unsigned i = 0; i < cgroups->count; i++) {
-        int rc = cgroups->at[i].version == 1 ? sl_jail__v1_enter(cgroup->dir[i]) : 0;
-        if (rc != 0) return rc;
+        if (cgroups->at[i].version == 1) ret_dirs[count++] = cgroup->dir[i];
     }
-    return 0;
+    return count;
 }
 
 int sl_jail__cgroup_memory_fd(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup) {
     int i = holder(cgroups, SL_JAIL__MEMORY);
     if (i < 0) return -1;
     return cgroups->at[i].version == 1 ? sl_jail__v1_memory_fd(cgroup->dir[i]) : sl_jail__v2_memory_fd(cgroup->dir[i]);
+}
+
+int sl_jail__cgroup_freeze_fd(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup) {
+    for (unsigned i = 0; i < cgroups->count; i++) {
+        const struct sl_jail__hierarchy *hierarchy = &cgroups->at[i];
+        if (hierarchy->version == 1 && (hierarchy->controllers & SL_JAIL__FREEZER) == 0) continue;
+        const char *name = hierarchy->version == 1 ? "freezer.state" : "cgroup.freeze";
+        int fd = openat(cgroup->dir[i], name, O_WRONLY | O_CLOEXEC);
+        if (fd >= 0) return fd;
+    }
+    return -1;
+}
+
+bool sl_jail__cgroup_thaw(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup) {
+    for (unsigned i = 0; i < cgroups->count; i++) {
+        const struct sl_jail__hierarchy *hierarchy = &cgroups->at[i];
+        if (hierarchy->version != 1 || (hierarchy->controllers & SL_JAIL__FREEZER) == 0) continue;
+        if (cgroup->dir[i] >= 0) (void)sl_jail__write(cgroup->dir[i], "freezer.state", "THAWED");
+        return true;
+    }
+    return false;
 }
 
 bool sl_jail__cgroup_oom(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup) {

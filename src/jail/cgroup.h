@@ -20,7 +20,8 @@
 #include <stdint.h>
 
 enum { SL_JAIL__MEMORY = 1, SL_JAIL__CPU = 2, SL_JAIL__PIDS = 4, SL_JAIL__CONTROLLERS = 7 };
-enum { SL_JAIL__HIERARCHIES = 4 };
+enum { SL_JAIL__FREEZER = 8 }; // version 1 only, used where there is no version 2 tree, which can always freeze
+enum { SL_JAIL__HIERARCHIES = 5 };
 
 // One mounted hierarchy that we use.
 struct sl_jail__hierarchy {
@@ -75,10 +76,16 @@ int sl_jail__cgroup_limit_cpu(const struct sl_jail__cgroups *cgroups, const stru
                               uint32_t cpu_milli);
 // The directory to pass to CLONE_INTO_CGROUP, or -1.
 int sl_jail__cgroup_birth(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup);
-// Called by the process that is to be limited: enters the version 1 directories.
-int sl_jail__cgroup_enter(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup);
+// The version 1 directories, which the process that is to be limited enters itself. Returns how many.
+unsigned sl_jail__cgroup_tasks(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup,
+                               int ret_dirs[SL_JAIL__HIERARCHIES]);
 // A new read-only descriptor for sl_jail_memory_peak, or -1.
 int sl_jail__cgroup_memory_fd(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup);
+// A new descriptor for sl_jail_freeze, or -1.
+int sl_jail__cgroup_freeze_fd(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup);
+// With a version 1 freezer: lets the group go on, so that what has been killed can die (version 2 kills frozen
+// processes). True when there is one, and it may have to be done again, as the server can freeze at any time.
+bool sl_jail__cgroup_thaw(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup);
 // True when the kernel killed a process of the group for want of memory.
 bool sl_jail__cgroup_oom(const struct sl_jail__cgroups *cgroups, const struct sl_jail__cgroup *cgroup);
 // Closes and removes the directories. -EBUSY while the kernel still counts a dying process: call again later.
@@ -95,6 +102,7 @@ int sl_jail__v2_limit(int dir, unsigned controllers, const struct sl_jail__limit
 int sl_jail__v2_limit_cpu(int dir, uint32_t cpu_milli);
 int sl_jail__v2_memory_fd(int dir);
 bool sl_jail__v2_oom(int dir);
+bool sl_jail__v2_freezes(int dir);
 // Chooses the directory below which a version 2 tree may be made; fills base (empty: none). Returns the controllers
 // offered there.
 unsigned sl_jail__v2_choose(struct sl_jail__hierarchy *hierarchy);

@@ -15,11 +15,15 @@ int sl_jail__v1_limit(int dir, unsigned controllers, const struct sl_jail__limit
     int rc = 0;
     if (controllers & SL_JAIL__MEMORY) {
         int64_t bytes = (int64_t)limits->memory_mb << 20;
+        // Memory plus swap must never be below memory, so the order depends on whether there is a limit to be raised.
+        // Absent when the kernel does not account swap.
         rc = sl_jail__write_number(dir, "memory.limit_in_bytes", bytes);
-        if (rc != 0) return rc;
-        // Memory plus swap; must not be below the former, hence the order. Absent when the kernel does not account
-        // swap.
-        rc = sl_jail__write_number(dir, "memory.memsw.limit_in_bytes", bytes);
+        if (rc == -EINVAL) {
+            rc = sl_jail__write_number(dir, "memory.memsw.limit_in_bytes", bytes);
+            if (rc == 0) rc = sl_jail__write_number(dir, "memory.limit_in_bytes", bytes);
+        } else if (rc == 0) {
+            rc = sl_jail__write_number(dir, "memory.memsw.limit_in_bytes", bytes);
+        }
         if (rc != 0 && rc != -ENOENT) return rc;
         // Buffers of sockets count apart here, and without a limit not at all: a sandbox could fill those of the whole
         // machine (net.ipv4.tcp_mem). Beyond it senders wait and datagrams are dropped.

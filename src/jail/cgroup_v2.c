@@ -61,6 +61,8 @@ int sl_jail__v2_memory_fd(int dir) {
 
 bool sl_jail__v2_oom(int dir) { return sl_jail__read_keyed(dir, "memory.events", "oom_kill") > 0; }
 
+bool sl_jail__v2_freezes(int dir) { return faccessat(dir, "cgroup.freeze", W_OK, AT_EACCESS) == 0; } // Linux 5.2
+
 // The controllers named in a space-separated file such as cgroup.controllers.
 static unsigned controllers_in(int dir, const char *file) {
     char text[512];

@@ -70,23 +70,90 @@ static int request_send(struct sl_jail_client *client, const struct sl_jail__req
     }
 }
 
-int sl_jail_start(struct sl_jail_client *client, uint64_t id, const struct sl_jail_spec *spec, struct sl_error *err) {
-    if (id == 0) return sl_fail(err, SL_E_INVALID, "a sandbox needs a non-zero id");
-    if (spec->code_dir_fd < 0 || spec->block_fd < 0) {
-        return sl_fail(err, SL_E_INVALID, "a sandbox needs a code directory and a block");
-    }
-    struct sl_jail__request request = {
-        .op = SL_JAIL__START,
-        .flags = (spec->network ? SL_JAIL__START_NETWORK : 0u) | (spec->opt_dir_fd >= 0 ? SL_JAIL__START_OPT : 0u),
+// The fields that START and ADOPT have in common.
+static struct sl_jail__request request_of(enum sl_jail__op op, uint64_t id, const struct sl_jail_spec *spec) {
+    return (struct sl_jail__request){
+        .op = op,
+        .flags = (spec->network ? SL_JAIL__START_NETWORK : 0u) | (spec->keep ? SL_JAIL__START_KEEP : 0u) |
+                 (spec->blank ? SL_JAIL__START_BLANK : 0u),
         .id = id,
         .memory_mb = spec->memory_mb,
         .cpu_milli = spec->cpu_milli,
         .pids = spec->pids != 0 ? spec->pids : 1024,
         .fds = spec->fds != 0 ? spec->fds : 1024,
         .tmp_mb = spec->tmp_mb != 0 ? spec->tmp_mb : 512,
+        .programs = spec->programs,
+        .template = spec->template,
     };
-    int fds[3] = {spec->code_dir_fd, spec->block_fd, spec->opt_dir_fd};
-    return request_send(client, &request, fds, spec->opt_dir_fd >= 0 ? 3 : 2, err);
+}
+
+static int send_spec(struct sl_jail_client *client, enum sl_jail__op op, uint64_t id, const struct sl_jail_spec *spec,
+                     struct sl_error *err) {
+    struct sl_jail__request request = request_of(op, id, spec);
+    int fds[3];
+    unsigned count = 0;
+    if (spec->code_dir_fd >= 0) request.has |= 1u << SL_JAIL__CODE, fds[count++] = spec->code_dir_fd;
+    if (spec->opt_dir_fd >= 0) request.has |= 1u << SL_JAIL__OPT, fds[count++] = spec->opt_dir_fd;
+    if (spec->block_fd >= 0) request.has |= 1u << SL_JAIL__BLOCK, fds[count++] = spec->block_fd;
+    return request_send(client, &request, fds, count, err);
+}
+
+int sl_jail_start(struct sl_jail_client *client, uint64_t id, const struct sl_jail_spec *spec, struct sl_error *err) {
+    if (id == 0) return sl_fail(err, SL_E_INVALID, "a sandbox needs a non-zero id");
+    if (spec->blank && (spec->code_dir_fd >= 0 || spec->opt_dir_fd >= 0 || spec->block_fd < 0)) {
+        return sl_fail(err, SL_E_INVALID, "a blank has a block, and no code yet");
+    }
+    if (!spec->blank && spec->code_dir_fd < 0) {
+        return sl_fail(err, SL_E_INVALID, "a sandbox needs a code directory");
+    }
+    return send_spec(client, SL_JAIL__START, id, spec, err);
+}
+
+int sl_jail_adopt(struct sl_jail_client *client, uint64_t id, const struct sl_jail_spec *spec, struct sl_error *err) {
+    if (id == 0) return sl_fail(err, SL_E_INVALID, "a sandbox needs a non-zero id");
+    if (spec->code_dir_fd < 0 || spec->block_fd < 0) {
+        return sl_fail(err, SL_E_INVALID, "a blank is adopted with a code directory and a block");
+    }
+    return send_spec(client, SL_JAIL__ADOPT, id, spec, err);
+}
+
+int sl_jail_exec(struct sl_jail_client *client, uint64_t id, uint32_t program, const struct sl_jail_program *what,
+                 struct sl_error *err) {
+    if (id == 0 || program > SL_JAIL_PROGRAMS_MAX || what->block_fd < 0) {
+        return sl_fail(err, SL_E_INVALID, "a program needs a sandbox, a number up to %d and a block",
+                       SL_JAIL_PROGRAMS_MAX);
+    }
+    struct sl_jail__request request = {.op = SL_JAIL__EXEC,
+                                       .has = 1u << SL_JAIL__BLOCK,
+                                       .flags = what->own_log ? SL_JAIL__EXEC_OWN_LOG : 0u,
+                                       .id = id,
+                                       .program = program};
+    return request_send(client, &request, &what->block_fd, 1, err);
+}
+
+int sl_jail_signal(struct sl_jail_client *client, uint64_t id, uint32_t program, int signal, struct sl_error *err) {
+    struct sl_jail__request request = {.op = SL_JAIL__SIGNAL, .id = id, .program = program, .signal = signal};
+    return request_send(client, &request, NULL, 0, err);
+}
+
+int sl_jail_connector(struct sl_jail_client *client, uint64_t id, struct sl_error *err) {
+    struct sl_jail__request request = {.op = SL_JAIL__CONNECT, .id = id};
+    return request_send(client, &request, NULL, 0, err);
+}
+
+int sl_jail_template_start(struct sl_jail_client *client, uint32_t template, int block_fd, uint32_t memory_mb,
+                           struct sl_error *err) {
+    if (template <1 || template > SL_JAIL_TEMPLATES_MAX || block_fd < 0) {
+        return sl_fail(err, SL_E_INVALID, "a template needs a number from 1 to %d and a block", SL_JAIL_TEMPLATES_MAX);
+    }
+    struct sl_jail__request request = {
+        .op = SL_JAIL__TEMPLATE_START, .has = 1u << SL_JAIL__BLOCK, .template = template, .memory_mb = memory_mb};
+    return request_send(client, &request, &block_fd, 1, err);
+}
+
+int sl_jail_template_stop(struct sl_jail_client *client, uint32_t template, struct sl_error *err) {
+    struct sl_jail__request request = {.op = SL_JAIL__TEMPLATE_STOP, .template = template};
+    return request_send(client, &request, NULL, 0, err);
 }
 
 int sl_jail_stop(struct sl_jail_client *client, uint64_t id, struct sl_error *err) {
@@ -110,9 +177,11 @@ int sl_jail_poll(struct sl_jail_client *client, struct sl_jail_event *event) {
     int rc = sl_jail__receive(client->socket, &reply, sizeof reply, fds);
     if (rc == -EAGAIN) return 0;
     if (rc <= 0 && rc != -EMFILE) return -1;
-    *event = (struct sl_jail_event){.listen_fd = {-1, -1}, .log_fd = -1, .memory_fd = -1, .memory_peak = -1};
+    *event = (struct sl_jail_event){
+        .listen_fd = {-1, -1}, .log_fd = -1, .memory_fd = -1, .freeze_fd = -1, .connector_fd = -1, .memory_peak = -1};
     event->kind = (enum sl_jail_event_kind)reply.kind;
     event->id = reply.id;
+    event->program = reply.program;
     event->pid = reply.pid;
     event->network = (reply.flags & SL_JAIL__REPLY_NETWORK) != 0;
     event->error = reply.error;
@@ -122,15 +191,18 @@ int sl_jail_poll(struct sl_jail_client *client, struct sl_jail_event *event) {
     _Static_assert(sizeof event->step == sizeof reply.step, "step is copied whole");
     memcpy(event->step, reply.step, sizeof event->step);
     event->step[sizeof event->step - 1] = '\0';
-    if (event->kind == SL_JAIL_STARTED) {
-        // With -EMFILE the descriptors are lost but the message is whole: an event with listen_fds of -1 lets the
-        // caller stop it.
-        event->listen_fd[0] = fds[0];
-        event->listen_fd[1] = fds[1];
-        event->log_fd = fds[2];
-        event->memory_fd = fds[3];
-        fds[0] = fds[1] = fds[2] = fds[3] = -1;
+    // With -EMFILE the descriptors are lost but the message is whole: an event with listen_fds of -1 lets the caller
+    // stop it.
+    unsigned next = 0;
+    if (reply.flags & SL_JAIL__REPLY_LISTEN) {
+        event->listen_fd[0] = fds[next++];
+        event->listen_fd[1] = fds[next++];
     }
+    if (reply.flags & SL_JAIL__REPLY_LOG) event->log_fd = fds[next++];
+    if (reply.flags & SL_JAIL__REPLY_MEMORY) event->memory_fd = fds[next++];
+    if (reply.flags & SL_JAIL__REPLY_FREEZE) event->freeze_fd = fds[next++];
+    if (reply.flags & SL_JAIL__REPLY_CONNECTOR) event->connector_fd = fds[next++];
+    for (unsigned i = 0; i < next; i++) fds[i] = -1;
     sl_jail__close_all(fds, SL_JAIL__FDS);
     return 1;
 }
@@ -143,4 +215,12 @@ int64_t sl_jail_memory_peak(int memory_fd) {
     text[got] = '\0';
     long long bytes = strtoll(text, NULL, 10);
     return bytes >= 0 ? (int64_t)bytes : -1;
+}
+
+int sl_jail_freeze(int freeze_fd, bool frozen) {
+    if (freeze_fd < 0) return -1;
+    if (pwrite(freeze_fd, frozen ? "1" : "0", 1, 0) == 1) return 0;
+    // The descriptor of a version 1 freezer knows words instead.
+    const char *word = frozen ? "FROZEN" : "THAWED";
+    return errno == EINVAL && pwrite(freeze_fd, word, 6, 0) == 6 ? 0 : -1;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// init: the code that runs inside a sandbox before the function does: the builder that becomes its pid 1, and pid 2,
-// which becomes the function by exec.
+// init: the builder of a sandbox that becomes its pid 1.
 #ifndef SL_JAIL_INIT_H
 #define SL_JAIL_INIT_H
 
@@ -26,8 +25,7 @@ struct sl_jail__shell_plan {
     bool change_ids;  // false: rootless with a single id
     uid_t uid;        // of the function
     uid_t init_uid;   // of pid 1 once it has given up root
-    bool own_user_ns; // rootless with a single id: a user namespace for the function, so that its processes are counted
-                      // alone
+    bool own_user_ns; // see struct sl_jail__confine
 };
 
 // Forks a process into new pid, ipc and uts namespaces that builds a shell and reports READY or FAILED on its control

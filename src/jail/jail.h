@@ -18,9 +18,10 @@
 // the whole process tree is gone, daemons included. An id may be used again after its last event.
 //
 // Programs. A sandbox has a main program (number 0) and up to spec.programs further ones (external extensions), all as
-// the same user, in the same limits, seeing one another. The main program is started by sl_jail_start, or, when that
-// was given no block, later by sl_jail_exec, as the others are. Each number can be used once. Their processes wait in
-// the sandbox from the beginning, already without any privilege: a running sandbox is never entered from outside.
+// the same user, in the same limits, with the same files and network. They can signal one another, but do not find one
+// another in /proc. The main program is started by sl_jail_start, or, when that was given no block, later by
+// sl_jail_exec, as the others are. Each number can be used once. Their processes wait in the sandbox from the
+// beginning, already without any privilege: a running sandbox is never entered from outside.
 //
 //   sl_jail_exec(id, n) ──► PROGRAM_STARTED{id, n, log_fd} ──► PROGRAM_EXITED{id, n, status}
 //                       └─► PROGRAM_FAILED{id, n, errno, step}

@@ -67,3 +67,31 @@ int sl_jail__receive(int socket, void *message, size_t size, int fds[SL_JAIL__FD
     if (result < 0) sl_jail__close_all(fds, SL_JAIL__FDS);
     return result;
 }
+
+int sl_jail__send_roles(int socket, const void *message, size_t size, uint32_t *ret_has,
+                        const int fds[SL_JAIL__ROLES]) {
+    int packed[SL_JAIL__ROLES];
+    unsigned count = 0;
+    *ret_has = 0;
+    for (unsigned role = 0; role < SL_JAIL__ROLES; role++) {
+        if (fds[role] < 0) continue;
+        *ret_has |= 1u << role;
+        packed[count++] = fds[role];
+    }
+    return sl_jail__send(socket, message, size, packed, count);
+}
+
+bool sl_jail__take_roles(int fds[SL_JAIL__FDS], uint32_t has) {
+    int packed[SL_JAIL__FDS];
+    unsigned next = 0;
+    memcpy(packed, fds, sizeof packed);
+    bool good = has < 1u << SL_JAIL__ROLES;
+    for (unsigned role = 0; good && role < SL_JAIL__FDS; role++) {
+        fds[role] = role < SL_JAIL__ROLES && (has & 1u << role) != 0 ? packed[next++] : -1;
+        if (role < SL_JAIL__ROLES && (has & 1u << role) != 0 && fds[role] < 0) good = false;
+    }
+    if (good && (next == SL_JAIL__FDS || packed[next] < 0)) return true;
+    sl_jail__close_all(packed, SL_JAIL__FDS);
+    for (unsigned i = 0; i < SL_JAIL__FDS; i++) fds[i] = -1;
+    return false;
+}

@@ -6,11 +6,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { CALM = 64 };
+#include "jail/jail.h"
+
+// PER: STARTED, READY, ADOPTED, EXITED, and two for each program.
+enum { CALM = 64, FDS = SL_JAIL__REPLY_FDS, PER = 4 + 2 * (1 + SL_JAIL_PROGRAMS_MAX) };
 
 struct entry {
     struct sl_jail__reply reply;
-    int fds[SL_JAIL__FDS];
+    int fds[FDS];
     unsigned fd_count;
 };
 
@@ -22,7 +25,7 @@ struct sl_jail__replies {
 };
 
 struct sl_jail__replies *sl_jail__replies_new(unsigned sandboxes) {
-    unsigned room = 2 * sandboxes + CALM + 1;
+    unsigned room = PER * sandboxes + 2 * SL_JAIL_TEMPLATES_MAX + CALM + 1; // touched only when used
     struct sl_jail__replies *replies = calloc(1, sizeof *replies + room * sizeof replies->entries[0]);
     if (replies != NULL) replies->room = room;
     return replies;
@@ -32,7 +35,7 @@ void sl_jail__replies_put(struct sl_jail__replies *replies, const struct sl_jail
                           unsigned fd_count) {
     struct entry *entry = &replies->entries[(replies->first + replies->count) % replies->room];
     entry->reply = *reply;
-    entry->fd_count = fd_count < SL_JAIL__FDS ? fd_count : SL_JAIL__FDS;
+    entry->fd_count = fd_count < FDS ? fd_count : FDS;
     for (unsigned i = 0; i < entry->fd_count; i++) entry->fds[i] = fds[i];
     replies->count++;
 }

@@ -4,7 +4,7 @@
 // spawner's loop.
 //
 // It cannot overflow: requests are read only while few replies wait (sl_jail__replies_calm), and what has been accepted
-// before gives at most two more per sandbox.
+// before gives only so many per sandbox.
 #ifndef SL_JAIL_REPLIES_H
 #define SL_JAIL_REPLIES_H
 
@@ -16,7 +16,7 @@ struct sl_jail__replies;
 
 // For this many sandboxes and waiting orders. NULL when out of memory. Lives as long as the process.
 struct sl_jail__replies *sl_jail__replies_new(unsigned sandboxes);
-// Takes the descriptors (three at most).
+// Takes the descriptors (SL_JAIL__REPLY_FDS at most).
 void sl_jail__replies_put(struct sl_jail__replies *replies, const struct sl_jail__reply *reply, const int *fds,
                           unsigned fd_count);
 // Sends what the socket takes. True when all are sent, or the server is gone.

@@ -363,31 +363,45 @@ static int limit_ipc(void) {
     return 0;
 }
 
-int sl_jail__root_enter(int stem, gid_t watcher, const char **ret_step) {
-    *ret_step = "enter the root of sandboxes";
-    if (setns(stem, CLONE_NEWNS) != 0 || unshare(CLONE_NEWNS) != 0 || chdir("/") != 0) return -errno;
-    *ret_step = "mount /proc";
-    char options[96];
+static int mount_proc(gid_t watcher) {
+    char options[64];
     int used = snprintf(options, sizeof options, "hidepid=2");
     if (watcher != 0) snprintf(options + used, sizeof options - (size_t)used, ",gid=%u", (unsigned)watcher);
-    if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) != 0) return -errno;
-    *ret_step = "limit the shared memory";
-    int rc = limit_ipc();
-    if (rc != 0) return rc;
-    *ret_step = "mask /proc";
-    rc = mask_proc();
-    if (rc != 0) return rc;
+    return mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) == 0 ? 0 : -errno;
+}
+
+static int mount_writable(const char **ret_step) {
+    char options[96];
     *ret_step = "mount /tmp";
     snprintf(options, sizeof options, "mode=1777,size=%dm,nr_inodes=%d", SL_JAIL__TMP_MB, SL_JAIL__TMP_MB * 1024);
     if (mount("tmp", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) != 0) return -errno;
     *ret_step = "mount /dev/shm";
     if (mount("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=64m,nr_inodes=16384") != 0)
         return -errno;
+    return 0;
+}
+
+int sl_jail__root_enter(int stem, gid_t watcher, const char **ret_step) {
+    *ret_step = "enter the root of sandboxes";
+    if (setns(stem, CLONE_NEWNS) != 0 || unshare(CLONE_NEWNS) != 0 || chdir("/") != 0) return -errno;
+    *ret_step = "mount /proc";
+    int rc = mount_proc(watcher);
+    if (rc == 0) *ret_step = "limit the shared memory", rc = limit_ipc();
+    if (rc == 0) *ret_step = "mask /proc", rc = mask_proc();
+    if (rc == 0) rc = mount_writable(ret_step);
+    if (rc != 0) return rc;
     // For the Runtime API's socket alone; the function can neither remove it nor put another in its place.
     *ret_step = "mount /run/sluice";
     if (mount("run", "/run/sluice", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=4k,nr_inodes=2") != 0)
         return -errno;
     return 0;
+}
+
+int sl_jail__root_enter_template(int stem, const char **ret_step) {
+    *ret_step = "enter the root of sandboxes";
+    if (setns(stem, CLONE_NEWNS) != 0 || unshare(CLONE_NEWNS) != 0 || chdir("/") != 0) return -errno;
+    (void)mount_proc(0);
+    return mount_writable(ret_step);
 }
 
 int sl_jail__tmp_resize(uint32_t megabytes) {

@@ -29,6 +29,9 @@ int sl_jail__stem_build(const struct sl_jail__root_config *config, struct sl_err
 // watcher: the group that may see every process of the sandbox (init's, once it has given up root), or 0.
 // 0 or -errno; *ret_step says what failed.
 int sl_jail__root_enter(int stem, gid_t watcher, const char **ret_step);
+// The same for a template, whose pid namespace is the spawner's: /proc stays as it is in the stem when it cannot be
+// mounted.
+int sl_jail__root_enter_template(int stem, const char **ret_step);
 // Gives /tmp this size, in the sandbox.
 int sl_jail__tmp_resize(uint32_t megabytes);
 // Puts a detached mount over a directory of the sandbox; the descriptor stays the caller's.

@@ -494,7 +494,3 @@ int sl_jail__seccomp_compile(bool charged, struct sock_fprog *ret_program, struc
     if (rc != 0) return sl_fail(err, SL_E_INTERNAL, "compile the system call filter: %s", strerror(-rc));
     return SL_OK;
 }
-
-int sl_jail__seccomp_load(const struct sock_fprog *program) {
-    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) == 0 ? 0 : -errno;
-}

@@ -6,18 +6,34 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "jail/file.h"
 #include "jail/root.h"
+#include "jail/template.h"
 
-enum { LOG_PIPE = 256 << 10 };
+enum { LOG_PIPE = 256 << 10, SIGNAL_GROUP = 4 /* PIDFD_SIGNAL_PROCESS_GROUP, since Linux 6.9 */ };
 
-void sl_jail__order_close(struct sl_jail__order *order) {
-    sl_jail__close(&order->code);
-    sl_jail__close(&order->opt);
-    sl_jail__close(&order->block);
+void sl_jail__order_init(struct sl_jail__order *order, const struct sl_jail__request *request) {
+    order->request = *request;
+    for (unsigned i = 0; i < SL_JAIL__ROLES; i++) order->fds[i] = -1;
+}
+
+void sl_jail__order_close(struct sl_jail__order *order) { sl_jail__close_all(order->fds, SL_JAIL__ROLES); }
+
+void sl_jail__slot_init(struct sl_jail__slot *slot, unsigned index) {
+    slot->index = index;
+    slot->control = slot->listener[0] = slot->listener[1] = slot->log = slot->memory = slot->freeze = slot->netns[0] =
+        slot->netns[1] = -1;
+    for (unsigned i = 0; i <= SL_JAIL_PROGRAMS_MAX; i++) slot->runs[i].process = slot->runs[i].log = -1;
+    sl_jail__cgroup_init(&slot->cgroup);
+}
+
+uid_t sl_jail__slot_uid(const struct sl_jail__shells *shells, const struct sl_jail__slot *slot) {
+    return shells->first_uid + (shells->change_ids ? slot->index : 0);
 }
 
 int sl_jail__shell_build(struct sl_jail__shells *shells, struct sl_jail__slot *slot, bool network) {
@@ -39,7 +55,7 @@ int sl_jail__shell_build(struct sl_jail__shells *shells, struct sl_jail__slot *s
             .cgroup = &slot->cgroup,
             .filter = &shells->filter,
             .change_ids = shells->change_ids,
-            .uid = shells->first_uid + (shells->change_ids ? slot->index : 0),
+            .uid = sl_jail__slot_uid(shells, slot),
             // Its own id, so that the function cannot signal it, trace it or change its limits.
             .init_uid = shells->first_uid + shells->count,
             .own_user_ns = shells->rootless && !shells->change_ids,
@@ -56,63 +72,167 @@ int sl_jail__shell_build(struct sl_jail__shells *shells, struct sl_jail__slot *s
     }
     slot->control = pair[0];
     slot->network = network;
-    slot->stopped = slot->has_status = slot->failed = slot->watched_oom = false;
+    slot->stopped = slot->keep = slot->blank = slot->adopting = slot->killed = slot->active = slot->confined = false;
+    slot->has_status = slot->failed = slot->watched_oom = false;
+    slot->template = 0;
     slot->watched_peak = -1;
     slot->state = SL_JAIL__BUILDING;
     return 0;
 }
 
-void sl_jail__shell_ready(struct sl_jail__slot *slot, int fds[SL_JAIL__FDS]) {
-    slot->listener[0] = fds[0];
-    slot->listener[1] = fds[1];
-    fds[0] = fds[1] = -1;
-    if (fds[2] >= 0) {
+static int take(int *fd) {
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
+
+void sl_jail__shell_ready(struct sl_jail__shells *shells, struct sl_jail__slot *slot, int fds[SL_JAIL__FDS]) {
+    slot->listener[0] = take(&fds[0]);
+    slot->listener[1] = take(&fds[1]);
+    slot->runs[0].process = take(&fds[2]);
+    slot->runs[0].state = SL_JAIL__PROGRAM_WAITING;
+    if (fds[3] >= 0) {
         sl_jail__close(&slot->netns[slot->network]);
-        slot->netns[slot->network] = fds[2];
-        fds[2] = -1;
+        slot->netns[slot->network] = take(&fds[3]);
     }
+    // Now rather than when a function waits.
+    slot->memory = sl_jail__cgroup_memory_fd(&shells->cgroups, &slot->cgroup);
+    slot->freeze = sl_jail__cgroup_freeze_fd(&shells->cgroups, &slot->cgroup);
     slot->state = SL_JAIL__WAITING;
 }
 
-int sl_jail__shell_give(struct sl_jail__shells *shells, struct sl_jail__slot *slot, const struct sl_jail__order *order,
-                        const char **ret_step) {
-    struct sl_jail__limits limits = {
-        .memory_mb = order->request.memory_mb, .cpu_milli = order->request.cpu_milli, .pids = order->request.pids};
-    *ret_step = "set the limits";
-    int rc = sl_jail__cgroup_limit(&shells->cgroups, &slot->cgroup, &limits);
-    if (rc != 0) return rc;
-    int pipe_ends[2];
-    *ret_step = "make the log pipe";
-    if (pipe2(pipe_ends, O_CLOEXEC) != 0) return -errno;
+// A pipe for output: *ret_ends[0] for the server, [1] for the program. 0 or -errno.
+static int make_log(const struct sl_jail__shells *shells, const struct sl_jail__slot *slot, int ret_ends[2]) {
+    if (pipe2(ret_ends, O_CLOEXEC) != 0) return -errno;
     // The ends are separate descriptions: only the server's end is non-blocking. A small pipe (limits) is only slower.
-    (void)fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK);
-    (void)fcntl(pipe_ends[0], F_SETPIPE_SZ, LOG_PIPE);
+    (void)fcntl(ret_ends[0], F_SETFL, O_NONBLOCK);
+    (void)fcntl(ret_ends[0], F_SETPIPE_SZ, LOG_PIPE);
     // The function's own, or it could not open /dev/stdout and /dev/stderr, which many scripts do.
-    uid_t owner = shells->first_uid + slot->index;
-    if (shells->change_ids && fchown(pipe_ends[1], owner, owner) != 0) {
-        rc = -errno;
-        close(pipe_ends[0]);
-        close(pipe_ends[1]);
-        return rc;
-    }
-    struct sl_jail__go go = {
-        .fds = order->request.fds,
-        .tmp_mb = order->request.tmp_mb,
-        .processes = shells->cgroups.controllers & SL_JAIL__PIDS ? 0 : order->request.pids,
-        .watch_mb = shells->cgroups.controllers & SL_JAIL__MEMORY ? 0 : order->request.memory_mb,
+    uid_t owner = sl_jail__slot_uid(shells, slot);
+    if (!shells->change_ids || fchown(ret_ends[1], owner, owner) == 0) return 0;
+    int rc = -errno;
+    close(ret_ends[0]);
+    close(ret_ends[1]);
+    return rc;
+}
+
+static struct sl_jail__go go_of(const struct sl_jail__shells *shells, const struct sl_jail__request *request,
+                                enum sl_jail__go_op op) {
+    return (struct sl_jail__go){
+        .op = op,
+        .flags = request->flags & SL_JAIL__START_KEEP ? SL_JAIL__GO_KEEP : 0u,
+        .programs = request->programs,
+        .fds = request->fds,
+        .tmp_mb = request->tmp_mb,
+        .processes = shells->cgroups.controllers & SL_JAIL__PIDS ? 0 : request->pids,
+        .watch_mb = shells->cgroups.controllers & SL_JAIL__MEMORY ? 0 : request->memory_mb,
     };
-    int fds[4] = {order->code, pipe_ends[1], order->block, order->opt};
+}
+
+static int set_limits(struct sl_jail__shells *shells, struct sl_jail__slot *slot, const struct sl_jail__request *r) {
+    struct sl_jail__limits limits = {.memory_mb = r->memory_mb, .cpu_milli = r->cpu_milli, .pids = r->pids};
+    return sl_jail__cgroup_limit(&shells->cgroups, &slot->cgroup, &limits);
+}
+
+int sl_jail__shell_give(struct sl_jail__shells *shells, struct sl_jail__slot *slot, const struct sl_jail__order *order,
+                        struct sl_jail__template *template, const char **ret_step) {
+    const struct sl_jail__request *request = &order->request;
+    bool blank = (request->flags & SL_JAIL__START_BLANK) != 0;
+    int log[2];
+    int input[2] = {-1, -1};
+    *ret_step = "set the limits";
+    int rc = set_limits(shells, slot, request);
+    if (rc != 0) return rc;
+    *ret_step = "make the log pipe";
+    rc = make_log(shells, slot, log);
+    if (rc != 0) return rc;
+    if (blank && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, input) != 0) rc = -errno;
+    struct sl_jail__go go = go_of(shells, request, SL_JAIL__GO_START);
+    if (blank) go.flags |= SL_JAIL__GO_BLANK | (template != NULL ? SL_JAIL__GO_FORKED : 0u);
+    const int fds[SL_JAIL__ROLES] = {
+        [SL_JAIL__CODE] = order->fds[SL_JAIL__CODE],
+        [SL_JAIL__OPT] = order->fds[SL_JAIL__OPT],
+        [SL_JAIL__BLOCK] = template != NULL ? -1 : order->fds[SL_JAIL__BLOCK],
+        [SL_JAIL__LOG] = log[1],
+        [SL_JAIL__INPUT] = template != NULL ? -1 : input[0],
+        [SL_JAIL__PEER] = input[1],
+    };
     *ret_step = "hand over to the sandbox";
-    rc = sl_jail__send(slot->control, &go, sizeof go, fds, order->opt >= 0 ? 4 : 3);
-    close(pipe_ends[1]);
+    if (rc == 0) rc = sl_jail__send_roles(slot->control, &go, sizeof go, &go.has, fds);
+    if (rc == 0 && template != NULL) rc = sl_jail__template_fork(template, shells, slot, &go, log[1], input[0]);
+    sl_jail__close(&log[1]);
+    sl_jail__close_all(input, 2);
     if (rc != 0) {
-        close(pipe_ends[0]);
+        close(log[0]);
         return rc;
     }
-    slot->log = pipe_ends[0];
-    slot->id = order->request.id;
+    slot->log = log[0];
+    slot->id = request->id;
+    slot->keep = (request->flags & SL_JAIL__START_KEEP) != 0;
+    slot->blank = blank;
+    slot->fds = go.fds;
+    slot->processes = go.processes;
+    slot->runs[0].state =
+        fds[SL_JAIL__BLOCK] >= 0 || template != NULL ? SL_JAIL__PROGRAM_STARTING : SL_JAIL__PROGRAM_WAITING;
     slot->state = SL_JAIL__STARTING;
     return 0;
+}
+
+int sl_jail__shell_adopt(struct sl_jail__shells *shells, struct sl_jail__slot *slot, const struct sl_jail__order *order,
+                         const char **ret_step) {
+    *ret_step = "set the limits";
+    int rc = set_limits(shells, slot, &order->request);
+    if (rc != 0) return rc;
+    // 0 means none here, but the group may have a limit from before.
+    if (order->request.cpu_milli == 0) (void)sl_jail__cgroup_limit_cpu(&shells->cgroups, &slot->cgroup, 0);
+    struct sl_jail__go go = go_of(shells, &order->request, SL_JAIL__GO_ADOPT);
+    *ret_step = "hand over to the sandbox";
+    rc = sl_jail__send_roles(slot->control, &go, sizeof go, &go.has, order->fds);
+    if (rc != 0) return rc;
+    slot->keep = (order->request.flags & SL_JAIL__START_KEEP) != 0;
+    slot->adopting = true;
+    return 0;
+}
+
+int sl_jail__shell_exec(struct sl_jail__shells *shells, struct sl_jail__slot *slot,
+                        const struct sl_jail__request *request, int block, const char **ret_step) {
+    bool own_log = (request->flags & SL_JAIL__EXEC_OWN_LOG) != 0;
+    int log[2] = {-1, -1};
+    *ret_step = "make the log pipe";
+    int rc = own_log ? make_log(shells, slot, log) : 0;
+    if (rc != 0) return rc;
+    struct sl_jail__go go = go_of(shells, request, SL_JAIL__GO_EXEC);
+    go.program = request->program;
+    go.fds = slot->fds;
+    go.processes = slot->processes;
+    const int fds[SL_JAIL__ROLES] = {
+        [SL_JAIL__CODE] = -1,    [SL_JAIL__OPT] = -1,   [SL_JAIL__BLOCK] = block,
+        [SL_JAIL__LOG] = log[1], [SL_JAIL__INPUT] = -1, [SL_JAIL__PEER] = -1,
+    };
+    *ret_step = "hand over to the sandbox";
+    rc = sl_jail__send_roles(slot->control, &go, sizeof go, &go.has, fds);
+    sl_jail__close(&log[1]);
+    if (rc != 0) {
+        sl_jail__close(&log[0]);
+        return rc;
+    }
+    slot->runs[request->program].log = log[0];
+    slot->runs[request->program].state = SL_JAIL__PROGRAM_STARTING;
+    return 0;
+}
+
+void sl_jail__shell_connector(const struct sl_jail__slot *slot) {
+    struct sl_jail__go go = {.op = SL_JAIL__GO_CONNECTOR};
+    (void)sl_jail__send(slot->control, &go, sizeof go, NULL, 0);
+}
+
+void sl_jail__shell_signal(const struct sl_jail__slot *slot, unsigned program, int number) {
+    for (unsigned i = 0; i <= SL_JAIL_PROGRAMS_MAX; i++) {
+        const struct sl_jail__run *run = &slot->runs[i];
+        if ((program != i && program != SL_JAIL_ALL) || run->state != SL_JAIL__PROGRAM_RUNNING) continue;
+        if (syscall(SYS_pidfd_send_signal, run->process, number, NULL, SIGNAL_GROUP) == 0 || errno != EINVAL) continue;
+        (void)syscall(SYS_pidfd_send_signal, run->process, number, NULL, 0);
+    }
 }
 
 void sl_jail__shell_kill(const struct sl_jail__shells *shells, struct sl_jail__slot *slot) {
@@ -121,6 +241,11 @@ void sl_jail__shell_kill(const struct sl_jail__shells *shells, struct sl_jail__s
     (void)sl_jail__cgroup_limit_cpu(&shells->cgroups, &slot->cgroup, 0);
     // Not reaped yet, so the pid is still its own.
     if (slot->pid > 0) (void)kill(slot->pid, SIGKILL);
+    slot->killed = true;
+}
+
+bool sl_jail__shell_hasten(const struct sl_jail__shells *shells, struct sl_jail__slot *slot) {
+    return slot->killed && slot->pid > 0 && sl_jail__cgroup_thaw(&shells->cgroups, &slot->cgroup);
 }
 
 void sl_jail__shell_release(struct sl_jail__shells *shells, struct sl_jail__slot *slot, uint64_t now) {
@@ -128,7 +253,14 @@ void sl_jail__shell_release(struct sl_jail__shells *shells, struct sl_jail__slot
     sl_jail__close(&slot->control);
     sl_jail__close(&slot->log);
     sl_jail__close(&slot->memory);
+    sl_jail__close(&slot->freeze);
+    for (unsigned i = 0; i <= SL_JAIL_PROGRAMS_MAX; i++) {
+        sl_jail__close(&slot->runs[i].process);
+        sl_jail__close(&slot->runs[i].log);
+        slot->runs[i].state = SL_JAIL__PROGRAM_NONE;
+    }
     slot->pid = 0;
+    slot->main = 0;
     slot->id = 0;
     slot->state = SL_JAIL__CLEANING;
     sl_jail__shell_clean(shells, slot, now);

@@ -3,9 +3,9 @@
 // shell: one sandbox from the spawner's side: a slot, which has a number (hence a user id, an address and network
 // namespaces that outlive sandboxes), and, in turns, a sandbox in it.
 //
-//   FREE ─build─► BUILDING ─READY─► WAITING ─give─► STARTING ─EXECED─► RUNNING
-//     ▲                │               │              │                 │
-//     └── CLEANING ◄───┴── its init was reaped: the whole tree is gone ─┘
+//   FREE ─build─► BUILDING ─READY─► WAITING ─give─► STARTING ─it runs─► RUNNING ─(blank: adopt)─► RUNNING
+//     ▲                │               │              │                                            │
+//     └── CLEANING ◄───┴── its init was reaped: the whole tree is gone ────────────────────────────┘
 //
 // Every sandbox is used once. CLEANING lasts while the kernel refuses to remove its control groups.
 #ifndef SL_JAIL_SHELL_H
@@ -16,7 +16,11 @@
 #include <sys/types.h>
 
 #include "jail/init.h"
+#include "jail/jail.h"
+#include "jail/program.h"
 #include "jail/proto.h"
+
+struct sl_jail__template;
 
 enum sl_jail__state {
     SL_JAIL__FREE,
@@ -27,26 +31,52 @@ enum sl_jail__state {
     SL_JAIL__CLEANING,
 };
 
+// A start or an adoption that has been accepted: what was asked, and the descriptors, directories already turned into
+// mounts.
+struct sl_jail__order {
+    struct sl_jail__request request;
+    int fds[SL_JAIL__ROLES];
+};
+
+// One program of a sandbox, as the spawner sees it. The main one is number 0.
+struct sl_jail__run {
+    enum sl_jail__program_state state;
+    int process; // pidfd, or -1
+    int log;     // read end of its own log, until it is sent with PROGRAM_STARTED, or -1
+};
+
 struct sl_jail__slot {
     enum sl_jail__state state;
     unsigned index;
-    uint64_t id;     // the server's, 0 while unused
-    pid_t pid;       // of its init
-    int control;     // socket to init
-    int listener[2]; // our copies of the listening sockets, to shut them when the sandbox ends
-    int log;         // read end, until it is sent with STARTED
-    int netns[2];    // without and with network; kept for ever once made
-    bool network;    // of the present sandbox
-    bool stopped;    // by request
-    bool has_status; // the function's main process ended by itself, with this status
+    uint64_t id;        // the server's, 0 while unused
+    pid_t pid;          // of its init
+    pid_t main;         // of a main program that is our own child, a template's copy; else 0
+    int control;        // socket to init
+    int listener[2];    // our copies of the listening sockets, to shut them when the sandbox ends
+    int log;            // read end, until it is sent with STARTED
+    int memory;         // for sl_jail_memory_peak, until it is sent with STARTED, or -1
+    int freeze;         // for sl_jail_freeze, the same
+    int netns[2];       // without and with network; kept for ever once made
+    bool network;       // of the present sandbox
+    bool stopped;       // by request
+    bool keep;          // spec.keep
+    bool blank;         // not adopted yet
+    bool adopting;      // init has the order
+    bool killed;        // on its way out
+    bool active;        // init is done with START
+    bool confined;      // the template's copy is in place
+    uint32_t fds;       // RLIMIT_NOFILE and
+    uint32_t processes; // RLIMIT_NPROC of its programs
+    unsigned template;  // that it is forked from, 0: none
+    bool has_status;    // the function's main process ended by itself, with this status
     int status;
     bool failed; // init reported this
     struct sl_jail__note failure;
-    int memory; // file of init's watch, until it is sent with STARTED, or -1
     int64_t watched_peak;
     bool watched_oom;
     uint64_t generation; // number of the present sandbox, for names
     uint64_t freed;      // when it became FREE, for reuse in order
+    struct sl_jail__run runs[1 + SL_JAIL_PROGRAMS_MAX];
     struct sl_jail__cgroup cgroup;
 };
 
@@ -64,24 +94,34 @@ struct sl_jail__shells {
     uint64_t generation;
 };
 
-// A start that has been accepted: what was asked, and the descriptors, already turned into mounts.
-struct sl_jail__order {
-    struct sl_jail__request request;
-    int code;
-    int opt;
-    int block;
-};
-
+void sl_jail__order_init(struct sl_jail__order *order, const struct sl_jail__request *request);
 void sl_jail__order_close(struct sl_jail__order *order);
+void sl_jail__slot_init(struct sl_jail__slot *slot, unsigned index);
+
+// The user and group that its programs have.
+uid_t sl_jail__slot_uid(const struct sl_jail__shells *shells, const struct sl_jail__slot *slot);
 
 // Starts to build a sandbox in a FREE slot. 0 or -errno (the slot stays FREE).
 int sl_jail__shell_build(struct sl_jail__shells *shells, struct sl_jail__slot *slot, bool network);
-// Gives the order (still the caller's to close) to a WAITING sandbox. 0 or -errno with *ret_step.
+// Gives the order (still the caller's to close) to a WAITING sandbox. With a template, its copy becomes the main
+// program. 0 or -errno with *ret_step.
 int sl_jail__shell_give(struct sl_jail__shells *shells, struct sl_jail__slot *slot, const struct sl_jail__order *order,
-                        const char **ret_step);
+                        struct sl_jail__template *template, const char **ret_step);
+// Makes a RUNNING blank the function's of the order (still the caller's to close). 0 or -errno with *ret_step.
+int sl_jail__shell_adopt(struct sl_jail__shells *shells, struct sl_jail__slot *slot, const struct sl_jail__order *order,
+                         const char **ret_step);
+// Runs a program whose process waits. 0 or -errno with *ret_step.
+int sl_jail__shell_exec(struct sl_jail__shells *shells, struct sl_jail__slot *slot,
+                        const struct sl_jail__request *request, int block, const char **ret_step);
+// Asks init for a socket. One that does not listen any more is dying.
+void sl_jail__shell_connector(const struct sl_jail__slot *slot);
+void sl_jail__shell_signal(const struct sl_jail__slot *slot, unsigned program, int number);
 // Takes READY's descriptors.
-void sl_jail__shell_ready(struct sl_jail__slot *slot, int fds[SL_JAIL__FDS]);
+void sl_jail__shell_ready(struct sl_jail__shells *shells, struct sl_jail__slot *slot, int fds[SL_JAIL__FDS]);
+// A version 1 freezer may have to be told more than once (sl_jail__shell_hasten).
 void sl_jail__shell_kill(const struct sl_jail__shells *shells, struct sl_jail__slot *slot);
+// For a killed sandbox. True when it is to be called again, a few milliseconds later.
+bool sl_jail__shell_hasten(const struct sl_jail__shells *shells, struct sl_jail__slot *slot);
 // After init was reaped: closes what the sandbox had and removes its control groups: FREE, or CLEANING (then call
 // sl_jail__shell_clean from time to time).
 void sl_jail__shell_release(struct sl_jail__shells *shells, struct sl_jail__slot *slot, uint64_t now);

@@ -8,14 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "jail/file.h"
@@ -34,10 +32,6 @@ void sl_jail__watch_init(struct sl_jail__watch *watch, uint32_t megabytes) {
     watch->nice = getpriority(PRIO_PROCESS, 0);
     watch->policy = sched_getscheduler(0);
     if (watch->limit == 0) return;
-    sigset_t child;
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    (void)sigprocmask(SIG_BLOCK, &child, NULL);
     watch->peak = 0;
     watch->file = memfd_create("sluice-memory", MFD_CLOEXEC);
     publish(watch);
@@ -87,20 +81,17 @@ static bool is_slowed(const struct sl_jail__watch *watch) {
     return getpriority(PRIO_PROCESS, 0) != watch->nice || sched_getscheduler(0) != watch->policy;
 }
 
-bool sl_jail__watch_wait(struct sl_jail__watch *watch) {
+void sl_jail__watch_limit(struct sl_jail__watch *watch, uint32_t megabytes) {
+    if (watch->limit != 0) watch->limit = (int64_t)megabytes << 20;
+}
+
+int sl_jail__watch_pause(const struct sl_jail__watch *watch) { return watch->limit == 0 ? -1 : watch->pause_ms; }
+
+bool sl_jail__watch_look(struct sl_jail__watch *watch) {
     if (watch->limit == 0) return false;
-    sigset_t child;
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    struct timespec pause = {.tv_nsec = watch->pause_ms * 1000000L};
-    bool child_ended = sigtimedwait(&child, NULL, &pause) == SIGCHLD;
     int64_t now = measure();
     bool grows = now > watch->peak + watch->limit / 64;
-    if (!child_ended) {
-        watch->pause_ms = grows                                ? PAUSE_MIN_MS
-                          : watch->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS
-                                                               : watch->pause_ms * 2;
-    }
+    watch->pause_ms = grows ? PAUSE_MIN_MS : watch->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : watch->pause_ms * 2;
     if (now > watch->peak && now != INT64_MAX) {
         watch->peak = now;
         publish(watch);

@@ -19,10 +19,12 @@ struct sl_jail__watch {
     int nice, policy; // init's own, when it began
 };
 
-// With a limit, blocks SIGCHLD, to wait for it with a time limit.
 void sl_jail__watch_init(struct sl_jail__watch *watch, uint32_t megabytes);
-// Waits until a child may have exited or it is time to look, and measures. True when the limit is exceeded. Without a
-// limit returns false at once.
-bool sl_jail__watch_wait(struct sl_jail__watch *watch);
+// Another limit for what is being watched already.
+void sl_jail__watch_limit(struct sl_jail__watch *watch, uint32_t megabytes);
+// How long to wait before the next look, in milliseconds; -1 without a limit.
+int sl_jail__watch_pause(const struct sl_jail__watch *watch);
+// Measures. True when the limit is exceeded.
+bool sl_jail__watch_look(struct sl_jail__watch *watch);
 
 #endif

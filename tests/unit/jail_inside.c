@@ -226,6 +226,26 @@ static int inside_connect(const char *host, const char *port) {
     return 0;
 }
 
+// A blank: says that it is ready, reads its block from standard input, and executes what that says. Before, shows that
+// there is nothing to be seen yet.
+static int inside_blank(void) {
+    uint32_t header[4];
+    char *texts = NULL;
+    puts(access("/var/task/test", F_OK) == 0 ? "code already there" : "empty");
+    if (write(0, "R", 1) != 1) return 90;
+    if (recv(0, header, sizeof header, MSG_WAITALL) != (ssize_t)sizeof header) return 0; // not needed any more
+    if (header[0] != 0x534c424b || (texts = malloc(header[3])) == NULL) return 91;
+    if (recv(0, texts, header[3], MSG_WAITALL) != (ssize_t)header[3] || recv(0, header, 1, 0) != 0) return 92;
+    char **list = calloc(header[1] + header[2] + 2, sizeof *list);
+    char *at = texts + strlen(texts) + 1;
+    for (uint32_t i = 0; list != NULL && i < header[1] + header[2]; i++, at += strlen(at) + 1) {
+        list[i + (i >= header[1])] = at;
+    }
+    if (list == NULL || chdir("/var/task") != 0) return 93;
+    execve(texts, list, list + header[1] + 1);
+    return 94;
+}
+
 int jail_inside(char **argv) {
     const char *check = argv[0];
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -240,5 +260,6 @@ int jail_inside(char **argv) {
     if (strcmp(check, "api") == 0) return inside_api(false);
     if (strcmp(check, "local") == 0) return inside_api(true);
     if (strcmp(check, "connect") == 0) return inside_connect(argv[1], argv[2]);
+    if (strcmp(check, "blank") == 0) return inside_blank();
     return 99;
 }

@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -82,6 +84,52 @@ uint64_t jail_start(struct jail_world *world, const char *const argv[], const st
     return id;
 }
 
+void jail_start_raw(struct jail_world *world, uint64_t id, const struct sl_jail_spec *spec) {
+    struct sl_error err = {0};
+    if (sl_jail_start(world->client, id, spec, &err) != 0) fail_msg("%s", err.message);
+}
+
+void jail_adopt(struct jail_world *world, uint64_t id, const char *const argv[], const struct sl_jail_spec *changes) {
+    struct sl_error err = {0};
+    struct sl_jail_spec spec = changes != NULL ? *changes : (struct sl_jail_spec){0};
+    if (spec.memory_mb == 0) spec.memory_mb = 256;
+    if (spec.code_dir_fd == 0) spec.code_dir_fd = jail_code_fd;
+    if (spec.opt_dir_fd == 0) spec.opt_dir_fd = -1;
+    spec.block_fd = jail_block_of(argv);
+    if (sl_jail_adopt(world->client, id, &spec, &err) != 0) fail_msg("%s", err.message);
+    close(spec.block_fd);
+}
+
+void jail_expect(struct jail_world *world, enum sl_jail_event_kind kind, uint64_t id, struct sl_jail_event *ret_event) {
+    jail_next_event(world, ret_event);
+    if (ret_event->kind == kind && (id == 0 || ret_event->id == id)) return;
+    fail_msg("event %d of %d instead of %d: %s: %s (program %u, status %x)", (int)ret_event->kind, (int)ret_event->id,
+             (int)kind, ret_event->step, strerror(ret_event->error), ret_event->program, (unsigned)ret_event->status);
+}
+
+void jail_close_event(struct sl_jail_event *event) {
+    int *fds[] = {&event->listen_fd[0], &event->listen_fd[1], &event->log_fd,
+                  &event->memory_fd,    &event->freeze_fd,    &event->connector_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        if (*fds[i] >= 0) close(*fds[i]);
+        *fds[i] = -1;
+    }
+}
+
+void jail_read_line(int fd, char *text, size_t size) {
+    size_t used = 0;
+    while (used < size - 1) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+        if (poll(&wait, 1, JAIL_WAIT_MS) != 1) fail_msg("no line");
+        ssize_t n = read(fd, text + used, 1);
+        if (n < 0 && errno == EAGAIN) continue;
+        if (n != 1) fail_msg("the log ended after: %.*s", (int)used, text);
+        if (text[used] == '\n') break;
+        used++;
+    }
+    text[used] = '\0';
+}
+
 void jail_next_event(struct jail_world *world, struct sl_jail_event *event) {
     struct pollfd wait = {.fd = sl_jail_client_fd(world->client), .events = POLLIN};
     if (poll(&wait, 1, JAIL_WAIT_MS) != 1) fail_msg("no event within %d ms", JAIL_WAIT_MS);
@@ -103,13 +151,6 @@ void jail_read_log(int fd, char *text, size_t size) {
         if (room) used += (size_t)n;
     }
     text[used] = '\0';
-}
-
-void jail_close_event(struct sl_jail_event *started) {
-    close(started->listen_fd[0]);
-    close(started->listen_fd[1]);
-    close(started->log_fd);
-    if (started->memory_fd >= 0) close(started->memory_fd);
 }
 
 void jail_finish(struct jail_world *world, struct jail_outcome *outcome) {
@@ -140,7 +181,7 @@ void jail_shell(struct jail_world *world, struct jail_outcome *outcome, const ch
 }
 
 void jail_check_inside(bool root, const char *check, const char *argument) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     jail_world_open(&world, root, &config);
@@ -234,6 +275,36 @@ int jail_make_code(void **state) {
     }
     close(from);
     return fchmod(to, 0755) != 0 || close(to) != 0 ? -1 : 0;
+}
+
+bool jail_has_version_1;
+static int usual_mounts = -1;
+static int usual_code = -1;
+
+int jail_hide_version_2(void **state) {
+    (void)state;
+    jail_has_version_1 = false;
+    usual_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0) return 0;
+    bool hidden =
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && umount2("/sys/fs/cgroup/unified", MNT_DETACH) == 0;
+    jail_has_version_1 = hidden && access("/sys/fs/cgroup/freezer/tasks", F_OK) == 0;
+    // Clones are made of mounts in one's own namespace only.
+    usual_code = jail_code_fd;
+    jail_code_fd = open(code_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return jail_code_fd < 0 ? -1 : 0;
+}
+
+int jail_show_version_2(void **state) {
+    (void)state;
+    if (usual_code >= 0) {
+        close(jail_code_fd);
+        jail_code_fd = usual_code;
+        usual_code = -1;
+        if (setns(usual_mounts, CLONE_NEWNS) != 0) return -1;
+    }
+    close(usual_mounts);
+    return 0;
 }
 
 int jail_remove_code(void **state) {

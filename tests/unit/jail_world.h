@@ -49,11 +49,18 @@ void jail_world_close(struct jail_world *world);
 int jail_block_of(const char *const argv[]);
 // Asks for a sandbox; returns its id. changes may be NULL; zero fields get defaults.
 uint64_t jail_start(struct jail_world *world, const char *const argv[], const struct sl_jail_spec *changes);
+// The same with a block of the caller's (borrowed) and of spec only what the caller says.
+void jail_start_raw(struct jail_world *world, uint64_t id, const struct sl_jail_spec *spec);
+void jail_adopt(struct jail_world *world, uint64_t id, const char *const argv[], const struct sl_jail_spec *changes);
+// The next event must be of this kind and, unless 0, this id.
+void jail_expect(struct jail_world *world, enum sl_jail_event_kind kind, uint64_t id, struct sl_jail_event *ret_event);
+void jail_close_event(struct sl_jail_event *event); // the descriptors that came with it
+// Reads one line of a log into text[size], without its end.
+void jail_read_line(int fd, char *text, size_t size);
 void jail_next_event(struct jail_world *world, struct sl_jail_event *event);
 // Reads to end-of-file, which comes only when no process of the sandbox is left.
 void jail_read_log(int fd, char *text, size_t size);
 // Takes the events of one sandbox to its end.
-void jail_close_event(struct sl_jail_event *started); // the descriptors that came with it
 void jail_finish(struct jail_world *world, struct jail_outcome *outcome);
 // start and finish; a FAILED is a failure of the test.
 void jail_run(struct jail_world *world, struct jail_outcome *outcome, const char *const argv[],
@@ -68,6 +75,11 @@ void jail_assert_no_traces(pid_t spawner);
 int jail_uplink(pid_t spawner);
 // Group set-up and tear-down: a directory that any user can read, with this program in it as "test".
 int jail_make_code(void **state);
+// Set-up and tear-down of a test on a machine without version 2 control groups, in a mount namespace of its own.
+// jail_has_version_1 says whether that worked.
+int jail_hide_version_2(void **state);
+int jail_show_version_2(void **state);
+extern bool jail_has_version_1;
 int jail_remove_code(void **state);
 
 #define JAIL_BOTH(body)                                                                                                \

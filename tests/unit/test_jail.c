@@ -20,7 +20,7 @@
 #include "base/error.h"
 
 static void output_and_status(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     jail_world_open(&world, root, &config);
@@ -67,7 +67,7 @@ static void api_socket(struct jail_world *world, const char *check, int which) {
 }
 
 static void api_sockets(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct sl_jail_config config = jail_usual();
     jail_world_open(&world, root, &config);
     api_socket(&world, "api", 0);
@@ -76,7 +76,7 @@ static void api_sockets(bool root) {
 }
 
 static void layers_and_runtimes(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     char path[] = "/tmp/sluice-layer-XXXXXX";
@@ -101,7 +101,7 @@ static void layers_and_runtimes(bool root) {
 }
 
 static void cpu_can_be_changed(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     struct sl_error err = {0};
@@ -116,7 +116,7 @@ static void cpu_can_be_changed(bool root) {
 }
 
 static void daemons_die(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     jail_world_open(&world, root, &config);
@@ -129,7 +129,7 @@ static void daemons_die(bool root) {
 }
 
 static void stop_kills_the_tree(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct sl_jail_event event;
     struct sl_jail_config config = jail_usual();
     struct sl_error err;
@@ -170,7 +170,7 @@ static void expect_failure(struct jail_world *world, int error, const char *step
 }
 
 static void bad_requests(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     struct sl_error err = {0};
@@ -206,7 +206,7 @@ static void bad_requests(bool root) {
 }
 
 static void instances_are_limited(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct sl_jail_event event;
     struct sl_jail_config config = jail_usual();
     config.max_instances = 2;
@@ -237,7 +237,7 @@ static void instances_are_limited(bool root) {
 }
 
 static void many_at_once(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct sl_jail_config config = jail_usual();
     enum { COUNT = 20 };
     int started = 0;
@@ -263,7 +263,7 @@ static void many_at_once(bool root) {
 }
 
 static void server_death_ends_everything(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct sl_jail_event event;
     struct sl_jail_config config = jail_usual();
     char text[64];
@@ -281,7 +281,7 @@ static void server_death_ends_everything(bool root) {
 }
 
 static void spawner_death_ends_everything(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct sl_jail_event event;
     struct sl_jail_config config = jail_usual();
     char text[64];
@@ -304,7 +304,7 @@ static void spawner_death_ends_everything(bool root) {
     sl_jail_client_free(world.client);
     pid_t dead = world.spawner;
     // The next start removes what a killed spawner could not, and leaves a living one alone.
-    struct jail_world other;
+    struct jail_world other = {0};
     jail_world_open(&other, root, &config);
     struct jail_outcome outcome;
     jail_shell(&other, &outcome, "echo fine");

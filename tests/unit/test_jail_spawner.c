@@ -34,18 +34,23 @@ static void expect(struct jail_world *world, uint64_t id, int error) {
 }
 
 static void nonsense_is_refused(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     jail_world_open(&world, root, &config);
     const char *const argv[] = {"/bin/true", NULL};
     int block = jail_block_of(argv);
-    const struct sl_jail__request good = {
-        .op = SL_JAIL__START, .id = 100, .memory_mb = 128, .pids = 64, .fds = 64, .tmp_mb = 64};
+    const struct sl_jail__request good = {.op = SL_JAIL__START,
+                                          .has = 1u << SL_JAIL__CODE | 1u << SL_JAIL__BLOCK,
+                                          .id = 100,
+                                          .memory_mb = 128,
+                                          .pids = 64,
+                                          .fds = 64,
+                                          .tmp_mb = 64};
     struct sl_jail__request request = good;
     send_raw(&world, &request, NULL, 0); // no descriptors
     expect(&world, 100, EBADF);
-    request.flags = SL_JAIL__START_OPT; // layers announced, not sent
+    request.has |= 1u << SL_JAIL__OPT; // layers announced, not sent
     send_raw(&world, &request, (const int[]){jail_code_fd, block}, 2);
     expect(&world, 100, EBADF);
     request = good;
@@ -61,7 +66,9 @@ static void nonsense_is_refused(bool root) {
                {offsetof(struct sl_jail__request, pids), UINT32_MAX},
                {offsetof(struct sl_jail__request, fds), 3},
                {offsetof(struct sl_jail__request, tmp_mb), 0},
-               {offsetof(struct sl_jail__request, tmp_mb), UINT32_MAX}};
+               {offsetof(struct sl_jail__request, tmp_mb), UINT32_MAX},
+               {offsetof(struct sl_jail__request, programs), UINT32_MAX},
+               {offsetof(struct sl_jail__request, template), UINT32_MAX}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         request = good;
         memcpy((char *)&request + bad[i].offset, &bad[i].value, sizeof bad[i].value);
@@ -72,7 +79,7 @@ static void nonsense_is_refused(bool root) {
     request.id = 0;
     send_raw(&world, &request, (const int[]){jail_code_fd, block}, 2);
     expect(&world, 0, EINVAL);
-    for (uint32_t op = 0; op < 9; op++) { // no answer to any: unknown ids and operations
+    for (uint32_t op = 0; op < 16; op++) { // no answer to any: unknown ids and operations
         if (op == SL_JAIL__START) continue;
         send_raw(&world,
                  &(struct sl_jail__request){.op = op, .id = op % 2 == 0 ? 0 : UINT64_MAX, .cpu_milli = UINT32_MAX},
@@ -87,7 +94,7 @@ static void nonsense_is_refused(bool root) {
 
 // A message of a wrong size is no message of ours: the spawner ends as if the server were gone.
 static void a_wrong_size_ends_it(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct sl_jail_config config = jail_usual();
     jail_world_open(&world, root, &config);
     assert_int_equal(send(sl_jail_client_fd(world.client), "garbage", 7, MSG_NOSIGNAL), 7);
@@ -123,7 +130,7 @@ static int settled_files(pid_t pid) {
 }
 
 static void descriptors_do_not_leak(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     config.max_instances = 2; // so that every slot has had its network namespace made after a few turns

@@ -22,7 +22,7 @@
 #include "base/error.h"
 
 static void sandbox_has_a_name(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     jail_world_open(&world, root, &config);
@@ -46,7 +46,7 @@ static void privileges_are_gone(bool root) { jail_check_inside(root, "privileges
 static void other_processes_are_invisible(bool root) { jail_check_inside(root, "processes", NULL); }
 
 static void foreign_system_calls_kill(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     jail_world_open(&world, root, &config);
@@ -59,7 +59,7 @@ static void foreign_system_calls_kill(bool root) {
 }
 
 static void host_loopback_is_closed(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -79,7 +79,7 @@ static void host_loopback_is_closed(bool root) {
 }
 
 static void processes_are_limited(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     int count = 0;
@@ -96,7 +96,7 @@ static void processes_are_limited(bool root) {
 }
 
 static void memory_is_limited(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     jail_world_open(&world, root, &config);
@@ -113,7 +113,7 @@ static void memory_is_limited(bool root) {
 }
 
 static void tmp_is_limited_and_new(bool root) {
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     config.max_instances = 1;
@@ -158,7 +158,7 @@ static bool host_address(struct in_addr *ret_address) {
 
 static void network_reaches_only_what_is_allowed(void **state) {
     (void)state;
-    struct jail_world world;
+    struct jail_world world = {0};
     struct jail_outcome outcome;
     struct sl_jail_config config = jail_usual();
     struct sockaddr_in address = {.sin_family = AF_INET};
