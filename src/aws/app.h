@@ -13,6 +13,7 @@ struct sl_gateway;
 struct sl_event_queue;
 struct sl_sqs;
 struct sl_logs;
+struct sl_s3;
 
 struct sl_app {
     struct sl_store *store;
@@ -21,6 +22,7 @@ struct sl_app {
     struct sl_event_queue *events;
     struct sl_sqs *sqs;
     struct sl_logs *logs;
+    struct sl_s3 *s3;
     // "localhost:4566": what URLs that clients get are made of, e.g. http://{api}.execute-api.localhost:4566 and
     // http://{id}.lambda-url.{region}.localhost:4566/.
     struct sl_str public_host;

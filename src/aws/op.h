@@ -52,6 +52,7 @@ struct sl_op_body {
     struct sl_str sha256;            // in hexadecimal, that it must have; ptr NULL: none was announced
     void (*part)(struct sl_op *op, struct sl_str bytes); // the bytes are valid during the call
     void (*end)(struct sl_op *op);                       // all has come (with its coding)
+    void *user;                                          // the handler's
 };
 
 struct sl_op {

@@ -112,6 +112,7 @@
     X(S3_TOO_MANY_BUCKETS, "TooManyBuckets", 400)                                                                      \
     X(S3_INVALID_BUCKET_NAME, "InvalidBucketName", 400)                                                                \
     X(S3_INVALID_LOCATION, "IllegalLocationConstraintException", 400)                                                  \
+    X(S3_INVALID_LOCATION_NAME, "InvalidLocationConstraint", 400)                                                      \
     X(S3_INVALID_BUCKET_STATE, "InvalidBucketState", 409)                                                              \
     X(S3_ILLEGAL_VERSIONING, "IllegalVersioningConfigurationException", 400)                                           \
     X(S3_INVALID_ARGUMENT, "InvalidArgument", 400)                                                                     \
@@ -137,6 +138,9 @@
     X(S3_SLOW_DOWN, "SlowDown", 503)                                                                                   \
     X(S3_ACCESS_DENIED, "AccessDenied", 403)                                                                           \
     X(S3_NOT_IMPLEMENTED, "NotImplemented", 501)                                                                       \
+    X(S3_NO_ACLS, "AccessControlListNotSupported", 400)                                                                \
+    X(S3_BAD_REQUEST, "BadRequest", 400)                                                                               \
+    X(S3_NO_ENCRYPTION, "ServerSideEncryptionConfigurationNotFoundError", 404)                                         \
     X(S3_MALFORMED_POST, "MalformedPOSTRequest", 400)
 
 enum sl_error_kind {

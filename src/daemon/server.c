@@ -18,6 +18,7 @@
 #include "observe/logs.h"
 #include "services/iam/iam.h"
 #include "services/logs/logs.h"
+#include "services/s3/s3.h"
 #include "services/sqs/sqs.h"
 #include "services/sts/sts.h"
 #include "store/store.h"
@@ -189,13 +190,9 @@ static int offload(void *user, struct sl_loop *home, void (*run)(void *), void (
     return err->kind;
 }
 
-const struct sl_op_entry *const sl_daemon_tables[] = {sl_lambda_operations,
-                                                      sl_gateway_operations,
-                                                      sl_iam_operations,
-                                                      sl_sts_operations,
-                                                      sl_sqs_operations,
-                                                      sl_logs_operations,
-                                                      NULL};
+const struct sl_op_entry *const sl_daemon_tables[] = {
+    sl_lambda_operations, sl_gateway_operations, sl_iam_operations,  sl_sts_operations,
+    sl_sqs_operations,    sl_s3_operations,      sl_logs_operations, NULL};
 
 static int make_operations(struct server *server, struct sl_error *err) {
     struct sl_front *front = &server->front;
@@ -234,6 +231,8 @@ static int build(struct server *server, struct sl_error *err) {
     app->logs = server->front.logs;
     if (sl_sqs_new(&app->sqs, app->store, err)) return err->kind;
     if (sl_pool_new(&server->workers_pool, POOL_THREADS, POOL_QUEUE_MAX, err)) return err->kind;
+    struct sl_s3_config s3 = {.store = app->store, .offload = offload, .user = server->workers_pool};
+    if (sl_s3_new(&app->s3, &s3, err)) return err->kind;
     if (make_loops(server, err) || make_engine(server, err) || make_operations(server, err)) return err->kind;
     if (sl_lambda_load(app, err) || sl_gateway_load(app, err)) return err->kind;
     return 0;
@@ -260,6 +259,7 @@ static void start_worker(struct sl_mail *mail) {
     if (worker->index == 0) {
         sl_event_queue_start(server->front.events);
         sl_sqs_start(server->front.app.sqs, worker->loop);
+        sl_s3_start(server->front.app.s3);
     }
     sl_timer_start(worker->loop, &worker->log_timer, LOG_FLUSH_MS, flush_logs);
     atomic_fetch_add(&server->ready, 1);
@@ -338,7 +338,7 @@ static void drain(struct server *server, bool reset) {
     tell(server, 1, drain_events);
     while (atomic_load(&server->draining)) nap();
     while (sl_event_queue_busy(front->events) || sl_invoker_busy(front->app.invoker) || sl_aws_busy(front->aws) ||
-           sl_sqs_busy(front->app.sqs))
+           sl_sqs_busy(front->app.sqs) || sl_s3_busy(front->app.s3))
         nap();
     sl_invoker_drain(front->app.invoker);
     // A sandbox that does not die in time is left to the spawner, which ends with us.
@@ -357,6 +357,7 @@ static void release(struct server *server) {
     sl_gateway_free(front->app.gateway);
     sl_aws_free(front->aws);
     sl_sqs_free(front->app.sqs);
+    sl_s3_free(front->app.s3);
     sl_invoker_free(front->app.invoker);
     sl_jail_client_free(server->jail);
     for (unsigned i = 0; i < server->config->threads; i++) {

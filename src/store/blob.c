@@ -81,13 +81,14 @@ int sl_store__blobs_open(struct sl_store *store, struct sl_error *err) {
     if (base >= 0 && base != store->dir) close(base);
     if (!result) result = make_dir(store->blobs, "code", &store->code, err);
     if (!result) result = make_dir(store->blobs, "zip", &store->zip, err);
+    if (!result) result = make_dir(store->blobs, "objects", &store->objects, err);
     if (!result) result = make_dir(store->blobs, "tmp", &store->scratch, err);
     if (!result && make_durable(store, store->blobs) != 0) result = sl_fail_errno(err, "sync the directory blobs");
     return result;
 }
 
 void sl_store__blobs_close(struct sl_store *store) {
-    int fds[] = {store->blobs, store->code, store->zip, store->scratch};
+    int fds[] = {store->blobs, store->code, store->zip, store->objects, store->scratch};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         if (fds[i] >= 0) close(fds[i]);
     }

@@ -92,6 +92,31 @@ static const char *const sql[SL_SQL_COUNT] = {
     [SL_SQL_DEDUP_CLEAR] = "DELETE FROM message_dedup WHERE queue=?1",
     [SL_SQL_DEDUP_EXPIRE] = "DELETE FROM message_dedup WHERE (queue,key) IN (SELECT queue,key FROM message_dedup "
                             "INDEXED BY message_dedup_until WHERE until_ms<=?1 LIMIT ?2)",
+#define OBJECT "bucket,key,seq,latest,marker,data,size,modified_ms,version,etag,doc"
+    [SL_SQL_OBJECT_PUT] = "INSERT OR REPLACE INTO object(" OBJECT ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
+    [SL_SQL_OBJECT_NEWEST] = "SELECT " OBJECT " FROM object WHERE bucket=?1 AND key=?2 ORDER BY seq DESC LIMIT 1",
+    [SL_SQL_OBJECT_VERSION] = "SELECT " OBJECT " FROM object WHERE bucket=?1 AND key=?2 AND version=?3 "
+                              "ORDER BY seq DESC LIMIT 1",
+    [SL_SQL_OBJECT_REMOVE] = "DELETE FROM object WHERE bucket=?1 AND key=?2 AND seq=?3",
+    [SL_SQL_OBJECT_LATEST] = "UPDATE object SET latest=?4 WHERE bucket=?1 AND key=?2 AND seq=?3",
+    [SL_SQL_OBJECT_LIST] = "SELECT " OBJECT " FROM object INDEXED BY object_current "
+                           "WHERE bucket=?1 AND key>=?2 AND latest=1 AND marker=0 ORDER BY key",
+    [SL_SQL_OBJECT_LIST_ALL] = "SELECT " OBJECT " FROM object WHERE bucket=?1 AND key>?2 ORDER BY key, seq DESC",
+    [SL_SQL_OBJECT_OLDER] = "SELECT " OBJECT " FROM object WHERE bucket=?1 AND key=?2 AND seq<?3 ORDER BY seq DESC",
+    [SL_SQL_OBJECT_PART_PUT] = "INSERT OR REPLACE INTO object_part(data,number,size,modified_ms,file,etag,doc) "
+                               "VALUES(?1,?2,?3,?4,?5,?6,?7)",
+    [SL_SQL_OBJECT_PARTS] = "SELECT number,size,modified_ms,file,etag,doc FROM object_part "
+                            "WHERE data=?1 AND number>?2 ORDER BY number LIMIT ?3",
+    [SL_SQL_OBJECT_PART_REMOVE] = "DELETE FROM object_part WHERE data=?1 AND number=?2",
+    [SL_SQL_OBJECT_PARTS_REMOVE] = "DELETE FROM object_part WHERE data=?1",
+    [SL_SQL_OBJECT_FILE_USED] = "SELECT 1 FROM object_part WHERE file=?1 AND file<>'' LIMIT 1",
+    [SL_SQL_OBJECT_UPLOAD_PUT] = "INSERT OR REPLACE INTO object_upload(bucket,key,id,data,begun_ms,doc) "
+                                 "VALUES(?1,?2,?3,?4,?5,?6)",
+    [SL_SQL_OBJECT_UPLOAD_FIND] = "SELECT bucket,key,id,data,begun_ms,doc FROM object_upload "
+                                  "WHERE bucket=?1 AND key=?2 AND id=?3",
+    [SL_SQL_OBJECT_UPLOAD_REMOVE] = "DELETE FROM object_upload WHERE bucket=?1 AND key=?2 AND id=?3",
+    [SL_SQL_OBJECT_UPLOAD_LIST] = "SELECT bucket,key,id,data,begun_ms,doc FROM object_upload "
+                                  "WHERE bucket=?1 AND (key,id)>(?2,?3) ORDER BY key, id",
 };
 
 int sl_store__fail(struct sl_store_tx *tx, const char *what, struct sl_error *err) {
@@ -230,8 +255,27 @@ static int migrate_3(sqlite3 *db) {
         NULL, NULL, NULL);
 }
 
+static int migrate_4(sqlite3 *db) {
+    // See object.h. The partial index has what ListObjects shows.
+    return sqlite3_exec(
+        db,
+        "CREATE TABLE object(bucket INTEGER NOT NULL, key TEXT NOT NULL, seq INTEGER NOT NULL, "
+        "latest INTEGER NOT NULL, marker INTEGER NOT NULL, data INTEGER NOT NULL, size INTEGER NOT NULL, "
+        "modified_ms INTEGER NOT NULL, version TEXT NOT NULL, etag TEXT NOT NULL, doc TEXT NOT NULL, "
+        "PRIMARY KEY(bucket, key, seq DESC)) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX object_current ON object(bucket, key) WHERE latest=1 AND marker=0;"
+        "CREATE TABLE object_part(data INTEGER NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL, "
+        "modified_ms INTEGER NOT NULL, file TEXT NOT NULL, etag TEXT NOT NULL, doc TEXT NOT NULL, "
+        "PRIMARY KEY(data, number)) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX object_part_file ON object_part(file) WHERE file<>'';"
+        "CREATE TABLE object_upload(bucket INTEGER NOT NULL, key TEXT NOT NULL, id TEXT NOT NULL, "
+        "data INTEGER NOT NULL, begun_ms INTEGER NOT NULL, doc TEXT NOT NULL, "
+        "PRIMARY KEY(bucket, key, id)) STRICT, WITHOUT ROWID;",
+        NULL, NULL, NULL);
+}
+
 // Row i takes a database of version i to version i + 1. Rows are only ever added.
-static int (*const migrations[])(sqlite3 *db) = {migrate_1, migrate_2, migrate_3};
+static int (*const migrations[])(sqlite3 *db) = {migrate_1, migrate_2, migrate_3, migrate_4};
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 
 static int read_pragma(sqlite3 *db, const char *text, int *ret) {

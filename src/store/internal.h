@@ -6,6 +6,7 @@
 //   database.c  the SQLite connection: VFS, settings, migrations, cached statements, error texts
 //   resource.c  documents          event.c  the queue of asynchronous invocations, and those that ended badly
 //   queue.c     messages of queues
+//   object.c    objects, their parts, uploads    object_file.c  their files
 //   blob.c      code on disk       tree.c   directory trees by descriptor: remove, make durable
 //
 // Owner: everything in struct sl_store_tx belongs to the storage thread. Blob functions run on any thread; what they
@@ -73,6 +74,23 @@ enum sl_store__sql {
     SL_SQL_DEDUP_PUT,
     SL_SQL_DEDUP_CLEAR,
     SL_SQL_DEDUP_EXPIRE,
+    SL_SQL_OBJECT_PUT,
+    SL_SQL_OBJECT_NEWEST,
+    SL_SQL_OBJECT_VERSION,
+    SL_SQL_OBJECT_REMOVE,
+    SL_SQL_OBJECT_LATEST,
+    SL_SQL_OBJECT_LIST,
+    SL_SQL_OBJECT_LIST_ALL,
+    SL_SQL_OBJECT_OLDER,
+    SL_SQL_OBJECT_PART_PUT,
+    SL_SQL_OBJECT_PARTS,
+    SL_SQL_OBJECT_PART_REMOVE,
+    SL_SQL_OBJECT_PARTS_REMOVE,
+    SL_SQL_OBJECT_FILE_USED,
+    SL_SQL_OBJECT_UPLOAD_PUT,
+    SL_SQL_OBJECT_UPLOAD_FIND,
+    SL_SQL_OBJECT_UPLOAD_REMOVE,
+    SL_SQL_OBJECT_UPLOAD_LIST,
     SL_SQL_COUNT
 };
 
@@ -81,6 +99,7 @@ struct sl_store_tx {
     sqlite3_stmt *statements[SL_SQL_COUNT];
     struct sl_buf text;        // a document being written
     int64_t next_message;      // as next_event, and ascending over restarts
+    int64_t next_object;       // last number given
     int64_t next_event;        // never given twice while the store is open, also not after an undone job
     int64_t dead_events;       // at least as many as there are: an undone job may leave it too high
     bool read_only, one_write; // of the job that runs now
@@ -92,6 +111,7 @@ struct sl_store {
     unsigned max_jobs;
     int dir, lock;                 // -1 in memory
     int blobs, code, zip, scratch; // directories
+    int objects;                   // files of objects
     char instance[17];             // tells this process's scratch names from left-overs
     char memory_path[64];          // temporary directory of an in-memory store, or ""
     pthread_t thread;

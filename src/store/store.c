@@ -323,7 +323,7 @@ int sl_store_open(struct sl_store **ret, const struct sl_store_config *config, s
     struct sl_store *store = calloc(1, sizeof *store);
     if (!store) return sl_fail(err, SL_E_NO_MEMORY, "open the store: no memory");
     store->max_jobs = config->max_jobs;
-    store->dir = store->lock = store->blobs = store->code = store->zip = store->scratch = -1;
+    store->dir = store->lock = store->blobs = store->code = store->zip = store->scratch = store->objects = -1;
     store->end = &store->first;
     sl_random_hex(store->instance, sizeof store->instance - 1);
     pthread_mutex_init(&store->mutex, NULL);
