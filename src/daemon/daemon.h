@@ -97,6 +97,9 @@ void sl_hooks_handle(struct sl_front *front, struct sl_http_request *request);
 // After every listener has stopped accepting: the answer to the reset.
 void sl_hooks_answer(struct sl_front *front);
 
+// --- bill.c: GET /_sluice/bill
+void sl_daemon_bill(struct sl_front *front, struct sl_http_request *request);
+
 // --- local.c: /_sluice/...
 bool sl_local_owns(const struct sl_http_request *request);
 void sl_local_handle(struct sl_front *front, struct sl_http_request *request);

@@ -143,6 +143,8 @@ void sl_local_handle(struct sl_front *front, struct sl_http_request *request) {
         answer(request, 200, "{\"status\":\"ok\",\"version\":\"" SL_VERSION "\"}");
     } else if (get && sl_str_is(request->path, "/_sluice/metrics")) {
         metrics(front, request);
+    } else if (get && sl_str_is(request->path, "/_sluice/bill")) {
+        sl_daemon_bill(front, request);
     } else if (get && sl_str_is(request->path, "/_sluice/logs")) {
         logs(front, request);
     } else if (front->test_clock && request->method == SL_HTTP_POST && sl_str_is(request->path, "/_sluice/clock")) {

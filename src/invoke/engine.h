@@ -48,6 +48,7 @@ int sl_invoker_attach(struct sl_invoker *invoker, unsigned index, struct sl_erro
 // counts what still runs, `sl_invoker_instances` the sandboxes that exist.
 void sl_invoker_drain(struct sl_invoker *invoker);
 unsigned sl_invoker_busy(struct sl_invoker *invoker);
+unsigned sl_invoker_idle(struct sl_invoker *invoker); // instances
 unsigned sl_invoker_instances(const struct sl_invoker *invoker);
 // After the loops have stopped: frees everything. The jail client is the caller's.
 void sl_invoker_free(struct sl_invoker *invoker);

@@ -39,6 +39,13 @@ static void throttles(const struct sums *sums, struct sl_buf *out) {
                       (unsigned long long)sums->throttles[reason]);
 }
 
+unsigned sl_invoker_idle(struct sl_invoker *invoker) {
+    uint64_t idle = 0;
+    for (unsigned i = 0; i < invoker->config.loop_count; i++)
+        idle += positive(atomic_load_explicit(&invoker->loops[i].idle, memory_order_relaxed));
+    return (unsigned)idle;
+}
+
 static void instances(struct sl_invoker *invoker, const struct sums *sums, struct sl_buf *out) {
     uint64_t idle = 0, busy = 0, live;
     uint64_t all = atomic_load(&invoker->instance_count), leaving = atomic_load(&invoker->leaving_count);
