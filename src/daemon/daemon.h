@@ -34,7 +34,7 @@ struct sl_daemon_config {
     unsigned account_concurrency, scaling_rate, request_rate; // as in struct sl_invoker_config
     int64_t idle_seconds, max_age_seconds, activation_ms;
     int64_t memory_budget_mb; // of all instances
-    bool single_use;
+    bool single_use, no_freeze;
     bool network, nearest_runtime, test_clock;
     uid_t server_uid; // what a root start changes to
     gid_t server_gid;

@@ -35,7 +35,7 @@ struct values {
     const char *listen, *data, *log_level, *runtimes;
     int64_t threads, max_instances, idle_seconds, max_age_seconds, memory_budget_mb, activation_ms;
     int64_t account_concurrency, scaling_rate, request_rate;
-    bool single_use, memory, nearest_runtime, no_network, test_clock;
+    bool single_use, no_freeze, memory, nearest_runtime, no_network, test_clock;
     struct sl_option_list allow;
 };
 
@@ -87,6 +87,10 @@ static const struct sl_option serve_options[] = {
      .type = SL_OPTION_FLAG,
      .help = "give every invocation an instance of its own, which ends after it",
      SL_OPTION_AT(struct values, single_use)},
+    {.name = "no-freeze",
+     .type = SL_OPTION_FLAG,
+     .help = "let idle instances go on with what they do in the background",
+     SL_OPTION_AT(struct values, no_freeze)},
     {.name = "memory-budget",
      .type = SL_OPTION_NUMBER,
      .min = 0,
@@ -343,6 +347,7 @@ static int prepare(struct sl_daemon_config *config, struct sl_jail_config *jail,
     config->idle_seconds = values->idle_seconds;
     config->max_age_seconds = values->max_age_seconds;
     config->single_use = values->single_use;
+    config->no_freeze = values->no_freeze;
     config->memory_budget_mb = values->memory_budget_mb < 0 ? default_budget_mb() : values->memory_budget_mb;
     config->account_concurrency = (unsigned)values->account_concurrency;
     config->scaling_rate = (unsigned)values->scaling_rate;

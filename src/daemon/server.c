@@ -38,6 +38,7 @@
 
 enum {
     INIT_LIMIT_MS = 10000,
+    FREEZE_MS = 20,          // longer than a busy function's instance is idle between two events
     CONNECTIONS_MAX = 16384, // per loop thread
     STORE_JOBS_MAX = 65536,
     EVENTS_RUNNING_MAX = 200,
@@ -143,6 +144,7 @@ static int make_engine(struct server *server, struct sl_error *err) {
         .request_rate = config->request_rate,
         .idle_ms = config->idle_seconds * 1000,
         .max_age_ms = config->max_age_seconds * 1000,
+        .freeze_ms = config->no_freeze ? 0 : FREEZE_MS,
         .single_use = config->single_use,
         .init_ms = INIT_LIMIT_MS,
         .network = config->network,

@@ -36,6 +36,7 @@ struct sl_invoker_config {
     unsigned request_rate;        // requests per second for each unit of concurrency. AWS: 10; 0: no limit
     int64_t idle_ms;              // an idle instance is stopped after this
     int64_t max_age_ms;           // an instance is replaced after this; 0: never
+    int64_t freeze_ms;            // an instance is frozen when it was idle for this long; 0: never
     bool single_use;              // every function's instances serve one invocation each
     int64_t init_ms;              // limit of the init phase (AWS: 10 s)
     bool network;                 // functions may reach out

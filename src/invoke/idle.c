@@ -4,6 +4,11 @@
 // rest grows old), two of each loop (oldest first): one of instances on demand, one of those kept for provisioned
 // concurrency, which are taken first and never swept.
 //
+// Freezing. An instance that was idle for config.freeze_ms is frozen, and thawed when it leaves the list. Not at once:
+// a busy function's instance is idle for microseconds between two events, and would pay for both each time. What runs
+// inside notices nothing but that time has passed, as on AWS: clocks go on, timers that were due fire after the thaw,
+// the kernel keeps connections open and answers their probes.
+//
 // Sweeping. Four times a second each loop stops what was idle for longer than its function allows, or is older than an
 // instance may get.
 #include "invoke/internal.h"
@@ -19,6 +24,43 @@ static struct sl_invoke__shard *shard_of(struct sl_instance *instance) {
 static void publish_oldest(struct sl_invoke__loop *here) {
     const struct sl_instance *first = here->lru[SL_ON_DEMAND].first;
     atomic_store_explicit(&here->oldest_idle_ns, first ? first->idle_since_ns : INT64_MAX, memory_order_relaxed);
+}
+
+// ---- freezing ---------------------------------------------------------------------------------------------------
+
+static void freeze(struct sl_instance *instance) {
+    struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
+    sl_invoke__room_adjust(instance, sl_jail_memory_peak(instance->memory_fd));
+    if (sl_jail_freeze(instance->freeze_fd, true)) return; // this machine cannot, or it has just ended
+    instance->frozen = true;
+    sl_invoke__gauge(&here->frozen, 1);
+}
+
+static void thaw(struct sl_instance *instance) {
+    // One that cannot be thawed has ended, which will be reported; at worst its next invocation times out.
+    (void)sl_jail_freeze(instance->freeze_fd, false);
+    instance->frozen = false;
+    sl_invoke__gauge(&sl_invoke__of(instance->invoker, instance->loop)->frozen, -1);
+}
+
+static void freeze_due(struct sl_timer *timer) {
+    struct sl_invoke__loop *here = SL_CONTAINER(timer, struct sl_invoke__loop, freeze);
+    int64_t before_ns = (sl_loop_now_ms(here->loop) - here->invoker->config.freeze_ms) * 1000000;
+    bool more = false;
+    for (unsigned kind = 0; kind < SL_KINDS; kind++) {
+        struct sl_invoke__lru *lru = &here->lru[kind];
+        for (; lru->thawed && lru->thawed->idle_since_ns <= before_ns; lru->thawed = lru->thawed->lru_next)
+            freeze(lru->thawed);
+        more = more || lru->thawed;
+    }
+    if (more) sl_timer_start(here->loop, timer, here->invoker->config.freeze_ms, freeze_due);
+}
+
+static void freeze_later(struct sl_invoke__loop *here, struct sl_invoke__lru *lru, struct sl_instance *instance) {
+    if (!here->invoker->config.freeze_ms) return;
+    if (!lru->thawed) lru->thawed = instance;
+    if (!sl_timer_armed(&here->freeze))
+        sl_timer_start(here->loop, &here->freeze, here->invoker->config.freeze_ms, freeze_due);
 }
 
 // ---- entering and leaving -----------------------------------------------------------------------------------------
@@ -45,6 +87,7 @@ void sl_invoke__idle_enter(struct sl_instance *instance) {
         publish_oldest(here);
     }
     lru->last = instance;
+    freeze_later(here, lru, instance);
 }
 
 void sl_invoke__pool_leave_idle(struct sl_instance *instance) {
@@ -68,6 +111,8 @@ void sl_invoke__pool_leave_idle(struct sl_instance *instance) {
         lru->first = instance->lru_next;
         publish_oldest(here);
     }
+    if (lru->thawed == instance) lru->thawed = instance->lru_next;
+    if (instance->frozen) thaw(instance);
     instance->next = instance->prev = instance->lru_next = instance->lru_prev = NULL;
 }
 

@@ -136,8 +136,7 @@ static struct sl_invocation_result result_of(const struct sl_instance *instance,
     return result;
 }
 
-// ---- the end of an init
-// -----------------------------------------------------------------------------------------------
+// ---- the end of an init --------------------------------------------------------------------------------------------
 
 // The room that the failed instance is leaving is the new one's.
 static int start_bound(struct sl_instance *instance, struct sl_invocation *waiting, struct sl_error *err) {

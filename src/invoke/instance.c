@@ -121,6 +121,7 @@ static void instance_free(struct sl_instance *instance) {
         close(instance->log_watch.fd);
     }
     if (instance->memory_fd >= 0) close(instance->memory_fd);
+    if (instance->freeze_fd >= 0) close(instance->freeze_fd);
     sl_buf_free(&instance->log);
     sl_buf_free(&instance->init_error);
     slot_release(instance);
@@ -158,7 +159,7 @@ int sl_invoke__instance_start(struct sl_invoke__pool *pool, const struct sl_invo
     atomic_init(&instance->loop, loop);
     if (instance->provisioned) sl_invoke__provision_started(instance);
     instance->state = SL_INSTANCE_STARTING;
-    instance->memory_fd = instance->log_watch.fd = -1;
+    instance->memory_fd = instance->freeze_fd = instance->log_watch.fd = -1;
     instance->first = true;
     instance->started_ns = sl_clock_mono_ns();
     instance->identity =
@@ -189,6 +190,7 @@ static void started(struct sl_instance *instance) {
     struct sl_jail_event *event = &instance->started;
     struct sl_error err;
     instance->memory_fd = event->memory_fd;
+    instance->freeze_fd = event->freeze_fd;
     bool stopped = instance->state == SL_INSTANCE_STOPPING;
     if (!stopped) instance->state = SL_INSTANCE_INIT;
     if (!instance->bound) sl_invoke__log_init_start(instance);
@@ -218,8 +220,7 @@ void sl_invoke__instance_stop(struct sl_instance *instance) {
         sl_log_error("invoke", "stop instance: %s", err.message);
 }
 
-// ---- the end
-// ----------------------------------------------------------------------------------------------------------
+// ---- the end -------------------------------------------------------------------------------------------------------
 
 static void ended(struct sl_instance *instance) {
     sl_invoke__pool_leave(instance);
@@ -243,8 +244,7 @@ static void ended(struct sl_instance *instance) {
     instance_free(instance);
 }
 
-// ---- the jail's reports
-// -------------------------------------------------------------------------------------------------
+// ---- the jail's reports --------------------------------------------------------------------------------------------
 
 // A letter reaches the loop that owned the instance when it was sent; if the instance has moved on since, so does the
 // letter.

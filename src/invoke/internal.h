@@ -103,7 +103,7 @@ struct sl_instance {
     struct sl_runtime runtime;
     struct sl_runtime_identity identity; // for its extensions; views of the pool's spec
     struct sl_watch log_watch;
-    int memory_fd;
+    int memory_fd, freeze_fd;
     struct sl_timer timer;            // init limit, then the invocation's deadline
     struct sl_invocation *invocation; // being served; NULL when abandoned
     struct sl_invoke__entry *entry;   // of the invocation being served
@@ -208,8 +208,8 @@ struct sl_invoke__loop {
     struct sl_buf scratch;                    // building of log lines and documents
     struct sl_invoke__meters *_Atomic meters; // made by this loop; read by who asks for metrics
     // counters of this loop, read by others without order
-    _Atomic uint64_t invocations, errors, throttles[SL_THROTTLES], cold_starts, duration_us, evictions, expired, frozen;
-    atomic_int in_flight, idle, busy; // invocations that wait or run here; instances. Written by this loop only
+    _Atomic uint64_t invocations, errors, throttles[SL_THROTTLES], cold_starts, duration_us, evictions, expired;
+    atomic_int in_flight, idle, frozen, busy; // invocations that wait or run here; instances. Only this loop writes
 };
 
 struct sl_invoker {

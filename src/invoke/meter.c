@@ -270,8 +270,7 @@ void sl_invoke__meters_free(struct sl_invoke__loop *here) {
     here->meters = NULL;
 }
 
-// ---- metrics
-// ---------------------------------------------------------------------------------------------------------
+// ---- metrics -------------------------------------------------------------------------------------------------------
 
 static void put_label(struct sl_buf *out, const char *name, struct sl_str value) {
     sl_buf_printf(out, "%s=\"", name);

@@ -25,7 +25,7 @@ static void add_up(struct sl_invoker *invoker, struct sums *sums) {
         sums->duration += atomic_load_explicit(&loop->duration_us, memory_order_relaxed);
         sums->evictions += atomic_load_explicit(&loop->evictions, memory_order_relaxed);
         sums->expired += atomic_load_explicit(&loop->expired, memory_order_relaxed);
-        sums->frozen += atomic_load_explicit(&loop->frozen, memory_order_relaxed);
+        sums->frozen += positive(atomic_load_explicit(&loop->frozen, memory_order_relaxed));
         for (unsigned reason = 0; reason < SL_THROTTLES; reason++)
             sums->throttles[reason] += atomic_load_explicit(&loop->throttles[reason], memory_order_relaxed);
     }

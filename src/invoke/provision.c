@@ -85,8 +85,7 @@ void sl_invoke__provision_free(struct sl_invoker *invoker) {
     invoker->provisioned_count = 0;
 }
 
-// ---- keeping the share
-// ------------------------------------------------------------------------------------------------
+// ---- keeping the share ---------------------------------------------------------------------------------------------
 
 static unsigned share_of(struct sl_invoke__pool *pool, unsigned loop) {
     unsigned count = pool->invoker->config.loop_count;
@@ -171,8 +170,7 @@ static void wake_loops(struct sl_invoker *invoker) {
     for (unsigned i = 0; i < invoker->config.loop_count; i++) wake(&invoker->loops[i]);
 }
 
-// ---- the instances
-// ----------------------------------------------------------------------------------------------------
+// ---- the instances -------------------------------------------------------------------------------------------------
 
 int64_t sl_invoke__init_limit_ms(const struct sl_instance *instance) {
     if (!instance->provisioned) return instance->invoker->config.init_ms;
@@ -213,8 +211,7 @@ void sl_invoke__provision_gone(struct sl_instance *instance) {
     wake(&pool->invoker->loops[instance->home]);
 }
 
-// ---- what is said about it
-// ----------------------------------------------------------------------------------------------
+// ---- what is said about it -----------------------------------------------------------------------------------------
 
 bool sl_invoker_provisioned(struct sl_invoker *invoker, struct sl_str account, struct sl_str region, struct sl_str name,
                             struct sl_str version, struct sl_provisioned *ret) {

@@ -45,7 +45,7 @@ const char *__tsan_default_suppressions(void) {
 }
 #endif
 
-enum { WORLD_LOOPS = 2, WORLD_PATIENCE_S = 60, FAKES_MAX = 256, ANSWER_MAX = 4096 };
+enum { WORLD_LOOPS = 2, WORLD_PATIENCE_S = 60, FAKES_MAX = 256, ANSWER_MAX = 4096, FREEZE_FD = 1 << 28 };
 
 // A sandbox. Its thread owns everything but what the lock guards.
 struct fake {
@@ -54,7 +54,7 @@ struct fake {
     unsigned draw;
     // Under world.lock:
     int conn; // -1: none
-    bool stopped, used;
+    bool stopped, used, frozen;
 };
 
 struct report {
@@ -150,6 +150,12 @@ int sl_jail_set_cpu(struct sl_jail_client *client, uint64_t id, uint32_t cpu_mil
 
 uint32_t sl_jail_cpu_for_memory(uint32_t memory_mb) { return memory_mb; }
 
+// Descriptors of freezers are above any real one: closing them does nothing.
+int sl_jail_freeze(int freeze_fd, bool frozen) {
+    WORLD_CHANGE(world.fakes[freeze_fd - FREEZE_FD].frozen = frozen);
+    return 0;
+}
+
 int64_t sl_jail_memory_peak(int memory_fd) {
     (void)memory_fd;
     return -1;
@@ -216,6 +222,7 @@ int sl_jail_start(struct sl_jail_client *client, uint64_t id, const struct sl_ja
                                          .listen_fd = {listener, -1},
                                          .log_fd = pipe_ends[0],
                                          .memory_fd = -1,
+                                         .freeze_fd = (int)(fake - world.fakes) + FREEZE_FD,
                                          .memory_peak = -1});
     pthread_t thread; // not in the fake, which may be another's by the time that create returns
     if (pthread_create(&thread, NULL, fake_main, fake)) abort();
@@ -326,6 +333,9 @@ static inline bool fake_serve(struct fake *fake, const char *head, const char *e
     bool error = strncmp(event, "error", 5) == 0;
     dprintf(fake->log, "log of %s\n", event);
     serving(event, 1);
+    pthread_mutex_lock(&world.lock);
+    if (fake->frozen) abort(); // a frozen one could not have answered
+    pthread_mutex_unlock(&world.lock);
     if (strncmp(event, "hang", 4) == 0) fake_hang(fake);
     if (strncmp(event, "hold", 4) == 0) fake_hold();
     if (strncmp(event, "slow", 4) == 0 && fake_slow) fake_slow(event);

@@ -128,8 +128,8 @@ static void run_schedule(unsigned seed) {
     memcpy(world.init_odds, (unsigned[]){40, 40, 20, 40}, sizeof world.init_odds);
     atomic_store(&world.most_serving, 0);
     atomic_store(&drivers_over, 0);
-    world_start(
-        (struct sl_invoker_config){.max_instances = 48, .account_concurrency = 64, .idle_ms = 60, .init_ms = 40});
+    world_start((struct sl_invoker_config){
+        .max_instances = 48, .account_concurrency = 64, .idle_ms = 60, .freeze_ms = 1, .init_ms = 40});
     unsigned variant = 0;
     world_publish("many", 60, -1, variant);
     world_publish("few", 60, 3, variant);

@@ -408,8 +408,33 @@ static void provisioned_concurrency_is_taken_from_the_rest(void **state) {
     world_end();
 }
 
-// ---- tenants
-// ----------------------------------------------------------------------------------------------------------
+// ---- tenants -------------------------------------------------------------------------------------------------------
+
+// ---- freezing -----------------------------------------------------------------------------------------------------
+
+static unsigned count_frozen(void) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < FAKES_MAX; i++) count += world.fakes[i].used && world.fakes[i].frozen;
+    return count;
+}
+
+static void idle_instances_are_frozen_and_thawed_for_work(void **state) {
+    (void)state;
+    struct call calls[2];
+    start_world((struct sl_invoker_config){.freeze_ms = 5});
+    world_publish("f", 60000, -1, 0);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 2; i++) begin_call(&calls[i], (unsigned)i, "f", "hold");
+        WORLD_AWAIT(world.holding == 2);
+        assert_int_equal(count_frozen(), 0);
+        WORLD_CHANGE(world.release = true);
+        for (int i = 0; i < 2; i++) WORLD_AWAIT(calls[i].done && calls[i].outcome == SL_INVOCATION_OK);
+        WORLD_AWAIT(count_frozen() == 2 && world.holding == 0);
+        WORLD_CHANGE(world.release = false);
+    }
+    assert_int_equal(world.started, 2);
+    world_end(); // frozen ones can be stopped
+}
 
 static enum sl_invocation_outcome invoke_tenant(unsigned loop, const char *name, const char *tenant) {
     static struct call call;
@@ -455,6 +480,7 @@ int main(void) {
         cmocka_unit_test(what_dies_is_replaced_and_what_is_too_much_goes),
         cmocka_unit_test(a_failing_init_is_told_and_tried_again),
         cmocka_unit_test(provisioned_concurrency_is_taken_from_the_rest),
+        cmocka_unit_test(idle_instances_are_frozen_and_thawed_for_work),
         cmocka_unit_test(tenants_never_share_an_instance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
