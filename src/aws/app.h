@@ -28,6 +28,8 @@ struct sl_app {
     struct sl_str public_host;
     // How long a function stays Pending after its creation, and InProgress after an update; 0: not at all.
     int64_t activation_ms;
+    // Every listener is on a loopback address: who reaches the server is on this machine.
+    bool loopback;
     // Whether CreateFunction accepts a runtime identifier whose exact version is not installed (served by the nearest).
     bool nearest_runtime;
     unsigned account_concurrency; // AWS: 1000

@@ -54,8 +54,8 @@ int sl_daemon_server(const struct sl_daemon_config *config);
 struct sl_op_entry;
 extern const struct sl_op_entry *const sl_daemon_tables[];
 
-// Exit statuses of a server that could not start: the supervisor does not try again; and of one that was reset: it starts
-// the next one.
+// Exit statuses of a server that could not start: the supervisor does not try again; and of one that was reset: it
+// starts the next one.
 enum { SL_EXIT_CANNOT_START = 3, SL_EXIT_RESET = 4 };
 
 // --- front.c: which part of the server answers a request

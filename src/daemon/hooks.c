@@ -10,7 +10,8 @@
 // held until no loop accepts connections any more: what the client sends after it waits in the sockets' queue for the
 // new server. Order: handler (loop) ─ signal to the main thread ─ every listener stops ─ letter back ─ answer ─ drain.
 //
-// Threads: requests on their loops; sl_hooks_answer on the main thread. `pending` belongs to the loop that `loop` names.
+// Threads: requests on their loops; sl_hooks_answer on the main thread. `pending` belongs to the loop that `loop`
+// names.
 #include "daemon/daemon.h"
 
 #include "aws/aws.h"
@@ -61,8 +62,9 @@ static void gone(struct sl_http_request *request) {
 
 static void reset(struct sl_front *front, struct sl_http_request *request) {
     if (!front->throw_away) {
-        sl_http_respond(request, 403, json_type,
-                        SL_STR("{\"message\": \"This server keeps its state: only one started with --memory is reset.\"}"));
+        sl_http_respond(
+            request, 403, json_type,
+            SL_STR("{\"message\": \"This server keeps its state: only one started with --memory is reset.\"}"));
         return;
     }
     if (atomic_exchange(&front->resetting, true)) {

@@ -213,6 +213,7 @@ static int build(struct server *server, struct sl_error *err) {
     snprintf(server->public_host, sizeof server->public_host, "localhost:%d", config->port);
     app->public_host = sl_str_of(server->public_host);
     app->activation_ms = config->activation_ms;
+    app->loopback = strncmp(config->host, "127.", 4) == 0 || strcmp(config->host, "[::1]") == 0;
     app->nearest_runtime = config->nearest_runtime;
     app->account_concurrency = config->account_concurrency;
     server->front.test_clock = config->test_clock;

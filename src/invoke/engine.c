@@ -196,6 +196,7 @@ void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation) {
     }
     struct sl_invoke__entry *entry =
         sl_invoke__entry_find(invoker, invocation->account, invocation->region, invocation->name, invocation->version);
+    if (entry && entry->function.code_path.len) entry = sl_invoke__hot_current(invoker, entry);
     if (!entry) {
         refuse_unknown(invoker, invocation);
         return;

@@ -88,7 +88,8 @@ static int request_sandbox(struct sl_instance *instance, const char *log_stream,
     struct sl_invoker *invoker = instance->invoker;
     const struct sl_function *spec = &instance->pool->spec;
     int code = -1, layers = -1, block = -1;
-    if (sl_blob_open_dir(invoker->config.store, spec->code_sha256, &code, err))
+    if (spec->code_path.len ? sl_invoke__hot_open(spec->code_path, &code, err)
+                            : sl_blob_open_dir(invoker->config.store, spec->code_sha256, &code, err))
         return sl_wrap(err, "code of %.*s", SL_FMT(spec->name));
     if (spec->layers_sha256.len && sl_blob_open_dir(invoker->config.store, spec->layers_sha256, &layers, err)) {
         close(code);

@@ -239,7 +239,18 @@ struct sl_invoker {
 void sl_invoke__entry_unref(struct sl_invoke__entry *entry);
 struct sl_invoke__entry *sl_invoke__entry_find(struct sl_invoker *invoker, struct sl_str account, struct sl_str region,
                                                struct sl_str name, struct sl_str version);
+// sl_function_publish for threads that are RCU readers already: loops.
+int sl_invoke__publish(struct sl_invoker *invoker, const struct sl_function *function, struct sl_error *err);
 void sl_invoke__copy_function(struct sl_function *to, const struct sl_function *from, struct sl_arena *arena);
+
+// --- hot.c: functions whose code is a folder
+// The folder, for a sandbox; the caller closes it.
+int sl_invoke__hot_open(struct sl_str path, int *ret_fd, struct sl_error *err);
+// The entry of the same version as the folder is now: the given one, or one published because something changed. NULL
+// when the version was removed meanwhile. Any loop thread, inside its turn.
+struct sl_invoke__entry *sl_invoke__hot_current(struct sl_invoker *invoker, struct sl_invoke__entry *entry);
+// A version that had a folder has gone, or has none any more: ends the watches that no version needs. RCU readers only.
+void sl_invoke__hot_forget(struct sl_invoker *invoker);
 
 // --- engine.c
 // The end of an invocation that was admitted, for the counts.

@@ -38,6 +38,7 @@ struct sl_function {
     struct sl_str handler;
     struct sl_str role;
     struct sl_str code_sha256;   // hex: the blob directory
+    struct sl_str code_path;     // a folder instead of a blob, for hot reload; code_sha256 then is hot.c's. Empty: none
     struct sl_str layers_sha256; // hex: the blob directory of the merged layers, for /opt; empty: none
     struct sl_str *environment;  // "KEY=value"
     unsigned environment_count;

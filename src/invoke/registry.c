@@ -16,10 +16,10 @@ enum { ENTRY_MAX = 1024 * 1024 };
 void sl_invoke__copy_function(struct sl_function *to, const struct sl_function *from, struct sl_arena *arena) {
     *to = *from;
     struct sl_str *const views[] = {
-        &to->account,    &to->region,     &to->name,        &to->version,       &to->arn,        &to->runtime,
-        &to->handler,    &to->role,       &to->code_sha256, &to->layers_sha256, &to->log_format, &to->log_level,
-        &to->log_group,  &to->policy,     &to->url_id,      &to->url_auth,      &to->url_cors,   &to->architecture,
-        &to->on_success, &to->on_failure, &to->dead_letter};
+        &to->account,      &to->region,     &to->name,        &to->version,    &to->arn,           &to->runtime,
+        &to->handler,      &to->role,       &to->code_sha256, &to->code_path,  &to->layers_sha256, &to->log_format,
+        &to->log_level,    &to->log_group,  &to->policy,      &to->url_id,     &to->url_auth,      &to->url_cors,
+        &to->architecture, &to->on_success, &to->on_failure,  &to->dead_letter};
     for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) *views[i] = sl_arena_dup(arena, *views[i]);
     to->environment = sl_arena_alloc(arena, from->environment_count * sizeof(struct sl_str) + 1);
     if (!to->environment) {
@@ -35,9 +35,10 @@ void sl_invoke__copy_function(struct sl_function *to, const struct sl_function *
 static bool same_instance(const struct sl_function *a, const struct sl_function *b) {
     if (!sl_str_eq(a->runtime, b->runtime) || !sl_str_eq(a->handler, b->handler) || !sl_str_eq(a->role, b->role) ||
         !sl_str_eq(a->code_sha256, b->code_sha256) || !sl_str_eq(a->layers_sha256, b->layers_sha256) ||
-        !sl_str_eq(a->log_format, b->log_format) || !sl_str_eq(a->log_level, b->log_level) ||
-        !sl_str_eq(a->log_group, b->log_group) || a->memory_mb != b->memory_mb || a->timeout_ms != b->timeout_ms ||
-        a->tmp_mb != b->tmp_mb || a->single_use != b->single_use || a->per_tenant != b->per_tenant ||
+        !sl_str_eq(a->code_path, b->code_path) || !sl_str_eq(a->log_format, b->log_format) ||
+        !sl_str_eq(a->log_level, b->log_level) || !sl_str_eq(a->log_group, b->log_group) ||
+        a->memory_mb != b->memory_mb || a->timeout_ms != b->timeout_ms || a->tmp_mb != b->tmp_mb ||
+        a->single_use != b->single_use || a->per_tenant != b->per_tenant ||
         !sl_str_eq(a->architecture, b->architecture) || a->environment_count != b->environment_count) {
         return false;
     }
@@ -167,8 +168,7 @@ static void unlink_entry(struct sl_invoker *invoker, struct sl_invoke__entry *en
     if (entry->function.url_id.len) cds_lfht_del(invoker->urls, &entry->url_node);
 }
 
-int sl_function_publish(struct sl_invoker *invoker, const struct sl_function *function, struct sl_error *err) {
-    sl_rcu_begin();
+int sl_invoke__publish(struct sl_invoker *invoker, const struct sl_function *function, struct sl_error *err) {
     pthread_mutex_lock(&invoker->publish_lock);
     struct sl_invoke__entry *old =
         sl_invoke__entry_find(invoker, function->account, function->region, function->name, function->version);
@@ -185,10 +185,17 @@ int sl_function_publish(struct sl_invoker *invoker, const struct sl_function *fu
     pthread_mutex_unlock(&invoker->publish_lock);
     if (entry && old) {
         if (old->pool != entry->pool) sl_invoke__pool_retire(old->pool);
+        if (old->function.code_path.len && !entry->function.code_path.len) sl_invoke__hot_forget(invoker);
         call_rcu(&old->rcu, entry_reclaim);
     }
-    sl_rcu_end();
     return entry ? 0 : err->kind;
+}
+
+int sl_function_publish(struct sl_invoker *invoker, const struct sl_function *function, struct sl_error *err) {
+    sl_rcu_begin();
+    int kind = sl_invoke__publish(invoker, function, err);
+    sl_rcu_end();
+    return kind;
 }
 
 void sl_function_remove(struct sl_invoker *invoker, struct sl_str account, struct sl_str region, struct sl_str name,
@@ -206,6 +213,7 @@ void sl_function_remove(struct sl_invoker *invoker, struct sl_str account, struc
     pthread_mutex_unlock(&invoker->publish_lock);
     if (old) {
         sl_invoke__pool_retire(old->pool);
+        if (old->function.code_path.len) sl_invoke__hot_forget(invoker);
         call_rcu(&old->rcu, entry_reclaim);
     }
     sl_rcu_end();

@@ -254,15 +254,10 @@ int sl_lambda__code_make(struct sl_op *op, int (*fill)(void *user, int dir, stru
     return result;
 }
 
-int sl_lambda__code_take(struct sl_op *op, struct sl_str zip, struct sl_lambda__code *ret, struct sl_error *err) {
-    sl_lambda__code_sweep(op->store, GRACE_MS);
-    if (zip.len == 0) return sl_fail(err, SL_E_INVALID_PARAMETER, "Uploaded file must be a non-empty zip");
-    if (zip.len > SL_LAMBDA_ZIP_MAX)
-        return sl_fail(err, SL_E_REQUEST_ENTITY_TOO_LARGE, "Zipped size must be smaller than %d bytes",
-                       SL_LAMBDA_ZIP_MAX);
+int sl_lambda__code_hash(struct sl_op *op, struct sl_str bytes, struct sl_lambda__code *ret, struct sl_error *err) {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
-    if (!EVP_Digest(zip.ptr, zip.len, digest, &len, EVP_sha256(), NULL))
+    if (!EVP_Digest(bytes.ptr, bytes.len, digest, &len, EVP_sha256(), NULL))
         return sl_fail(err, SL_E_INTERNAL, "libcrypto cannot make a SHA-256");
     struct sl_buf text;
     sl_buf_init(&text, 256);
@@ -273,6 +268,17 @@ int sl_lambda__code_take(struct sl_op *op, struct sl_str zip, struct sl_lambda__
     memcpy(ret->sha256, text.ptr, SL_LAMBDA_SHA_HEX);
     ret->sha256[SL_LAMBDA_SHA_HEX] = '\0';
     sl_buf_free(&text);
+    return 0;
+}
+
+int sl_lambda__code_take(struct sl_op *op, struct sl_str zip, struct sl_lambda__code *ret, struct sl_error *err) {
+    sl_lambda__code_sweep(op->store, GRACE_MS);
+    if (zip.len == 0) return sl_fail(err, SL_E_INVALID_PARAMETER, "Uploaded file must be a non-empty zip");
+    if (zip.len > SL_LAMBDA_ZIP_MAX)
+        return sl_fail(err, SL_E_REQUEST_ENTITY_TOO_LARGE, "Zipped size must be smaller than %d bytes",
+                       SL_LAMBDA_ZIP_MAX);
+    int result = sl_lambda__code_hash(op, zip, ret, err);
+    if (result != 0) return result;
     ret->size = (int64_t)zip.len;
     return store_package(op, zip, ret, err);
 }

@@ -51,7 +51,6 @@ int sl_lambda__create_prepare(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_lambda__work *work = sl_lambda__work(op);
     const struct sl_json *code = sl_json_get(op->in, "Code");
-    struct sl_str zip;
     if (!work) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a deployment package");
     int result = sl_lambda__target(op, &target, err);
     if (result == 0) result = check_name(&target, err);
@@ -59,8 +58,7 @@ int sl_lambda__create_prepare(struct sl_op *op, struct sl_error *err) {
     if (result == 0) result = sl_lambda__settings_check(op, err);
     if (result == 0) result = check_tags(op, err);
     if (result == 0) result = sl_lambda__publish_to_check(op, err);
-    if (result == 0) result = sl_lambda__code_source(op, code, &zip, err);
-    if (result == 0) result = sl_lambda__code_take(op, zip, &work->code, err);
+    if (result == 0) result = sl_lambda__code_intake(op, code, &work->code, err);
     return result == 0 ? sl_lambda__layers_take(op, err) : result;
 }
 
@@ -151,7 +149,10 @@ int sl_lambda__get(struct sl_op *op, struct sl_error *err) {
     if (result == 0) result = sl_lambda__load(op, &target, &latest, err);
     if (result != 0) return result;
     struct sl_json *code = sl_lambda__object1(op, "RepositoryType", SL_STR("S3"));
-    sl_lambda__put(op, code, "Location", sl_lambda__code_location(op, sl_json_string(document, "_code")));
+    struct sl_str hot = sl_json_string(document, "_hot");
+    sl_lambda__put(op, code, "Location",
+                   hot.len > 0 ? sl_arena_printf(op->arena, "file://%.*s", SL_FMT(hot))
+                               : sl_lambda__code_location(op, sl_json_string(document, "_code")));
     sl_json_set(op->out, SL_STR("Configuration"), sl_json_copy(op->arena, sl_lambda__seen(op, document)));
     sl_json_set(op->out, SL_STR("Code"), code);
     const struct sl_json *tags = sl_json_get(latest, "_tags");

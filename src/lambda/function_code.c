@@ -26,16 +26,25 @@ int sl_lambda__code_source(struct sl_op *op, const struct sl_json *code, struct 
     return 0;
 }
 
+int sl_lambda__code_intake(struct sl_op *op, const struct sl_json *code, struct sl_lambda__code *ret,
+                           struct sl_error *err) {
+    struct sl_str zip;
+    if (sl_lambda__hot_wanted(op, code)) return sl_lambda__hot_take(op, code, ret, err);
+    int result = sl_lambda__code_source(op, code, &zip, err);
+    return result == 0 ? sl_lambda__code_take(op, zip, ret, err) : result;
+}
+
 void sl_lambda__code_put(struct sl_op *op, struct sl_json *document, const struct sl_lambda__code *code) {
     sl_lambda__put(op, document, "CodeSha256", code->sha256_base64);
     sl_lambda__put(op, document, "_code", sl_arena_dup(op->arena, sl_str_of(code->sha256)));
+    sl_json_remove(document, "_hot");
+    if (code->hot_path.len > 0) sl_lambda__put(op, document, "_hot", code->hot_path);
     sl_json_put_int(op->arena, document, "CodeSize", code->size);
 }
 
 int sl_lambda__update_code_prepare(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_lambda__work *work = sl_lambda__work(op);
-    struct sl_str zip;
     if (!work) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a deployment package");
     int result = sl_lambda__target_unqualified(op, &target, err);
     if (result == 0 && sl_op_in(op, "ImageUri").ptr)
@@ -45,8 +54,7 @@ int sl_lambda__update_code_prepare(struct sl_op *op, struct sl_error *err) {
         result = sl_fail(err, SL_E_INVALID_PARAMETER, "The KMS key '%.*s' does not exist",
                          SL_FMT(sl_op_in(op, "SourceKMSKeyArn")));
     if (result == 0) result = sl_lambda__publish_to_check(op, err);
-    if (result == 0) result = sl_lambda__code_source(op, op->in, &zip, err);
-    return result == 0 ? sl_lambda__code_take(op, zip, &work->code, err) : result;
+    return result == 0 ? sl_lambda__code_intake(op, op->in, &work->code, err) : result;
 }
 
 int sl_lambda__update_code(struct sl_op *op, struct sl_error *err) {

@@ -3,8 +3,8 @@
 // internal: what the files of lambda/ share. Documents (sl_store_put) of this folder:
 //
 //   kind               parent      id                what
-//   lambda.function    ""          name              FunctionConfiguration of $LATEST + "_code" (SHA-256 in hex),
-//   "_tags",
+//   lambda.function    ""          name              FunctionConfiguration of $LATEST + "_code" (SHA-256 in hex)
+//                                                    or "_hot" (see hot.c), "_tags",
 //                                                    "_concurrency", "_last_version", "_published" (fingerprint, see
 //                                                    version.c)
 //   lambda.version     name        %010d of number   FunctionConfiguration of that version + "_code"
@@ -122,8 +122,11 @@ struct sl_lambda__code {
     char sha256[SL_LAMBDA_SHA_HEX + 1]; // hex; empty: the operation brought no code
     struct sl_str sha256_base64;        // as CodeSha256 shows it
     int64_t size;                       // of the zip
+    struct sl_str hot_path;             // a folder instead of a package (hot.c); empty: none
     bool pinned;
 };
+// Fills sha256 and sha256_base64.
+int sl_lambda__code_hash(struct sl_op *op, struct sl_str bytes, struct sl_lambda__code *ret, struct sl_error *err);
 // `prepare` half of an operation that brings code: checks, unpacks, keeps the bytes, pins the blob. Worker thread.
 int sl_lambda__code_take(struct sl_op *op, struct sl_str zip, struct sl_lambda__code *ret, struct sl_error *err);
 // A directory blob that is not a package: `fill` writes it when there is none named ret->sha256 yet. Pinned likewise.
@@ -138,6 +141,12 @@ void sl_lambda__code_unuse(struct sl_str owner);
 void sl_lambda__code_sweep(struct sl_store *store, int64_t grace_ms);
 // http://host/_sluice/code/<sha>?token=..., valid for ten minutes.
 struct sl_str sl_lambda__code_location(struct sl_op *op, struct sl_str sha256);
+
+// --- hot.c
+// Whether the code is to be a folder; then the other half of `prepare` for it.
+bool sl_lambda__hot_wanted(struct sl_op *op, const struct sl_json *code);
+int sl_lambda__hot_take(struct sl_op *op, const struct sl_json *code, struct sl_lambda__code *ret,
+                        struct sl_error *err);
 
 // --- settings.c: the part of a configuration that CreateFunction and UpdateFunctionConfiguration share
 // ---------------------------- Checks that need no document and no transaction; any thread.

@@ -174,6 +174,7 @@ static int build(const struct source *source, const struct sl_json *latest, cons
         .handler = string_or(document, "Handler", SL_STR("")),
         .role = sl_json_string(document, "Role"),
         .code_sha256 = sl_json_string(document, "_code"),
+        .code_path = string_or(document, "_hot", SL_STR("")),
         .layers_sha256 = string_or(document, "_layers", SL_STR("")),
         .memory_mb = (unsigned)sl_json_int(document, "MemorySize", 128),
         .timeout_ms = (unsigned)sl_json_int(document, "Timeout", 3) * 1000,
@@ -318,7 +319,10 @@ static struct sl_str layers_owner_of(struct sl_arena *arena, const struct sl_fun
 
 static void publish_one(struct sl_invoker *invoker, struct sl_arena *arena, const struct sl_function *function) {
     struct sl_error err = {0};
-    sl_lambda__code_use(owner_of(arena, function), function->code_sha256);
+    if (function->code_path.len == 0)
+        sl_lambda__code_use(owner_of(arena, function), function->code_sha256);
+    else
+        sl_lambda__code_unuse(owner_of(arena, function));
     struct sl_str layers = layers_owner_of(arena, function);
     if (function->layers_sha256.len > 0)
         sl_lambda__code_use(layers, function->layers_sha256);

@@ -5,8 +5,8 @@
 // every function, so the sums are kept: one document ("lambda.totals") per account and region, changed in the
 // transaction that changes what is summed.
 //
-// Invariant: the document is the sum over the documents. At start it is made anew from them (sl_lambda__totals_load), so
-// that a store of an older version, or a mistake, does not last.
+// Invariant: the document is the sum over the documents. At start it is made anew from them (sl_lambda__totals_load),
+// so that a store of an older version, or a mistake, does not last.
 #include "lambda/internal.h"
 
 #include "base/log.h"
@@ -14,11 +14,8 @@
 enum { MEMORY = 64 << 20 };
 
 static struct sl_key key_of(struct sl_str account, struct sl_str region) {
-    return (struct sl_key){.kind = "lambda.totals",
-                           .account = account,
-                           .region = region,
-                           .parent = SL_STR(""),
-                           .id = SL_STR("totals")};
+    return (struct sl_key){
+        .kind = "lambda.totals", .account = account, .region = region, .parent = SL_STR(""), .id = SL_STR("totals")};
 }
 
 static void read_totals(const struct sl_json *document, struct sl_lambda__totals *ret) {
@@ -27,8 +24,8 @@ static void read_totals(const struct sl_json *document, struct sl_lambda__totals
     ret->reserved = sl_json_int(document, "reserved", 0);
 }
 
-static int load(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_key *key,
-                struct sl_lambda__totals *ret, struct sl_error *err) {
+static int load(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_key *key, struct sl_lambda__totals *ret,
+                struct sl_error *err) {
     struct sl_json *document = NULL;
     int result = sl_store_get(tx, arena, key, &document, err);
     read_totals(document, ret);

@@ -217,6 +217,7 @@ static void flood_log(struct attack *attack) {
 }
 
 const struct attack_verb attack_flood_verbs[] = {
-    {"bomb", bomb}, {"forks", forks},     {"threads", threads}, {"spin", spin},     {"memory", memory}, {"inodes", inodes},
-    {"held", fds},  {"watches", watches}, {"aio", aio},         {"log", flood_log}, {NULL, NULL},
+    {"bomb", bomb},     {"forks", forks},   {"threads", threads}, {"spin", spin},
+    {"memory", memory}, {"inodes", inodes}, {"held", fds},        {"watches", watches},
+    {"aio", aio},       {"log", flood_log}, {NULL, NULL},
 };

@@ -137,6 +137,6 @@ static void switch_link(struct attack *attack) {
 }
 
 const struct attack_verb attack_net_verbs[] = {
-    {"connect", connect_tcp}, {"datagram", datagram}, {"unix", connect_unix}, {"listen", serve},
-    {"address", take_address}, {"link", switch_link}, {NULL, NULL},
+    {"connect", connect_tcp},  {"datagram", datagram}, {"unix", connect_unix}, {"listen", serve},
+    {"address", take_address}, {"link", switch_link},  {NULL, NULL},
 };
