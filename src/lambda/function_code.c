@@ -54,7 +54,8 @@ int sl_lambda__update_code_prepare(struct sl_op *op, struct sl_error *err) {
         result = sl_fail(err, SL_E_INVALID_PARAMETER, "The KMS key '%.*s' does not exist",
                          SL_FMT(sl_op_in(op, "SourceKMSKeyArn")));
     if (result == 0) result = sl_lambda__publish_to_check(op, err);
-    return result == 0 ? sl_lambda__code_intake(op, op->in, &work->code, err) : result;
+    if (result == 0) result = sl_lambda__code_intake(op, op->in, &work->code, err);
+    return result == 0 ? sl_lambda__layers_fit(op, &work->code, err) : result;
 }
 
 int sl_lambda__update_code(struct sl_op *op, struct sl_error *err) {

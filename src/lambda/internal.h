@@ -157,6 +157,8 @@ int sl_lambda__environment_check(struct sl_op *op, const struct sl_json *variabl
 int sl_lambda__layers_check(struct sl_op *op, const struct sl_json *layers, struct sl_error *err);
 // layer_use.c, the `prepare` half: finds the layers of the request and merges them. Worker thread.
 int sl_lambda__layers_take(struct sl_op *op, struct sl_error *err);
+// Whether new code fits beside the layers that the function has. Worker thread.
+int sl_lambda__layers_fit(struct sl_op *op, const struct sl_lambda__code *code, struct sl_error *err);
 int sl_lambda__runtime_check(struct sl_op *op, struct sl_str runtime, struct sl_error *err);
 int sl_lambda__role_check(struct sl_op *op, struct sl_str role, struct sl_error *err);
 // Features that name resources this server has not: AWS's error for a resource that does not exist
