@@ -11,6 +11,7 @@ struct sl_store;
 struct sl_invoker;
 struct sl_gateway;
 struct sl_event_queue;
+struct sl_event_sources;
 struct sl_sqs;
 struct sl_logs;
 struct sl_s3;
@@ -20,6 +21,7 @@ struct sl_app {
     struct sl_invoker *invoker;
     struct sl_gateway *gateway;
     struct sl_event_queue *events;
+    struct sl_event_sources *sources;
     struct sl_sqs *sqs;
     struct sl_logs *logs;
     struct sl_s3 *s3;

@@ -334,6 +334,7 @@ static bool copy_request(struct call *call, const struct sl_aws_request *from) {
                                             .header_count = count,
                                             .body = sl_arena_dup(arena, from->body)};
     call->op.host = call->request.host;
+    call->op.trace = sl_aws_request_header(&call->request, SL_STR("X-Amzn-Trace-Id"));
     return !sl_arena_failed(arena);
 }
 

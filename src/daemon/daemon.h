@@ -83,6 +83,9 @@ extern const struct sl_http_handler sl_front_handler; // user: struct sl_front *
 bool sl_daemon_events_owns(const struct sl_http_request *request);
 void sl_daemon_events_handle(struct sl_front *front, struct sl_http_request *request);
 
+// --- sources.c: makes front->app.sources
+int sl_daemon_sources_new(struct sl_front *front, struct sl_loop *loop, struct sl_error *err);
+
 // --- deliver.c: what the event queue tells others (events/queue.h). user: struct sl_front *
 struct sl_arena;
 struct sl_event_letter;

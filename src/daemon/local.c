@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "events/queue.h"
+#include "events/source.h"
 #include "gateway/gateway.h"
 #include "invoke/engine.h"
 #include "lambda/lambda.h"
@@ -37,6 +38,7 @@ static void metrics(struct sl_front *front, struct sl_http_request *request) {
     sl_invoker_metrics(front->app.invoker, &out);
     sl_gateway_metrics(front->app.gateway, &out);
     sl_event_queue_metrics(front->events, &out);
+    sl_event_sources_metrics(front->app.sources, &out);
     sl_http_respond(request, 200, SL_STR("text/plain; version=0.0.4"), sl_buf_view(&out));
     sl_buf_free(&out);
 }

@@ -9,6 +9,7 @@
 #include "aws/aws.h"
 #include "base/log.h"
 #include "events/queue.h"
+#include "events/source.h"
 #include "gateway/gateway.h"
 #include "invoke/engine.h"
 #include "jail/jail.h"
@@ -161,7 +162,7 @@ static int make_engine(struct server *server, struct sl_error *err) {
     if (sl_gateway_new(&app->gateway, &gateway, err) || sl_event_queue_new(&app->events, &events, err))
         return err->kind;
     server->front.events = app->events;
-    return 0;
+    return sl_daemon_sources_new(&server->front, server->loops[0], err);
 }
 
 // A piece of slow work on its way through the pool.
@@ -237,7 +238,7 @@ static int build(struct server *server, struct sl_error *err) {
     struct sl_s3_config s3 = {.store = app->store, .offload = offload, .user = server->workers_pool};
     if (sl_s3_new(&app->s3, &s3, err)) return err->kind;
     if (make_loops(server, err) || make_engine(server, err) || make_operations(server, err)) return err->kind;
-    if (sl_lambda_load(app, err) || sl_gateway_load(app, err)) return err->kind;
+    if (sl_lambda_load(app, err) || sl_lambda_load_sources(app, err) || sl_gateway_load(app, err)) return err->kind;
     return 0;
 }
 
@@ -261,6 +262,7 @@ static void start_worker(struct sl_mail *mail) {
     }
     if (worker->index == 0) {
         sl_event_queue_start(server->front.events);
+        sl_event_sources_start(server->front.app.sources);
         sl_sqs_start(server->front.app.sqs, worker->loop);
         sl_s3_start(server->front.app.s3);
     }
@@ -309,6 +311,7 @@ static void drain_listener(struct sl_mail *mail) {
 static void drain_events(struct sl_mail *mail) {
     struct worker *worker = SL_CONTAINER(mail, struct worker, mail);
     sl_event_queue_drain(worker->server->front.events);
+    sl_event_sources_drain(worker->server->front.app.sources);
     sl_sqs_stop_timers(worker->server->front.app.sqs);
     atomic_fetch_sub(&worker->server->draining, 1);
 }
@@ -340,8 +343,9 @@ static void drain(struct server *server, bool reset) {
     atomic_store(&server->draining, 1);
     tell(server, 1, drain_events);
     while (atomic_load(&server->draining)) nap();
-    while (sl_event_queue_busy(front->events) || sl_invoker_busy(front->app.invoker) || sl_aws_busy(front->aws) ||
-           sl_sqs_busy(front->app.sqs) || sl_s3_busy(front->app.s3))
+    while (sl_event_queue_busy(front->events) || sl_event_sources_busy(front->app.sources) ||
+           sl_invoker_busy(front->app.invoker) || sl_aws_busy(front->aws) || sl_sqs_busy(front->app.sqs) ||
+           sl_s3_busy(front->app.s3))
         nap();
     sl_invoker_drain(front->app.invoker);
     // A sandbox that does not die in time is left to the spawner, which ends with us.
@@ -357,6 +361,7 @@ static void release(struct server *server) {
     // The store before what it publishes into: its thread also sends letters to the loops.
     if (front->app.store) sl_store_close(front->app.store);
     sl_event_queue_free(front->app.events);
+    sl_event_sources_free(front->app.sources);
     sl_gateway_free(front->app.gateway);
     sl_aws_free(front->aws);
     sl_sqs_free(front->app.sqs);

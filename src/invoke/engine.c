@@ -181,15 +181,22 @@ static void enter_tenant(struct sl_invoker *invoker, struct sl_invoke__pool *par
     sl_invoke__pool_unref(pool); // its instances and who waits for them keep it
 }
 
+// The header the function sees, made when there is none. False: it has been here too often in this chain.
+static bool enter_lineage(struct sl_invocation *invocation, const struct sl_function *function) {
+    char fresh[80];
+    struct sl_str trace = invocation->trace_id;
+    if (!trace.len) trace = sl_str_n(fresh, trace_id(fresh));
+    if (!function->loops_allowed && sl_lineage_count(trace, function->arn) >= SL_LINEAGE_LIMIT) return false;
+    size_t length = sl_lineage_enter(trace, function->arn, invocation->trace_text);
+    invocation->trace_id = sl_str_n(invocation->trace_text, length);
+    return true;
+}
+
 void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation) {
     invocation->loop = sl_loop_current();
     invocation->entry = NULL;
     invocation->instance = NULL;
     if (!invocation->request_id[0]) sl_uuid(invocation->request_id);
-    if (!invocation->trace_id.len) {
-        size_t len = trace_id(invocation->trace_text);
-        invocation->trace_id = sl_str_n(invocation->trace_text, len);
-    }
     if (atomic_load_explicit(&invoker->draining, memory_order_relaxed)) {
         refuse(invoker, invocation, SL_E_UNAVAILABLE, "The server is shutting down.", SL_THROTTLE_NONE);
         return;
@@ -204,6 +211,13 @@ void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation) {
     struct sl_error error;
     if (sl_invoke_check_tenant(&entry->function, invocation->tenant_id, &error)) {
         sl_invoke__refuse(invoker, invocation, &error, SL_THROTTLE_NONE);
+        return;
+    }
+    if (!enter_lineage(invocation, &entry->function)) {
+        refuse(invoker, invocation, SL_E_RECURSIVE_INVOCATION,
+               "Lambda has detected your function being invoked in a recursive loop with other AWS resources and "
+               "stopped your function's invocation.",
+               SL_THROTTLE_NONE);
         return;
     }
     struct sl_invoke__loop *here = sl_invoke__of(invoker, invocation->loop);

@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "invoke/lineage.h"
 #include "net/loop.h"
 
 struct sl_invoker;
@@ -111,7 +112,7 @@ struct sl_invocation {
     struct sl_str invoked_arn;                    // as invoked, with qualifier: the runtime sees it
     struct sl_str payload;
     struct sl_str client_context; // JSON text (decoded from base64), may be empty
-    struct sl_str trace_id;       // X-Amzn-Trace-Id; made when empty
+    struct sl_str trace_id;       // X-Amzn-Trace-Id; made when empty, and told of this invocation (lineage.h)
     struct sl_str tenant_id;      // X-Amz-Tenant-Id, may be empty
     char request_id[37];          // made when empty
     bool tail_log;
@@ -130,7 +131,7 @@ struct sl_invocation {
     struct sl_invoke__allotment *allotment;
     struct sl_instance *instance;
     int64_t waiting_since_ms;
-    char trace_text[80];
+    char trace_text[SL_TRACE_MAX];
 };
 
 // 0 when this tenant id (may be empty) may be given to that function; sl_invoke checks it as well.

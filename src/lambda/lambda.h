@@ -23,6 +23,8 @@ extern const struct sl_op_entry sl_lambda_operations[];
 // and before anything is served. An error is the store's; a single function that cannot be published is logged and
 // skipped.
 int sl_lambda_load(struct sl_app *app, struct sl_error *err);
+// Tells the poller of every stored event source mapping. Once at start, after sl_lambda_load.
+int sl_lambda_load_sources(struct sl_app *app, struct sl_error *err);
 
 // GetFunction's Code.Location, "/_sluice/code/<sha256>?token=...": true when the request was that (and has been
 // answered): a token is good for ten minutes and one blob. Any other path is left alone.

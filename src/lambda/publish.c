@@ -156,6 +156,13 @@ static struct sl_str architecture_of(const struct sl_json *document) {
     return list && list->count ? list->first->text : SL_STR("x86_64");
 }
 
+static int put_recursion(const struct source *source, struct sl_function *function, struct sl_error *err) {
+    struct sl_json *document;
+    int result = child(source, "lambda.recursion", function->name, SL_STR("$LATEST"), &document, err);
+    function->loops_allowed = sl_str_is(sl_json_string(document, "RecursiveLoop"), "Allow");
+    return result;
+}
+
 static int build(const struct source *source, const struct sl_json *latest, const struct sl_json *document,
                  struct sl_function *ret, struct sl_error *err) {
     struct sl_str name = sl_json_string(document, "FunctionName"), version = sl_json_string(document, "Version");
@@ -195,6 +202,7 @@ static int build(const struct source *source, const struct sl_json *latest, cons
     put_tags(latest, &function);
     result = put_environment(source->arena, document, &function, err);
     if (result == 0) result = put_event_limits(source, &function, err);
+    if (result == 0) result = put_recursion(source, &function, err);
     if (result == 0) result = put_provisioned(source, &function, err);
     if (result == 0 && sl_arena_failed(source->arena))
         result = sl_fail(err, SL_E_NO_MEMORY, "out of memory for a function's description");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// recursion: Get- and PutFunctionRecursionConfig: whether AWS may stop a function that calls itself through other
-// services. The setting is kept and answered; loops are not detected yet (docs/compatibility-notes.md).
+// recursion: Get- and PutFunctionRecursionConfig: whether a function that calls itself through other
+// services is stopped. invoke/ finds loops (invoke/lineage.h) and is told with the function (publish.c).
 #include "lambda/internal.h"
 
 int sl_lambda__put_recursion(struct sl_op *op, struct sl_error *err) {
@@ -12,7 +12,8 @@ int sl_lambda__put_recursion(struct sl_op *op, struct sl_error *err) {
     if (result != 0) return result;
     const struct sl_key key = sl_lambda__recursion_key(op, target.name);
     sl_op_out(op, "RecursiveLoop", sl_op_in(op, "RecursiveLoop"));
-    return sl_store_put(op->tx, &key, op->out, err);
+    result = sl_store_put(op->tx, &key, op->out, err);
+    return result == 0 ? sl_lambda__stage_all(op, latest, err) : result;
 }
 
 int sl_lambda__get_recursion(struct sl_op *op, struct sl_error *err) {

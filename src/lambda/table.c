@@ -2,6 +2,7 @@
 //
 // table: which handler means which operation. Operations of the model that are not here answer that they are not
 // implemented, and show so in docs/compatibility.md.
+#include "lambda/event_source.h"
 #include "lambda/internal.h"
 #include "lambda/invocation.h"
 #include "lambda/lambda.h"
@@ -61,12 +62,15 @@ const struct sl_op_entry sl_lambda_operations[] = {
     QUIET("GetProvisionedConcurrencyConfig", sl_lambda__get_provisioned),
     WRITE("DeleteProvisionedConcurrencyConfig", NULL, sl_lambda__delete_provisioned),
     QUIET("ListProvisionedConcurrencyConfigs", sl_lambda__list_provisioned),
-    QUIET("PutFunctionRecursionConfig", sl_lambda__put_recursion),
+    WRITE("PutFunctionRecursionConfig", NULL, sl_lambda__put_recursion),
     QUIET("GetFunctionRecursionConfig", sl_lambda__get_recursion),
-    QUIET("CreateEventSourceMapping", sl_lambda__create_event_source),
-    QUIET("GetEventSourceMapping", sl_lambda__find_event_source),
-    QUIET("UpdateEventSourceMapping", sl_lambda__find_event_source),
-    QUIET("DeleteEventSourceMapping", sl_lambda__find_event_source),
+    {"lambda", "CreateEventSourceMapping", SL_OP_STORE, NULL, sl_lambda__create_event_source, sl_lambda__source_publish,
+     NULL},
+    QUIET("GetEventSourceMapping", sl_lambda__get_event_source),
+    {"lambda", "UpdateEventSourceMapping", SL_OP_STORE, NULL, sl_lambda__update_event_source, sl_lambda__source_publish,
+     NULL},
+    {"lambda", "DeleteEventSourceMapping", SL_OP_STORE, NULL, sl_lambda__delete_event_source,
+     sl_lambda__source_unpublish, NULL},
     QUIET("ListEventSourceMappings", sl_lambda__list_event_sources),
     {"lambda", "PublishLayerVersion", SL_OP_STORE, sl_lambda__publish_layer_prepare, sl_lambda__publish_layer,
      sl_lambda__layer_published, sl_lambda__discard},

@@ -34,7 +34,7 @@ DOORS = {
     ("aws", "net"): {"net/loop.h"},
     ("lambda", "net"): {"net/loop.h", "net/pool.h"},
     ("lambda", "http"): {"http/http.h"},  # the Invoke operation answers with the function's bytes
-    ("lambda", "events"): {"events/queue.h"},
+    ("lambda", "events"): {"events/queue.h", "events/pattern.h", "events/source.h"},
     ("services", "net"): {"net/loop.h"},
 }
 

@@ -103,6 +103,10 @@ int sl_sqs__take(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl
 int sl_sqs__move(struct sl_store_tx *tx, const struct sl_sqs_queue *to, struct sl_message *message, int64_t now_ms,
                  struct sl_error *err);
 
+// What sl_sqs_settle does for SL_SQS_BURY.
+int sl_sqs__bury(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_sqs_queue *queue,
+                 struct sl_message *message, int64_t now_ms, struct sl_sqs_received *ret, struct sl_error *err);
+
 // ---- settle.c
 int sl_sqs__delete(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_sqs_queue *queue,
                    struct sl_str handle, int64_t now_ms, struct sl_error *err);

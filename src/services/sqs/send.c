@@ -61,11 +61,13 @@ int sl_sqs__store(struct sl_store_tx *tx, struct sl_arena *arena, const struct s
 
 static struct sl_sqs__draft draft_of(struct sl_op *op, const struct sl_json *in) {
     const struct sl_json *system = sl_json_get(in, "MessageSystemAttributes");
+    struct sl_str trace = sl_json_string(sl_json_get(system, "AWSTraceHeader"), "StringValue");
     return (struct sl_sqs__draft){.body = sl_json_string(in, "MessageBody"),
                                   .group = sl_json_string(in, "MessageGroupId"),
                                   .dedup = sl_json_string(in, "MessageDeduplicationId"),
                                   .sender = op->caller_id,
-                                  .trace = sl_json_string(sl_json_get(system, "AWSTraceHeader"), "StringValue"),
+                                  // A function's SDK sends the header; so chains of functions are known as such.
+                                  .trace = trace.len ? trace : op->trace,
                                   .attributes = sl_json_get(in, "MessageAttributes"),
                                   .delay_s = sl_json_int(in, "DelaySeconds", -1)};
 }

@@ -109,12 +109,29 @@ int sl_sqs__change_batch(struct sl_op *op, struct sl_error *err) {
     return result ? result : sl_sqs__batch(op, &queue, hide_one, err);
 }
 
-int sl_sqs_settle(struct sl_store_tx *tx, struct sl_arena *arena, struct sl_str queue_arn, struct sl_str receipt_handle,
-                  int64_t visibility_s, int64_t now_ms, int64_t *ret_queue, struct sl_error *err) {
+static int end_one(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_sqs_queue *queue,
+                   struct sl_str handle, enum sl_sqs_end end, int64_t now_ms, struct sl_sqs_received *ret,
+                   struct sl_error *err) {
+    struct sl_message message;
+    bool current;
+    if (end == SL_SQS_DELETE) return sl_sqs__delete(tx, arena, queue, handle, now_ms, err);
+    if (end == SL_SQS_SHOW) return sl_sqs__hide(tx, arena, queue, handle, 0, now_ms, err);
+    int result = find(tx, arena, queue, handle, now_ms, &message, &current, err);
+    return result || !current ? result : sl_sqs__bury(tx, arena, queue, &message, now_ms, ret, err);
+}
+
+int sl_sqs_settle(struct sl_store_tx *tx, struct sl_arena *arena, struct sl_str queue_arn, const struct sl_str *handles,
+                  unsigned count, enum sl_sqs_end end, int64_t now_ms, struct sl_sqs_received *ret,
+                  struct sl_error *err) {
     struct sl_sqs_queue queue;
+    *ret = (struct sl_sqs_received){0};
     int result = sl_sqs__load_arn(tx, arena, queue_arn, &queue, err);
     if (result) return result;
-    *ret_queue = queue.id;
-    if (visibility_s < 0) return sl_sqs__delete(tx, arena, &queue, receipt_handle, now_ms, err);
-    return sl_sqs__hide(tx, arena, &queue, receipt_handle, visibility_s, now_ms, err);
+    ret->queue = queue.id;
+    for (unsigned i = 0; i < count; i++) {
+        result = end_one(tx, arena, &queue, handles[i], end, now_ms, ret, err);
+        // A handle that has expired, a message that is gone: it is somebody else's by now.
+        if (result && result != SL_E_INVALID_PARAMETER && result != SL_E_NOT_FOUND) return result;
+    }
+    return 0;
 }

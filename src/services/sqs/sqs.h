@@ -48,14 +48,25 @@ struct sl_sqs_letter {
 // SendMessage.
 int sl_sqs_send(struct sl_store_tx *tx, struct sl_arena *arena, struct sl_str queue_arn,
                 const struct sl_sqs_letter *letter, int64_t now_ms, int64_t *ret_queue, struct sl_error *err);
-// Receives at most `max` (1-10) for `visibility_s` seconds (negative: the queue's own). *ret: an array of messages as
-// ReceiveMessage answers them with all attributes; blobs are raw bytes.
+struct sl_sqs_received {
+    struct sl_json *messages; // an array as ReceiveMessage answers it with all attributes; blobs are raw bytes
+    int64_t queue;            // for sl_sqs_wake after the commit
+    int64_t visible_ms;       // when what was received becomes visible again
+    int64_t dead_queue;       // got `dead` messages: to be woken too
+    unsigned dead;
+};
+// Receives at most `max` (1-10) for the queue's own visibility timeout.
 int sl_sqs_receive(struct sl_store_tx *tx, struct sl_arena *arena, struct sl_str queue_arn, unsigned max,
-                   int64_t visibility_s, int64_t now_ms, int64_t *ret_queue, struct sl_json **ret,
-                   struct sl_error *err);
-// Deletes a received message, or (visibility_s >= 0) changes how long it stays invisible.
-int sl_sqs_settle(struct sl_store_tx *tx, struct sl_arena *arena, struct sl_str queue_arn, struct sl_str receipt_handle,
-                  int64_t visibility_s, int64_t now_ms, int64_t *ret_queue, struct sl_error *err);
+                   int64_t now_ms, struct sl_sqs_received *ret, struct sl_error *err);
+enum sl_sqs_end {
+    SL_SQS_DELETE,
+    SL_SQS_SHOW, // visible again now
+    SL_SQS_BURY, // to the dead-letter queue, whatever its receives; deleted when there is none
+};
+// Ends the receiving of messages, by their handles. Handles that no longer count are passed over.
+int sl_sqs_settle(struct sl_store_tx *tx, struct sl_arena *arena, struct sl_str queue_arn, const struct sl_str *handles,
+                  unsigned count, enum sl_sqs_end end, int64_t now_ms, struct sl_sqs_received *ret,
+                  struct sl_error *err);
 
 // ---- waiting --------------------------------------------------------------------------------------------------------
 
@@ -71,7 +82,9 @@ struct sl_sqs_waiter {
 bool sl_sqs_wait(struct sl_sqs *sqs, struct sl_sqs_waiter *waiter, int64_t queue);
 // False when it was not waiting: then `woken` was called or its letter is on the way.
 bool sl_sqs_unwait(struct sl_sqs *sqs, struct sl_sqs_waiter *waiter);
-// At most `count` waiters of the queue, longest waiting first.
+// At most `count` waiters of the queue, longest waiting first; and whoever watches all queues (one, set before anything
+// runs; called on any thread).
+void sl_sqs_watch(struct sl_sqs *sqs, void (*changed)(void *user, int64_t queue), void *user);
 void sl_sqs_wake(struct sl_sqs *sqs, int64_t queue, unsigned count);
 
 #endif

@@ -129,12 +129,24 @@ int sl_sqs__take(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl
     return result;
 }
 
+// A dead letter before its time: where its queue sends them, or nowhere.
+int sl_sqs__bury(struct sl_store_tx *tx, struct sl_arena *arena, const struct sl_sqs_queue *queue,
+                 struct sl_message *message, int64_t now_ms, struct sl_sqs_received *ret, struct sl_error *err) {
+    struct sl_sqs__take take = {.now_ms = now_ms};
+    struct taking taking = {.tx = tx, .arena = arena, .queue = queue, .take = &take};
+    struct sl_str dead;
+    bool somewhere = sl_sqs__redrive(arena, queue, &dead, &taking.max_receives) &&
+                     sl_sqs__load_arn(tx, arena, dead, &taking.dead, err) == 0;
+    int result = somewhere ? bury(&taking, message, err) : sl_message_remove(tx, message->seq, err);
+    if (somewhere) ret->dead_queue = take.dead_queue;
+    ret->dead += somewhere;
+    return result || !queue->fifo ? result : sl_group_settle(tx, queue->id, message->group, now_ms, err);
+}
+
 int sl_sqs_receive(struct sl_store_tx *tx, struct sl_arena *arena, struct sl_str queue_arn, unsigned max,
-                   int64_t visibility_s, int64_t now_ms, int64_t *ret_queue, struct sl_json **ret,
-                   struct sl_error *err) {
+                   int64_t now_ms, struct sl_sqs_received *ret, struct sl_error *err) {
     struct sl_sqs_queue queue;
-    struct sl_sqs__take take = {
-        .max = max < SL_SQS_BATCH ? max : SL_SQS_BATCH, .visibility_s = visibility_s, .now_ms = now_ms};
+    struct sl_sqs__take take = {.max = max < SL_SQS_BATCH ? max : SL_SQS_BATCH, .visibility_s = -1, .now_ms = now_ms};
     int result = sl_sqs__load_arn(tx, arena, queue_arn, &queue, err);
     if (!result) result = sl_sqs__take(tx, arena, &queue, &take, err);
     if (result) return result;
@@ -142,7 +154,10 @@ int sl_sqs_receive(struct sl_store_tx *tx, struct sl_arena *arena, struct sl_str
     for (unsigned i = 0; i < take.count; i++)
         sl_json_push(list, sl_sqs__shown(arena, &queue, &take.messages[i], NULL, NULL, true));
     if (sl_arena_failed(arena)) return sl_fail(err, SL_E_NO_MEMORY, "messages too large");
-    *ret_queue = queue.id;
-    *ret = list;
+    *ret = (struct sl_sqs_received){.messages = list,
+                                    .queue = queue.id,
+                                    .visible_ms = now_ms + sl_sqs__setting(&queue, "VisibilityTimeout") * 1000,
+                                    .dead_queue = take.dead_queue,
+                                    .dead = take.dead};
     return 0;
 }

@@ -22,6 +22,8 @@ struct sl_sqs {
     pthread_mutex_t lock;
     struct sl_sqs_waiter *buckets[BUCKETS];
     bool stopping;
+    void (*changed)(void *user, int64_t queue); // constant once anything runs
+    void *changed_user;
 
     // The janitor, on one loop.
     struct sl_loop *loop;
@@ -68,7 +70,13 @@ bool sl_sqs_unwait(struct sl_sqs *sqs, struct sl_sqs_waiter *waiter) {
     return waited;
 }
 
+void sl_sqs_watch(struct sl_sqs *sqs, void (*changed)(void *user, int64_t queue), void *user) {
+    sqs->changed = changed;
+    sqs->changed_user = user;
+}
+
 void sl_sqs_wake(struct sl_sqs *sqs, int64_t queue, unsigned count) {
+    if (sqs->changed) sqs->changed(sqs->changed_user, queue);
     pthread_mutex_lock(&sqs->lock);
     for (struct sl_sqs_waiter *waiter = *bucket_of(sqs, queue), *next; waiter && count; waiter = next) {
         next = waiter->next;
