@@ -28,8 +28,7 @@ static int settle(void *user, struct sl_store_tx *tx, struct sl_arena *arena, st
         [SL_SOURCE_DELETE] = SL_SQS_DELETE, [SL_SOURCE_SHOW] = SL_SQS_SHOW, [SL_SOURCE_BURY] = SL_SQS_BURY};
     struct sl_sqs_received got;
     int result = sl_sqs_settle(tx, arena, queue, handles, count, ends[end], now_ms, &got, err);
-    if (!result)
-        *ret = (struct sl_source_received){.queue = got.queue, .dead_queue = got.dead ? got.dead_queue : 0};
+    if (!result) *ret = (struct sl_source_received){.queue = got.queue, .dead_queue = got.dead ? got.dead_queue : 0};
     return result;
 }
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// batch: one batch of messages: received (and filtered) inside one transaction, handed to the function, and deleted when
-// it has processed them.
+// batch: one batch of messages: received (and filtered) inside one transaction, handed to the function, and deleted
+// when it has processed them.
 //
 //   receive ─► gather ─► invoke ─┬ success            ─► delete (all, or all but the reported failures)
 //      ▲          │              ├ function error     ─► forgotten: visible again after the queue's timeout
 //      └──────────┘              ├ throttled          ─► tried again until that time is near
 //                                └ recursive loop     ─► dead-letter queue of the queue
 //
-// What a filter drops is deleted in the transaction that received it, and what has been round a loop too often goes to the
-// dead-letter queue in it. A message whose lineage says so is found before it costs an invocation.
+// What a filter drops is deleted in the transaction that received it, and what has been round a loop too often goes to
+// the dead-letter queue in it. A message whose lineage says so is found before it costs an invocation.
 #include "events/source_internal.h"
 
 #include "base/clock.h"
@@ -67,8 +67,9 @@ static int add(struct sl_source__batch *batch, struct sl_store_tx *tx, struct sl
     const struct sl_source__spec *spec = batch->mapping->spec;
     struct sl_str handle = sl_json_string(message, "ReceiptHandle");
     struct sl_str trace = sl_json_string(sl_json_get(message, "Attributes"), "AWSTraceHeader");
-    struct sl_str arn = sl_str_sub(spec->is.function_arn, 0,
-                                   spec->is.function_arn.len - (spec->is.qualifier.len ? spec->is.qualifier.len + 1 : 0));
+    struct sl_str arn =
+        sl_str_sub(spec->is.function_arn, 0,
+                   spec->is.function_arn.len - (spec->is.qualifier.len ? spec->is.qualifier.len + 1 : 0));
     unsigned rounds = sl_lineage_count(trace, arn);
     size_t before = batch->payload.len;
     if (!sl_source__wanted(scratch, spec, message)) return pass(batch, tx, scratch, handle, SL_SOURCE_DELETE, now, err);
@@ -281,7 +282,8 @@ void sl_source__invoke(struct sl_source__batch *batch) {
         .account = sl_arena_dup(arena, spec->account),
         .region = sl_arena_dup(arena, spec->region),
         .name = sl_arena_dup(arena, spec->name),
-        .version = sl_alias_resolve(arena, spec->account, spec->region, spec->name, sl_arena_dup(arena, spec->qualifier)),
+        .version =
+            sl_alias_resolve(arena, spec->account, spec->region, spec->name, sl_arena_dup(arena, spec->qualifier)),
         .invoked_arn = sl_arena_dup(arena, spec->function_arn),
         .payload = sl_buf_view(&batch->payload),
         .trace_id = batch->trace,

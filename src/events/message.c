@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// message: a message of a queue as a function sees it, whether filters let it through, and what a function's answer says
-// about a batch. Shapes and the table of answers as recorded from AWS (Lambda developer guide, "Example Amazon SQS
+// message: a message of a queue as a function sees it, whether filters let it through, and what a function's answer
+// says about a batch. Shapes and the table of answers as recorded from AWS (Lambda developer guide, "Example Amazon SQS
 // message event", "Filtering event sources", "Implementing partial batch responses").
 #include "events/source_internal.h"
 

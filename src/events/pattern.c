@@ -19,7 +19,7 @@ static bool equal(const struct sl_json *want, const struct sl_json *value) {
     if (want->type == SL_JSON_STRING) return sl_str_eq(want->text, value->text);
     if (want->type != SL_JSON_NUMBER) return true;
     return sl_json_to_double(want, &left) && sl_json_to_double(value, &right) ? left == right
-                                                                             : sl_str_eq(want->text, value->text);
+                                                                              : sl_str_eq(want->text, value->text);
 }
 
 // ---- operators ------------------------------------------------------------------------------------------------------
@@ -312,9 +312,9 @@ bool sl_pattern_matches(const struct sl_json *pattern, const struct sl_json *eve
     for (const struct sl_json *field = pattern->first; field; field = field->next) {
         const struct sl_json *value =
             event && event->type == SL_JSON_OBJECT ? sl_json_get_str(event, field->key) : NULL;
-        bool matches = sl_str_is(field->key, "$or")       ? match_any(field, event)
+        bool matches = sl_str_is(field->key, "$or")    ? match_any(field, event)
                        : field->type == SL_JSON_OBJECT ? match_object(field, value)
-                                                          : match_field(field, value);
+                                                       : match_field(field, value);
         if (!matches) return false;
     }
     return true;

@@ -378,6 +378,5 @@ void sl_event_sources_metrics(struct sl_event_sources *sources, struct sl_buf *o
     metric(out, "source_batches_total", "counter", "Batches handed to functions.", atomic_load(&sources->batches));
     metric(out, "source_failed_total", "counter", "Batches that failed, whole or in part.",
            atomic_load(&sources->failed));
-    metric(out, "source_filtered_total", "counter", "Messages that no filter wanted.",
-           atomic_load(&sources->filtered));
+    metric(out, "source_filtered_total", "counter", "Messages that no filter wanted.", atomic_load(&sources->filtered));
 }

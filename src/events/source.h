@@ -4,8 +4,8 @@
 // they have processed is deleted (Lambda developer guide, "Using Lambda with Amazon SQS"). The control plane (lambda/)
 // says what is mapped; how a queue is read comes as functions, since events/ does not know the services.
 //
-// Delivery is at least once: a message is deleted only after the function has answered; what fails, or is under way in a
-// crash, becomes visible again after the queue's visibility timeout.
+// Delivery is at least once: a message is deleted only after the function has answered; what fails, or is under way in
+// a crash, becomes visible again after the queue's visibility timeout.
 //
 // Threads: put, remove and note on any thread; everything else on loop 0.
 #ifndef SL_EVENTS_SOURCE_H

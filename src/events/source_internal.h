@@ -33,9 +33,9 @@ struct sl_source__batch {
     unsigned count, room;
     bool full;
     int64_t started_ms, visible_ms;
-    bool loops_allowed;   // the function's
-    struct sl_str queue;  // ARN
-    struct sl_str trace;  // of the message that has been round most often
+    bool loops_allowed;  // the function's
+    struct sl_str queue; // ARN
+    struct sl_str trace; // of the message that has been round most often
     unsigned rounds;
     struct sl_invocation invocation;
     int64_t retry_ms;

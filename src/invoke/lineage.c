@@ -79,9 +79,10 @@ size_t sl_lineage_enter(struct sl_str trace, struct sl_str arn, char out[static 
     }
     if (lineage.lines[own].count < COUNT_MAX) lineage.lines[own].count++;
     // 16 lines of at most 13 bytes leave this much for the rest.
-    size_t room = SL_TRACE_MAX - 16 - FUNCTIONS_MAX * 13, before = lineage.before.len < room ? lineage.before.len : room;
-    int length = snprintf(out, SL_TRACE_MAX, "%.*s%sLineage=", (int)before, lineage.before.ptr ? lineage.before.ptr : "",
-                          before ? ";" : "");
+    size_t room = SL_TRACE_MAX - 16 - FUNCTIONS_MAX * 13,
+           before = lineage.before.len < room ? lineage.before.len : room;
+    int length = snprintf(out, SL_TRACE_MAX, "%.*s%sLineage=", (int)before,
+                          lineage.before.ptr ? lineage.before.ptr : "", before ? ";" : "");
     for (unsigned i = 0; i < lineage.count; i++)
         length += snprintf(out + length, SL_TRACE_MAX - (size_t)length, "%s%s:%u", i ? "|" : "", lineage.lines[i].hash,
                            lineage.lines[i].count);

@@ -2,8 +2,8 @@
 //
 // lineage: which functions a chain of invocations has been through, and how often, as part of the trace header, the way
 // AWS does it (Lambda developer guide, "Use Lambda recursive loop detection"; X-Ray developer guide, "Tracing header":
-// "Lineage=a87bd80c:1|68fd508a:5|c512fbe3:2"). AWS's SDKs pass the header on from _X_AMZN_TRACE_ID; SQS keeps it with the
-// message; so a function that reaches itself again finds its own count.
+// "Lineage=a87bd80c:1|68fd508a:5|c512fbe3:2"). AWS's SDKs pass the header on from _X_AMZN_TRACE_ID; SQS keeps it with
+// the message; so a function that reaches itself again finds its own count.
 //
 // Pure functions, any thread.
 #ifndef SL_INVOKE_LINEAGE_H

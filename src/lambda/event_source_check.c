@@ -12,8 +12,8 @@ enum { FILTERS_MAX = 10, FIFO_BATCH_MAX = 10, PLAIN_BATCH_MAX = 10, MQ_BATCH_MAX
 enum sl_lambda__source_kind sl_lambda__source_kind(const struct sl_json *mapping) {
     struct sl_str text = sl_json_string(mapping, "EventSourceArn");
     struct sl_arn arn = {0};
-    if (!text.len) return sl_json_get(mapping, "SelfManagedEventSource") ? SL_LAMBDA_SOURCE_SELF_MANAGED
-                                                                         : SL_LAMBDA_SOURCE_NONE;
+    if (!text.len)
+        return sl_json_get(mapping, "SelfManagedEventSource") ? SL_LAMBDA_SOURCE_SELF_MANAGED : SL_LAMBDA_SOURCE_NONE;
     if (!sl_arn_parse(text, &arn)) return SL_LAMBDA_SOURCE_NONE;
     if (sl_str_is(arn.service, "sqs")) return SL_LAMBDA_SOURCE_SQS;
     if (sl_str_is(arn.service, "kinesis") || sl_str_is(arn.service, "dynamodb")) return SL_LAMBDA_SOURCE_STREAM;

@@ -139,10 +139,14 @@ static void nonsense_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_are_equal_as_what_they_are), cmocka_unit_test(strings_match_by_their_ends),
-        cmocka_unit_test(wildcards_match_any_run),           cmocka_unit_test(numbers_are_compared),
-        cmocka_unit_test(addresses_belong_to_networks),      cmocka_unit_test(fields_exist_or_not),
-        cmocka_unit_test(anything_but_negates),              cmocka_unit_test(one_of_several_patterns_is_enough),
+        cmocka_unit_test(values_are_equal_as_what_they_are),
+        cmocka_unit_test(strings_match_by_their_ends),
+        cmocka_unit_test(wildcards_match_any_run),
+        cmocka_unit_test(numbers_are_compared),
+        cmocka_unit_test(addresses_belong_to_networks),
+        cmocka_unit_test(fields_exist_or_not),
+        cmocka_unit_test(anything_but_negates),
+        cmocka_unit_test(one_of_several_patterns_is_enough),
         cmocka_unit_test(nonsense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,7 +37,8 @@ static void every_invocation_counts_for_its_function(void **state) {
 static void what_is_no_lineage_is_not_trusted(void **state) {
     (void)state;
     char out[SL_TRACE_MAX];
-    static const char *const odd[] = {"", "Lineage=", "Lineage=x:1|:2|zzzzzzzz:-3", "Root=1;XLineage=00000000:9", ";;;"};
+    static const char *const odd[] = {"", "Lineage=", "Lineage=x:1|:2|zzzzzzzz:-3", "Root=1;XLineage=00000000:9",
+                                      ";;;"};
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
         assert_int_equal(sl_lineage_count(sl_str_of(odd[i]), f), 0);
         assert_int_equal(sl_lineage_count(enter(sl_str_of(odd[i]), f, out), f), 1);
