@@ -139,12 +139,20 @@ struct sl_invoke__lru {
 // Instances on demand, and those kept for provisioned concurrency: apart in every list.
 enum { SL_ON_DEMAND, SL_PROVISIONED, SL_KINDS };
 
+// See crowd.c. Zeroed: not known yet, no limit.
+struct sl_invoke__crowd {
+    unsigned limit; // of busy instances
+    unsigned seen;  // invocations in this window
+    int64_t sum_us, floor_us;
+};
+
 struct sl_invoke__shard {
     struct sl_instance *idle[SL_KINDS]; // newest first
     atomic_uint idle_count, waiting_count;
     struct sl_invocation *waiting_first, *waiting_last;
     unsigned starting, asked;     // instances on their way to this shard: new ones, and those asked of other loops
     atomic_uint live;             // instances here that have served or can: busy and idle ones
+    struct sl_invoke__crowd crowd;
     struct sl_timer patience;     // while invocations wait for busy instances instead of starting new ones
     uint64_t turns, turns_seen;   // invocations that had their turn; how many when it was armed
     int64_t last_turn_ns;         // of the queue that has not been empty since; 0: it was
@@ -337,7 +345,7 @@ void sl_invoke__pool_leave_idle(struct sl_instance *instance);
 // The instance serves here no more: it stops, has ended, or goes to another loop. May be called again.
 void sl_invoke__pool_leave(struct sl_instance *instance);
 // What an invocation and an instance's start took, for deciding whether the next ones wait for busy instances.
-void sl_invoke__pool_took(struct sl_invoke__pool *pool, int64_t duration_us);
+void sl_invoke__pool_took(struct sl_instance *instance, int64_t duration_us);
 void sl_invoke__pool_started(struct sl_invoke__pool *pool, int64_t init_us);
 // Takes the oldest waiting invocation of that loop out of the queue; NULL when none waits.
 struct sl_invocation *sl_invoke__pool_next_waiting(struct sl_invoke__pool *pool, unsigned loop);
@@ -354,6 +362,12 @@ void sl_invoke__finish(struct sl_invoker *invoker, struct sl_invocation *invocat
                        const struct sl_invocation_result *result);
 void sl_invoke__refuse(struct sl_invoker *invoker, struct sl_invocation *invocation, const struct sl_error *error,
                        enum sl_invoke__throttle reason);
+
+// --- crowd.c
+// An invocation took so long on an instance of the shard.
+void sl_invoke__crowd_took(struct sl_invoke__shard *shard, int64_t duration_us);
+// Whether the next invocation should wait for a busy instance rather than take an idle one.
+bool sl_invoke__crowd_full(const struct sl_invoke__shard *shard);
 
 // --- instance.c
 struct sl_invoke__start {

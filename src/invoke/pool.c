@@ -203,7 +203,10 @@ static void start_one(struct sl_invoke__pool *pool, unsigned loop) {
 // sooner than a new instance would be ready; both times are measured. A function that is slow, or suddenly blocks, gets
 // new instances.
 
-void sl_invoke__pool_took(struct sl_invoke__pool *pool, int64_t duration_us) { blend(&pool->average_us, duration_us); }
+void sl_invoke__pool_took(struct sl_instance *instance, int64_t duration_us) {
+    blend(&instance->pool->average_us, duration_us);
+    sl_invoke__crowd_took(shard_of(instance), duration_us);
+}
 
 void sl_invoke__pool_started(struct sl_invoke__pool *pool, int64_t init_us) { blend(&pool->start_us, init_us); }
 
@@ -251,8 +254,14 @@ static void impatient(struct sl_timer *timer) {
     struct sl_invoke__pool *pool =
         sl_invoke__pool_ref(shard->pool); // a refused start may answer the last invocation that kept it
     unsigned loop = (unsigned)sl_loop_index(sl_loop_current());
-    unsigned waiting = atomic_load_explicit(&shard->waiting_count, memory_order_relaxed);
+    unsigned waiting;
     bool stuck = shard->turns == shard->turns_seen;
+    struct sl_instance *idle;
+    while (stuck && shard->waiting_first && (idle = sl_invoke__idle_pick(shard))) {
+        sl_invoke__pool_leave_idle(idle);
+        sl_invoke__instance_dispatch(idle, pop_waiting(shard));
+    }
+    waiting = atomic_load_explicit(&shard->waiting_count, memory_order_relaxed);
     while (stuck && waiting > shard->starting + shard->asked) {
         start_one(pool, loop);
         unsigned left = atomic_load_explicit(&shard->waiting_count, memory_order_relaxed);
@@ -322,6 +331,11 @@ void sl_invoke__pool_enter(struct sl_invoke__pool *pool, struct sl_invocation *i
     struct sl_invoke__shard *shard = &pool->shards[loop];
     struct sl_instance *instance = sl_invoke__idle_pick(shard);
     invocation->pool = pool;
+    if (instance && sl_invoke__crowd_full(shard)) {
+        push_waiting(shard, invocation);
+        be_patient(pool, loop);
+        return;
+    }
     if (instance) {
         sl_invoke__pool_leave_idle(instance);
         sl_invoke__instance_dispatch(instance, invocation);

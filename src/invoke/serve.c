@@ -26,7 +26,7 @@ static void finish_log(struct sl_instance *instance, struct sl_invocation_result
 static void count(struct sl_instance *instance, const struct sl_invocation_result *result) {
     struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
     atomic_fetch_add_explicit(&here->duration_us, (uint64_t)result->duration_us, memory_order_relaxed);
-    sl_invoke__pool_took(instance->pool, result->duration_us);
+    sl_invoke__pool_took(instance, result->duration_us);
     if (result->outcome == SL_INVOCATION_ERROR) atomic_fetch_add_explicit(&here->errors, 1, memory_order_relaxed);
     sl_invoke__leave(here, instance->allotment);
     sl_invoke__gauge(&here->busy, -1);
