@@ -327,10 +327,14 @@ static void bury_template(struct sl_jail__spawner *s, unsigned number) {
         set_failure(slot, EIO, "fork the template: it died");
         sl_jail__shell_kill(&s->shells, slot);
     }
-    const char *step = template->failed ? template->step : template->killed ? "stopped" : "its process died";
-    int error = template->failed ? template->error : template->killed ? ECANCELED : EIO;
+    struct sl_jail__reply end = {.kind = SL_JAIL_TEMPLATE_ENDED, .id = number, .memory_peak = -1};
+    end.error = template->failed ? template->error : template->killed ? ECANCELED : EIO;
+    snprintf(end.step, sizeof end.step, "%s",
+             template->failed   ? template->step
+             : template->killed ? "stopped"
+                                : "its process died");
     sl_jail__template_release(template, &s->shells);
-    sl_jail__reply_failed(s, SL_JAIL_TEMPLATE_ENDED, number, 0, error, step);
+    sl_jail__reply(s, &end, NULL, 0);
 }
 
 static void child_ended(struct sl_jail__spawner *s, pid_t pid, int status) {
