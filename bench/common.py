@@ -67,10 +67,11 @@ def process(command, core=None, **options):
 
 
 class Sluice:
-    """A server of its own, in memory, on a free port."""
+    """A server of its own, in memory unless told, on a free port."""
 
-    def __init__(self, core=None, threads=None, options=()):
-        command = [SLUICE, "serve", "--listen", "127.0.0.1:0", "--memory", "--nearest-runtime", "--log-level", "error", *options]
+    def __init__(self, core=None, threads=None, options=(), memory=True):
+        kept = ["--memory"] if memory else []
+        command = [SLUICE, "serve", "--listen", "127.0.0.1:0", *kept, "--nearest-runtime", "--log-level", "error", *options]
         if threads:
             command += ["--threads", str(threads)]
         self.started = time.monotonic()

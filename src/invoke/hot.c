@@ -61,7 +61,8 @@ static void add_folders(struct watch *watch, int parent, const char *path, unsig
     }
     snprintf(self, sizeof self, "/proc/self/fd/%d", folder);
     if (inotify_add_watch(watch->fd, self, CHANGES) < 0 && errno == ENOSPC)
-        sl_log_warn("invoke", "hot-reload: fs.inotify.max_user_watches is reached: changes below %s are not seen", path);
+        sl_log_warn("invoke", "hot-reload: fs.inotify.max_user_watches is reached: changes below %s are not seen",
+                    path);
     watch->folders++;
     for (struct dirent *entry; (entry = readdir(entries));)
         if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)

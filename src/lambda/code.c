@@ -9,16 +9,15 @@
 // that brings code deletes it (a worker thread's work, never the storage thread's). At start everything without an
 // owner goes.
 //
-// Threads: worker threads (take, sweep), the storage thread (use, unuse), loop threads (unpin, download). One mutex
-// guards the table; it is held for memory operations only. The table is small (one row per published version) and
-// searched linearly by control-plane operations alone. `unpacking` is held shared while blobs are written and
-// exclusively by the sweep, which thus never meets a blob between "already there" and its pin, nor a scratch directory
-// in use.
+// Threads: worker threads (take, sweep), loop threads (unpin, download); who uses what is in code_table.c. `unpacking`
+// is held shared while blobs are written and exclusively by the sweep, which thus never meets a blob between "already
+// there" and its pin, nor a scratch directory in use.
 #include "lambda/internal.h"
 
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "http/http.h"
+#include "lambda/code_table.h"
 #include "lambda/lambda.h"
 #include "store/unzip.h"
 
@@ -36,162 +35,27 @@ enum {
     UNSENT_MAX = 256 * 1024, // bytes of a download waiting in the connection
 };
 
-// A row: an owner and its blob; or, without an owner, a pinned (pins > 0) or orphaned (since_ms) blob.
-struct row {
-    char *owner; // malloc'ed; NULL without
-    char sha256[SL_LAMBDA_SHA_HEX + 1];
-    unsigned pins;
-    int64_t since_ms;
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t unpacking = PTHREAD_RWLOCK_INITIALIZER;
-static struct row *rows;
-static size_t row_count, row_cap;
-static bool sweep_due; // an orphan was made since the last sweep
-static bool blind;     // a row could not be written
-
-// --- the table (with `lock` held)
-// -------------------------------------------------------------------------------------------------
-
-static struct row *find_owner(struct sl_str owner) {
-    for (size_t i = 0; i < row_count; i++)
-        if (rows[i].owner && sl_str_is(owner, rows[i].owner)) return &rows[i];
-    return NULL;
-}
-
-static struct row *find_loose(struct sl_str sha256) {
-    for (size_t i = 0; i < row_count; i++)
-        if (!rows[i].owner && sl_str_is(sha256, rows[i].sha256)) return &rows[i];
-    return NULL;
-}
-
-static void set_sha(struct row *row, struct sl_str sha256) {
-    size_t len = sha256.len < SL_LAMBDA_SHA_HEX ? sha256.len : SL_LAMBDA_SHA_HEX;
-    if (len > 0) memcpy(row->sha256, sha256.ptr, len);
-    row->sha256[len] = '\0';
-}
-
-static struct row *add_row(struct sl_str sha256) {
-    if (row_count == row_cap) {
-        size_t cap = row_cap ? row_cap * 2 : 64;
-        struct row *grown = realloc(rows, cap * sizeof(*grown));
-        if (!grown) return NULL;
-        rows = grown;
-        row_cap = cap;
-    }
-    struct row *row = &rows[row_count++];
-    *row = (struct row){0};
-    set_sha(row, sha256);
-    return row;
-}
-
-// The blob of a row that goes away: kept as an orphan until the grace is over.
-static void orphan(struct sl_str sha256) {
-    struct row *row = find_loose(sha256);
-    if (!row) row = add_row(sha256);
-    if (row) row->since_ms = sl_clock_ms();
-    sweep_due = true;
-}
-
-static void drop_row(struct row *row) {
-    free(row->owner);
-    *row = rows[--row_count];
-}
-
-void sl_lambda__code_use(struct sl_str owner, struct sl_str sha256) {
-    pthread_mutex_lock(&lock);
-    struct row *row = find_owner(owner);
-    if (row && sl_str_is(sha256, row->sha256)) {
-        pthread_mutex_unlock(&lock);
-        return;
-    }
-    if (row) {
-        char old[SL_LAMBDA_SHA_HEX + 1];
-        memcpy(old, row->sha256, sizeof(old));
-        set_sha(row, sha256);
-        orphan(sl_str_of(old));
-    } else {
-        char *copy = strndup(owner.ptr, owner.len);
-        row = copy ? add_row(sha256) : NULL;
-        if (row)
-            row->owner = copy;
-        else
-            free(copy);
-        // Without its row the blob would look unused: nothing is deleted any more in this process.
-        blind = blind || !row;
-    }
-    pthread_mutex_unlock(&lock);
-}
-
-void sl_lambda__code_unuse(struct sl_str owner) {
-    pthread_mutex_lock(&lock);
-    struct row *row = find_owner(owner);
-    if (row) {
-        char old[SL_LAMBDA_SHA_HEX + 1];
-        memcpy(old, row->sha256, sizeof(old));
-        drop_row(row);
-        orphan(sl_str_of(old));
-    }
-    pthread_mutex_unlock(&lock);
-}
-
-static bool pin(struct sl_str sha256) {
-    pthread_mutex_lock(&lock);
-    struct row *row = find_loose(sha256);
-    if (!row) row = add_row(sha256);
-    if (row) row->pins++;
-    pthread_mutex_unlock(&lock);
-    return row != NULL;
-}
 
 void sl_lambda__code_unpin(struct sl_lambda__code *code) {
     if (!code->pinned) return;
     code->pinned = false;
-    pthread_mutex_lock(&lock);
-    struct row *row = find_loose(sl_str_of(code->sha256));
-    if (row && row->pins > 0 && --row->pins == 0) {
-        row->since_ms = sl_clock_ms();
-        sweep_due = true;
-    }
-    pthread_mutex_unlock(&lock);
+    sl_lambda__code_release(sl_str_of(code->sha256));
 }
 
 // --- the sweep
 // ---------------------------------------------------------------------------------------------------------------------
 
 static bool keep_blob(void *user, struct sl_str sha256) {
-    int64_t orphaned_before = *(const int64_t *)user;
-    bool keep = false;
-    pthread_mutex_lock(&lock);
-    for (size_t i = 0; i < row_count && !keep; i++)
-        keep = sl_str_is(sha256, rows[i].sha256) &&
-               (rows[i].owner || rows[i].pins > 0 || rows[i].since_ms > orphaned_before);
-    pthread_mutex_unlock(&lock);
-    return keep;
+    return sl_lambda__code_wanted(sha256, *(const int64_t *)user);
 }
 
 void sl_lambda__code_sweep(struct sl_store *store, int64_t grace_ms) {
     int64_t orphaned_before = sl_clock_ms() - grace_ms;
-    bool due = grace_ms == 0;
-    pthread_mutex_lock(&lock);
-    due = due && !blind;
-    for (size_t i = 0; sweep_due && !blind && i < row_count && !due; i++)
-        due = !rows[i].owner && rows[i].pins == 0 && rows[i].since_ms <= orphaned_before;
-    pthread_mutex_unlock(&lock);
-    if (!due || pthread_rwlock_trywrlock(&unpacking) != 0) return; // somebody is unpacking: a later operation sweeps
+    if (!sl_lambda__code_due(grace_ms == 0 ? INT64_MAX : orphaned_before)) return;
+    if (pthread_rwlock_trywrlock(&unpacking) != 0) return; // somebody is unpacking: a later operation sweeps
     sl_blob_sweep(store, keep_blob, &orphaned_before);
-    pthread_mutex_lock(&lock);
-    bool left = false;
-    for (size_t i = row_count; i-- > 0;) {
-        if (rows[i].owner || rows[i].pins > 0) continue;
-        if (rows[i].since_ms <= orphaned_before)
-            drop_row(&rows[i]);
-        else
-            left = true;
-    }
-    sweep_due = left;
-    pthread_mutex_unlock(&lock);
+    sl_lambda__code_swept(orphaned_before);
     pthread_rwlock_unlock(&unpacking);
 }
 
@@ -215,7 +79,7 @@ static int store_package(struct sl_op *op, struct sl_str zip, struct sl_lambda__
     struct sl_str sha256 = sl_str_of(code->sha256);
     (void)pthread_rwlock_rdlock(&unpacking);
     int result = 0;
-    if (!pin(sha256))
+    if (!sl_lambda__code_pin(sha256))
         result = sl_fail(err, SL_E_NO_MEMORY, "out of memory for a deployment package");
     else
         code->pinned = true;
@@ -244,7 +108,7 @@ int sl_lambda__code_make(struct sl_op *op, int (*fill)(void *user, int dir, stru
     struct sl_str sha256 = sl_str_of(ret->sha256);
     (void)pthread_rwlock_rdlock(&unpacking);
     int result = 0;
-    if (!pin(sha256))
+    if (!sl_lambda__code_pin(sha256))
         result = sl_fail(err, SL_E_NO_MEMORY, "out of memory for layers");
     else
         ret->pinned = true;

@@ -23,8 +23,9 @@ int sl_lambda__hot_take(struct sl_op *op, const struct sl_json *code, struct sl_
     struct sl_str path = sl_json_string(code, "S3Key");
     char text[PATH_BYTES];
     if (path.len == 0 || path.len >= sizeof(text) || path.ptr[0] != '/' || memchr(path.ptr, '\0', path.len))
-        return sl_fail(err, SL_E_INVALID_PARAMETER,
-                       "S3Bucket hot-reload takes the absolute path of a folder as S3Key, for example /home/me/project.");
+        return sl_fail(
+            err, SL_E_INVALID_PARAMETER,
+            "S3Bucket hot-reload takes the absolute path of a folder as S3Key, for example /home/me/project.");
     memcpy(text, path.ptr, path.len);
     text[path.len] = '\0';
     int folder = open(text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -129,10 +129,11 @@ static int look_up(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_e
 
 static int check_sum(int64_t bytes, struct sl_error *err) {
     if (bytes <= SL_LAMBDA_UNZIPPED_MAX) return 0;
-    return sl_fail(err, SL_E_INVALID_PARAMETER,
-                   "Function code combined with layers exceeds the maximum allowed size of %d bytes. The actual size is "
-                   "%lld bytes.",
-                   SL_LAMBDA_UNZIPPED_MAX, (long long)bytes);
+    return sl_fail(
+        err, SL_E_INVALID_PARAMETER,
+        "Function code combined with layers exceeds the maximum allowed size of %d bytes. The actual size is "
+        "%lld bytes.",
+        SL_LAMBDA_UNZIPPED_MAX, (long long)bytes);
 }
 
 static int check_size(struct sl_op *op, const struct lookup *lookup, struct sl_str code, struct sl_error *err) {
