@@ -228,7 +228,8 @@ struct sl_invoker {
     struct sl_invoke__limit *limits;
     struct sl_invoke__account *accounts;
     struct sl_invoke__pool **provisioned_pools; // referenced, under provision_lock
-    unsigned provisioned_count, provisioned_room;
+    atomic_uint provisioned_count;              // changed under the lock
+    unsigned provisioned_room;
     pthread_mutex_t provision_lock;
     uint64_t generation;
     atomic_uint instance_count;

@@ -348,7 +348,8 @@ void sl_invoke__pool_enter(struct sl_invoke__pool *pool, struct sl_invocation *i
 // Serves no more: its one invocation is over, or it is older than it may get, or one too many is kept.
 static bool worn_out(const struct sl_instance *instance) {
     if (instance->provisioned && sl_invoke__provision_surplus(instance)) return true;
-    return instance->used && (instance->pool->spec.single_use || sl_invoke__is_old(instance, sl_clock_mono_ns()));
+    return instance->used &&
+           (instance->pool->spec.single_use || sl_invoke__is_old(instance, sl_loop_now_ms(instance->loop) * 1000000));
 }
 
 void sl_invoke__pool_offer(struct sl_instance *instance) {

@@ -137,7 +137,7 @@ static void keep_share(struct sl_invoke__pool *pool, unsigned loop) {
 void sl_invoke__provision(struct sl_invoke__loop *here) {
     struct sl_invoker *invoker = here->invoker;
     struct sl_invoke__pool *pool;
-    if (!invoker->provisioned_count) return; // read without the lock: the letter that follows an addition comes later
+    if (!atomic_load(&invoker->provisioned_count)) return; // a letter follows each addition
     for (unsigned i = 0; (pool = list_at(invoker, i)); i++) {
         keep_share(pool, (unsigned)sl_loop_index(here->loop));
         sl_invoke__pool_unref(pool);

@@ -56,10 +56,9 @@ static int save_latest(struct sl_op *op, const struct sl_json *latest, struct sl
 
 int sl_lambda__put_concurrency(struct sl_op *op, struct sl_error *err) {
     struct sl_json *latest;
-    struct sl_lambda__totals totals;
-    int64_t wanted = sl_json_int(op->in, "ReservedConcurrentExecutions", 0), provisioned = 0;
+    int64_t wanted = sl_json_int(op->in, "ReservedConcurrentExecutions", 0), provisioned = 0, others = 0;
     int result = load_latest(op, &latest, err);
-    if (result == 0) result = sl_lambda__totals(op, sl_json_string(latest, "FunctionName"), &totals, err);
+    if (result == 0) result = sl_lambda__committed(op, sl_json_string(latest, "FunctionName"), &others, err);
     if (result == 0)
         result =
             sl_lambda__provisioned_total(op, sl_json_string(latest, "FunctionName"), SL_STR(""), &provisioned, err);
@@ -69,7 +68,7 @@ int sl_lambda__put_concurrency(struct sl_op *op, struct sl_error *err) {
                        " ReservedConcurrentExecutions  %lld should not be lower than function's total provisioned "
                        "concurrency [%lld].", // with these blanks [AWS]
                        (long long)wanted, (long long)provisioned);
-    if (wanted > 0 && totals.reserved + wanted > sl_lambda__concurrency(op) - SL_LAMBDA_UNRESERVED_MIN)
+    if (wanted > 0 && others + wanted > sl_lambda__concurrency(op) - SL_LAMBDA_UNRESERVED_MIN)
         return sl_lambda__fail_untyped(op, err, SL_E_INVALID_PARAMETER,
                                        "Specified ReservedConcurrentExecutions for function decreases account's "
                                        "UnreservedConcurrentExecution below its "

@@ -89,23 +89,14 @@ static struct sl_json *new_document(struct sl_op *op, const struct sl_lambda__ta
     return document;
 }
 
-// Set at creation and never changed (API reference, TenancyConfig).
-static int put_tenancy(struct sl_op *op, struct sl_json *document, struct sl_error *err) {
-    const struct sl_json *tenancy = sl_json_get(op->in, "TenancyConfig"), *snap = sl_json_get(op->in, "SnapStart");
-    if (!tenancy) return 0;
-    if (sl_str_is(sl_json_string(snap, "ApplyOn"), "PublishedVersions"))
-        return sl_fail(err, SL_E_INVALID_PARAMETER,
-                       "SnapStart is not supported for functions with tenancy configuration.");
-    sl_json_set(document, SL_STR("TenancyConfig"), sl_json_copy(op->arena, tenancy));
-    return 0;
-}
-
 static int create_checked(struct sl_op *op, const struct sl_lambda__target *target, struct sl_error *err) {
     struct sl_lambda__work *work = op->state;
     struct sl_json *document = new_document(op, target), *version, *answer;
     const struct sl_json *architectures = sl_json_get(op->in, "Architectures"), *tags = sl_json_get(op->in, "Tags");
+    const struct sl_json *tenancy = sl_json_get(op->in, "TenancyConfig");
+    // Set at creation and never changed (API reference, TenancyConfig).
+    if (tenancy) sl_json_set(document, SL_STR("TenancyConfig"), sl_json_copy(op->arena, tenancy));
     int result = sl_lambda__settings_apply(op, document, err);
-    if (result == 0) result = put_tenancy(op, document, err);
     if (result == 0) result = sl_lambda__signing_attach(op, document, sl_op_in(op, "CodeSigningConfigArn"), err);
     if (result == 0) result = sl_lambda__signing_check(op, document, err);
     if (result == 0) result = sl_lambda__check_room(op, work->code.size, err);

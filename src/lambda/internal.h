@@ -240,6 +240,8 @@ int sl_lambda__totals(struct sl_op *op, struct sl_str except, struct sl_lambda__
 int sl_lambda__totals_add(struct sl_op *op, const struct sl_lambda__totals *more, struct sl_error *err);
 // At start: makes the sums agree with the documents.
 int sl_lambda__totals_load(struct sl_store_tx *tx, struct sl_error *err);
+// What the account's functions but `except` take of its concurrency: reserved, else provisioned.
+int sl_lambda__committed(struct sl_op *op, struct sl_str except, int64_t *ret, struct sl_error *err);
 // Fails with CodeStorageExceededException if `more` bytes of code do not fit the account's limit.
 int sl_lambda__check_room(struct sl_op *op, int64_t more, struct sl_error *err);
 

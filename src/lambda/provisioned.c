@@ -75,12 +75,56 @@ int sl_lambda__provisioned_total(struct sl_op *op, struct sl_str name, struct sl
     return result;
 }
 
+// The provisioned configurations of an account's functions in a region, but of one function.
+struct others {
+    struct sl_op *op;
+    struct sl_str except;
+    struct other {
+        struct other *next;
+        struct sl_str function;
+        int64_t count;
+    } * first;
+};
+
+static int note_other(void *user, const struct sl_key *key, struct sl_str text, struct sl_error *err) {
+    struct others *others = user;
+    struct sl_op *op = others->op;
+    struct sl_json *document;
+    if (!sl_str_eq(key->account, op->account) || !sl_str_eq(key->region, op->region) ||
+        sl_str_eq(key->parent, others->except))
+        return 0;
+    struct other *other = sl_arena_zalloc(op->arena, sizeof(*other));
+    if (!other) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for provisioned concurrency");
+    int result = sl_json_parse(op->arena, text, &document, err);
+    if (result != 0) return result;
+    other->function = sl_arena_dup(op->arena, key->parent);
+    other->count = sl_json_int(document, "RequestedProvisionedConcurrentExecutions", 0);
+    other->next = others->first;
+    others->first = other;
+    return 0;
+}
+
+// A reservation holds what its function provisions: that of the others comes on top.
+int sl_lambda__committed(struct sl_op *op, struct sl_str except, int64_t *ret, struct sl_error *err) {
+    struct others others = {.op = op, .except = except};
+    struct sl_lambda__totals totals;
+    int result = sl_lambda__totals(op, except, &totals, err);
+    if (result == 0) result = sl_store_each(op->tx, "lambda.provisioned", note_other, &others, err);
+    *ret = result == 0 ? totals.reserved : 0;
+    for (const struct other *other = others.first; other && result == 0; other = other->next) {
+        const struct sl_key key = sl_lambda__function_key(op, other->function);
+        struct sl_json *function;
+        result = sl_store_get(op->tx, op->arena, &key, &function, err);
+        if (result == 0 && !sl_json_get(function, "_concurrency")) *ret += other->count;
+    }
+    return result;
+}
+
 // A function with a reservation provisions out of it, others out of what the account has left.
 static int check_limits(struct sl_op *op, const struct sl_lambda__target *target, int64_t wanted,
                         struct sl_error *err) {
-    struct sl_lambda__totals totals;
     struct sl_json *latest;
-    int64_t others, reserved;
+    int64_t others, reserved, committed;
     int result = sl_lambda__load(op, target, &latest, err);
     if (result == 0) result = sl_lambda__refuse_tenancy(latest, "Provisioned concurrency is", err);
     if (result == 0) result = sl_lambda__provisioned_total(op, target->name, target->qualifier, &others, err);
@@ -91,8 +135,8 @@ static int check_limits(struct sl_op *op, const struct sl_lambda__target *target
                        "Requested Provisioned Concurrency should not be greater than the "
                        "reservedConcurrentExecution for function");
     if (reserved >= 0) return 0;
-    result = sl_lambda__totals(op, SL_STR(""), &totals, err);
-    int64_t unreserved = sl_lambda__concurrency(op) - totals.reserved;
+    result = sl_lambda__committed(op, target->name, &committed, err);
+    int64_t unreserved = sl_lambda__concurrency(op) - committed - others;
     if (result != 0) return result;
     if (wanted > unreserved)
         return sl_lambda__fail_untyped(

@@ -298,6 +298,9 @@ int sl_lambda__settings_apply(struct sl_op *op, struct sl_json *document, struct
     const struct sl_json *tracing = sl_json_get(op->in, "TracingConfig"), *snap = sl_json_get(op->in, "SnapStart");
     if (sl_json_string(tracing, "Mode").len > 0)
         sl_json_set(document, SL_STR("TracingConfig"), sl_lambda__object1(op, "Mode", sl_json_string(tracing, "Mode")));
+    if (sl_str_is(sl_json_string(snap, "ApplyOn"), "PublishedVersions") &&
+        sl_lambda__refuse_tenancy(document, "SnapStart is", err))
+        return err->kind;
     if (sl_json_string(snap, "ApplyOn").len > 0) {
         struct sl_json *shown = sl_lambda__object1(op, "ApplyOn", sl_json_string(snap, "ApplyOn"));
         sl_lambda__put(op, shown, "OptimizationStatus", SL_STR("Off"));

@@ -75,7 +75,7 @@ def test_what_is_not_there(alias, lambda_, name, qualifier, message):
     assert refusal(lambda_.delete_provisioned_concurrency_config, FunctionName=name, Qualifier=qualifier) == missing
 
 
-def test_limits(alias, lambda_):
+def test_limits(alias, lambda_, server):
     invalid = (400, "InvalidParameterValueException")
     unpublished = "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
     assert refusal(put, lambda_=lambda_, qualifier="$LATEST") == (*invalid, unpublished)
@@ -92,6 +92,12 @@ def test_limits(alias, lambda_):
     assert refusal(put, lambda_=lambda_, qualifier="1", count=2) == (*invalid, reserved)
     lambda_.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=3)
     put(lambda_, "1", 2)
+    # What one function has provisioned is not there for another.
+    server.create_function("g", ECHO, Publish=True)
+    lambda_.delete_function_concurrency(FunctionName="f")
+    left = "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [998]."
+    assert refusal(put, lambda_=lambda_, name="g", qualifier="1", count=999) == (*invalid, left)
+    lambda_.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=3)
     lower = " ReservedConcurrentExecutions  1 should not be lower than function's total provisioned concurrency [2]."
     assert refusal(lambda_.put_function_concurrency, FunctionName="f", ReservedConcurrentExecutions=1) == (*invalid, lower)
     nothing = (404, "ResourceNotFoundException", f"Function not found: {ARN}nope")

@@ -110,6 +110,13 @@ def test_single_use_by_tag(server, lambda_):
     wait_for(lambda: server.invoke("f")["Json"] == again, "the instance to be used again")
 
 
+def test_idle_lifetime_by_tag(server, lambda_):
+    server.create_function("f", CODE, Tags={"sluice:idle-seconds": "1"})
+    before = metric(server, "expirations_total")
+    server.invoke("f")
+    wait_for(lambda: metric(server, "expirations_total") == before + 1, "the instance to be stopped")
+
+
 def test_the_longest_idle_makes_room(start_server):
     server = start_server("--max-instances", "2")
     first = {}

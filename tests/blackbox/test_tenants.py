@@ -73,6 +73,8 @@ def test_events_keep_their_tenant_and_logs_name_it(function, server):
 
 
 def test_what_does_not_go_with_tenants(function, server, lambda_):
+    snap = {"SnapStart": {"ApplyOn": "PublishedVersions"}}
+    assert refusal(lambda_.update_function_configuration, FunctionName="f", **snap)[:2] == (400, "InvalidParameterValueException")
     refused = (400, "InvalidParameterValueException")
     assert refusal(lambda_.create_function_url_config, FunctionName="f", AuthType="NONE")[:2] == refused
     assert (
