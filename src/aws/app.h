@@ -7,6 +7,9 @@
 
 #include "base/str.h"
 
+struct sl_app;
+struct sl_arena;
+struct sl_error;
 struct sl_store;
 struct sl_invoker;
 struct sl_gateway;
@@ -25,6 +28,10 @@ struct sl_app {
     struct sl_sqs *sqs;
     struct sl_logs *logs;
     struct sl_s3 *s3;
+    // Reads an object of that account as a whole, at most `max` bytes, into the arena; version with ptr NULL: the
+    // newest. On a worker thread: it waits. SL_E_S3_... with S3's words; NULL where there are no objects.
+    int (*fetch_object)(const struct sl_app *app, struct sl_arena *arena, struct sl_str account, struct sl_str bucket,
+                        struct sl_str key, struct sl_str version, size_t max, struct sl_str *ret, struct sl_error *err);
     // "localhost:4566": what URLs that clients get are made of, e.g. http://{api}.execute-api.localhost:4566 and
     // http://{id}.lambda-url.{region}.localhost:4566/.
     struct sl_str public_host;

@@ -197,6 +197,12 @@ const struct sl_op_entry *const sl_daemon_tables[] = {
     sl_lambda_operations, sl_gateway_operations, sl_iam_operations,  sl_sts_operations,
     sl_sqs_operations,    sl_s3_operations,      sl_logs_operations, NULL};
 
+static int fetch_object(const struct sl_app *app, struct sl_arena *arena, struct sl_str account, struct sl_str bucket,
+                        struct sl_str key, struct sl_str version, size_t max, struct sl_str *ret,
+                        struct sl_error *err) {
+    return sl_s3_fetch(app->s3, arena, account, bucket, key, version, max, ret, err);
+}
+
 static int make_operations(struct server *server, struct sl_error *err) {
     struct sl_front *front = &server->front;
     struct sl_aws_config config = {.store = front->app.store,
@@ -237,6 +243,7 @@ static int build(struct server *server, struct sl_error *err) {
     if (sl_pool_new(&server->workers_pool, POOL_THREADS, POOL_QUEUE_MAX, err)) return err->kind;
     struct sl_s3_config s3 = {.store = app->store, .offload = offload, .user = server->workers_pool};
     if (sl_s3_new(&app->s3, &s3, err)) return err->kind;
+    app->fetch_object = fetch_object;
     if (make_loops(server, err) || make_engine(server, err) || make_operations(server, err)) return err->kind;
     if (sl_lambda_load(app, err) || sl_lambda_load_sources(app, err) || sl_gateway_load(app, err)) return err->kind;
     return 0;

@@ -2,25 +2,41 @@
 //
 // function_code: where a function's code comes from (shared with CreateFunction), and UpdateFunctionCode.
 //
-// Only packages in the request are served. S3 is not here yet: every bucket is one that does not exist, and the answer
-// is AWS's for that. Container images likewise.
+// A package is in the request, or an object of this server's S3, which the daemon reads for us (sl_app.fetch_object).
+// On a worker thread.
 #include "lambda/internal.h"
 
 #include "lambda/code_signing.h"
 #include "lambda/function_internal.h"
 
+// What S3 says is wrong, in Lambda's words [AWS].
+static int fetch_failed(int kind, const struct sl_error *why, struct sl_error *err) {
+    if (kind == SL_E_S3_TOO_LARGE)
+        return sl_fail(err, SL_E_INVALID_PARAMETER, "Unzipped size must be smaller than 262144000 bytes");
+    if (kind <= SL_E_UNAVAILABLE) return sl_fail(err, kind, "%s", why->message);
+    return sl_fail(err, SL_E_INVALID_PARAMETER,
+                   "Error occurred while GetObject. S3 Error Code: %s. S3 Error Message: %s", sl_error_name(kind),
+                   why->message);
+}
+
+static int fetch(struct sl_op *op, const struct sl_json *code, struct sl_str *ret_zip, struct sl_error *err) {
+    const struct sl_app *app = op->app;
+    struct sl_str bucket = sl_json_string(code, "S3Bucket"), key = sl_json_string(code, "S3Key");
+    struct sl_str version = sl_json_string(code, "S3ObjectVersion");
+    struct sl_error why = {.kind = SL_E_S3_NO_SUCH_BUCKET, .message = "The specified bucket does not exist"};
+    int kind = app->fetch_object ? app->fetch_object(app, op->arena, op->account, bucket, key, version,
+                                                     SL_LAMBDA_ZIP_MAX, ret_zip, &why)
+                                 : why.kind;
+    return kind ? fetch_failed(kind, &why, err) : 0;
+}
+
 int sl_lambda__code_source(struct sl_op *op, const struct sl_json *code, struct sl_str *ret_zip, struct sl_error *err) {
     struct sl_str zip = sl_json_string(code, "ZipFile"), bucket = sl_json_string(code, "S3Bucket"),
                   key = sl_json_string(code, "S3Key");
-    (void)op;
     if (zip.ptr && (bucket.ptr || key.ptr))
         return sl_fail(err, SL_E_INVALID_PARAMETER,
                        "Please do not provide other FunctionCode parameters when providing a ZipFile.");
-    if (bucket.ptr)
-        return sl_fail(err, SL_E_INVALID_PARAMETER,
-                       "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified "
-                       "bucket does not "
-                       "exist");
+    if (bucket.ptr && key.ptr) return fetch(op, code, ret_zip, err);
     if (!zip.ptr) return sl_fail(err, SL_E_INVALID_PARAMETER, "Please provide a source for function code.");
     *ret_zip = zip;
     return 0;

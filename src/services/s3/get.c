@@ -32,9 +32,9 @@ static struct get *get_of(struct sl_op *op) { return op->state; }
 
 // ---- what is shown --------------------------------------------------------------------------------------------------
 
-// The checksum is shown when it is asked for, and not with a part of the object that it is not of.
+// The checksum is shown when it is asked for, and not with a body that it is not of.
 static void show_sums(struct sl_op *op, const struct get *get) {
-    bool wanted = sl_str_is(sl_op_in(op, "ChecksumMode"), "ENABLED") && !get->partial;
+    bool wanted = sl_str_is(sl_op_in(op, "ChecksumMode"), "ENABLED") && !get->partial && !get->not_modified;
     if (wanted) return;
     for (int i = 1; i < SL_S3_SUM_COUNT; i++) sl_json_remove(op->out, sl_s3__sums[i].member);
     sl_json_remove(op->out, "ChecksumType");

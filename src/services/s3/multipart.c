@@ -153,42 +153,53 @@ static bool add_md5(struct completion *c, struct sl_str etag) {
     return EVP_DigestUpdate(c->etag, md5, sizeof md5);
 }
 
+static int check_order(const struct sl_json *list, struct sl_error *err) {
+    int64_t before = 0;
+    for (const struct sl_json *item = list->first; item; item = item->next) {
+        int64_t number = sl_json_int(item, "PartNumber", 0);
+        if (number < 1 || number > SL_S3_PARTS_MAX)
+            return sl_fail(err, SL_E_S3_INVALID_ARGUMENT,
+                           "Part number must be an integer between 1 and 10000, inclusive");
+        if (number <= before)
+            return sl_fail(err, SL_E_S3_INVALID_PART_ORDER,
+                           "The list of parts was not in ascending order. Parts must be ordered by part number.");
+        before = number;
+    }
+    return 0;
+}
+
+// Parts of the upload that are not in the list, up to a number.
+static int drop_parts(struct completion *c, struct sl_s3__after *after, unsigned *at, int64_t before,
+                      struct sl_error *err) {
+    for (; *at < c->count && c->parts[*at].number < before; (*at)++) {
+        int result = sl_s3__note_file(c->op, after, c->parts[*at].file, err);
+        if (!result) result = sl_object_part_remove(c->op->tx, c->upload.data, c->parts[*at].number, err);
+        if (result) return result;
+    }
+    return 0;
+}
+
 // Walks the client's list beside the parts that are there; parts between are not listed and go.
 static int take_list(struct completion *c, struct sl_s3__after *after, const struct sl_json *list,
                      struct sl_error *err) {
     struct sl_op *op = c->op;
     unsigned at = 0;
-    int64_t before = 0;
-    for (const struct sl_json *item = list->first; item; item = item->next) {
+    int result = check_order(list, err);
+    for (const struct sl_json *item = list->first; item && !result; item = item->next) {
         int64_t number = sl_json_int(item, "PartNumber", 0);
-        if (number <= before)
-            return number < 1 ? invalid_part(op, item, err)
-                              : sl_fail(err, SL_E_S3_INVALID_PART_ORDER,
-                                        "The list of parts was not in ascending order. Parts must be ordered by part "
-                                        "number.");
-        before = number;
-        for (; at < c->count && c->parts[at].number < number; at++) {
-            int result = sl_s3__note_file(op, after, c->parts[at].file, err);
-            if (!result) result = sl_object_part_remove(op->tx, c->upload.data, c->parts[at].number, err);
-            if (result) return result;
-        }
+        result = drop_parts(c, after, &at, number, err);
+        if (result) return result;
         const struct sl_object_part *part = at < c->count ? &c->parts[at] : NULL;
         if (!part || part->number != number || !sl_str_eq(sl_s3__unquoted(sl_json_string(item, "ETag")), part->etag) ||
             !add_md5(c, part->etag))
             return invalid_part(op, item, err);
         if (item->next && part->size < SL_S3_PART_MIN) return too_small(c, part, err);
-        int result = add_sum(c, part, item, err);
-        if (result) return result;
+        result = add_sum(c, part, item, err);
         c->size += part->size;
         c->listed++;
         at++;
     }
-    for (; at < c->count; at++) {
-        int result = sl_s3__note_file(op, after, c->parts[at].file, err);
-        if (!result) result = sl_object_part_remove(op->tx, c->upload.data, c->parts[at].number, err);
-        if (result) return result;
-    }
-    return 0;
+    return result ? result : drop_parts(c, after, &at, INT64_MAX, err);
 }
 
 static struct sl_str sum_text(struct completion *c) {
