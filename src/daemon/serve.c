@@ -34,8 +34,8 @@ enum {
 struct values {
     const char *listen, *data, *log_level, *runtimes;
     int64_t threads, max_instances, idle_seconds, max_age_seconds, memory_budget_mb, activation_ms;
-    int64_t account_concurrency, scaling_rate, request_rate;
-    bool single_use, no_freeze, memory, nearest_runtime, no_network, test_clock;
+    int64_t account_concurrency, scaling_rate, request_rate, blanks, blank_memory_mb, blank_idle_seconds;
+    bool no_templates, single_use, no_freeze, memory, nearest_runtime, no_network, test_clock;
     struct sl_option_list allow;
 };
 
@@ -127,6 +127,31 @@ static const struct sl_option serve_options[] = {
      .value = "MILLISECONDS",
      .help = "how long a new function stays Pending and an update InProgress, as on AWS (default 0)",
      SL_OPTION_AT(struct values, activation_ms)},
+    {.name = "blanks",
+     .type = SL_OPTION_NUMBER,
+     .min = 0,
+     .max = 256,
+     .value = "N",
+     .help = "most languages kept started for the next cold start, of all runtimes (default 16; 0: none)",
+     SL_OPTION_AT(struct values, blanks)},
+    {.name = "blank-memory",
+     .type = SL_OPTION_NUMBER,
+     .min = 0,
+     .max = 1 << 20,
+     .value = "MB",
+     .help = "memory that they may use together (default: 5% of the machine's, 512 at most)",
+     SL_OPTION_AT(struct values, blank_memory_mb)},
+    {.name = "blank-idle",
+     .type = SL_OPTION_NUMBER,
+     .min = 1,
+     .max = 30 * 86400,
+     .value = "SECONDS",
+     .help = "give up those of a runtime that had no cold start for so long (default 600)",
+     SL_OPTION_AT(struct values, blank_idle_seconds)},
+    {.name = "no-templates",
+     .type = SL_OPTION_FLAG,
+     .help = "start each Python and Ruby by itself instead of copying one: more memory, nothing in common",
+     SL_OPTION_AT(struct values, no_templates)},
     {.name = "nearest-runtime",
      .type = SL_OPTION_FLAG,
      .help = "serve a runtime whose exact version is not installed with the nearest installed one",
@@ -306,15 +331,21 @@ static int64_t read_number(const char *path) {
     return got > 0 && text[0] >= '0' && text[0] <= '9' ? strtoll(text, NULL, 10) : -1;
 }
 
-// Four fifths of what this machine has; of what it may have, in a container.
-static int64_t default_budget_mb(void) {
+// What this machine has; in a container, what it may have.
+static int64_t machine_mb(void) {
     static const char *const limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
     int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         int64_t limit = read_number(limits[i]);
         if (limit > 0 && limit < bytes) bytes = limit;
     }
-    return bytes / 1048576 * 4 / 5;
+    return bytes / 1048576;
+}
+
+static void choose_memory(struct sl_daemon_config *config, const struct values *values) {
+    int64_t machine = machine_mb(), blanks = machine / 20 < 512 ? machine / 20 : 512;
+    config->memory_budget_mb = values->memory_budget_mb < 0 ? machine * 4 / 5 : values->memory_budget_mb;
+    config->blank_memory_mb = values->blank_memory_mb < 0 ? blanks : values->blank_memory_mb;
 }
 
 static void choose_user(struct sl_daemon_config *config) {
@@ -336,7 +367,7 @@ static int prepare(struct sl_daemon_config *config, struct sl_jail_config *jail,
     *jail = (struct sl_jail_config){.first_uid = FIRST_SANDBOX_UID,
                                     .network = !values->no_network,
                                     .shells = 8,
-                                    .max_instances = (unsigned)values->max_instances + SPARE_SLOTS};
+                                    .max_instances = (unsigned)(values->max_instances + values->blanks) + SPARE_SLOTS};
     for (unsigned i = 0; i < values->allow.count; i++) {
         if (i == SL_JAIL_ALLOW_MAX) return sl_fail(err, SL_E_USAGE, "--allow: at most %d addresses", SL_JAIL_ALLOW_MAX);
         if (parse_allow(values->allow.item[i], &jail->allow[jail->allow_count++], err)) return err->kind;
@@ -348,7 +379,10 @@ static int prepare(struct sl_daemon_config *config, struct sl_jail_config *jail,
     config->max_age_seconds = values->max_age_seconds;
     config->single_use = values->single_use;
     config->no_freeze = values->no_freeze;
-    config->memory_budget_mb = values->memory_budget_mb < 0 ? default_budget_mb() : values->memory_budget_mb;
+    choose_memory(config, values);
+    config->blanks = (unsigned)values->blanks;
+    config->blank_idle_seconds = values->blank_idle_seconds;
+    config->templates = !values->no_templates;
     config->account_concurrency = (unsigned)values->account_concurrency;
     config->scaling_rate = (unsigned)values->scaling_rate;
     config->request_rate = (unsigned)values->request_rate;
@@ -503,6 +537,9 @@ int sl_daemon_serve(int argc, char **argv) {
                             .idle_seconds = 600,
                             .max_age_seconds = 4 * 3600,
                             .memory_budget_mb = -1,
+                            .blanks = 16,
+                            .blank_memory_mb = -1,
+                            .blank_idle_seconds = 600,
                             .account_concurrency = 1000,
                             .scaling_rate = 1000};
     if (values.threads > SL_THREADS_MAX) values.threads = SL_THREADS_MAX;

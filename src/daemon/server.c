@@ -147,6 +147,10 @@ static int make_engine(struct server *server, struct sl_error *err) {
         .max_age_ms = config->max_age_seconds * 1000,
         .freeze_ms = config->no_freeze ? 0 : FREEZE_MS,
         .single_use = config->single_use,
+        .blanks = config->blanks,
+        .blank_bytes = config->blank_memory_mb * 1048576,
+        .blank_idle_ms = config->blank_idle_seconds * 1000,
+        .templates = config->templates,
         .init_ms = INIT_LIMIT_MS,
         .network = config->network,
     };

@@ -7,14 +7,14 @@
 // gone from the caches, and all are slower than three would be. Invocations that wait for something gain everything.
 // Which is the case shows in their duration: with more instances busy it grows for the first kind, and stays for the
 // second. So the limit follows the ratio of the recent average to the shortest seen, as TCP Vegas follows round-trip
-// times (Brakmo and Peterson, 1995). Left alone are functions whose shortest invocation takes a millisecond or more, for
-// which there is little to gain, and those whose average is more than turns on one core explain: some of their
+// times (Brakmo and Peterson, 1995). Left alone are functions whose shortest invocation takes a millisecond or more,
+// for which there is little to gain, and those whose average is more than turns on one core explain: some of their
 // invocations wait for something, and others must not wait behind them. A queue that does not move is not bound by the
 // limit (see `impatient` in pool.c).
 #include "invoke/internal.h"
 
 enum {
-    LIMIT_MIN = 3,  // one computes, one's answer is read, one's event is on its way
+    LIMIT_MIN = 3, // one computes, one's answer is read, one's event is on its way
     LIMIT_START = 8,
     LIMIT_MAX = 4096,
     WINDOW = 32,    // invocations between two decisions
@@ -32,7 +32,8 @@ static unsigned decide(const struct sl_invoke__crowd *crowd, int64_t average, un
     unsigned limit = crowd->limit ? crowd->limit : LIMIT_START;
     if (crowd->floor_us >= LONG_US || average > 2 * crowd->floor_us * (busy + 1)) return LIMIT_MAX;
     if (limit == LIMIT_MAX) return LIMIT_START;
-    if (2 * average < 3 * crowd->floor_us) return limit + limit / 4 + 1 < LIMIT_MAX ? limit + limit / 4 + 1 : LIMIT_MAX - 1;
+    if (2 * average < 3 * crowd->floor_us)
+        return limit + limit / 4 + 1 < LIMIT_MAX ? limit + limit / 4 + 1 : LIMIT_MAX - 1;
     if (average <= 2 * crowd->floor_us) return limit;
     return limit * 3 / 4 > LIMIT_MIN ? limit * 3 / 4 : LIMIT_MIN;
 }

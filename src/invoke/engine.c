@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // engine: the invoker's life, admission of invocations (concurrency limits), refusals and metrics. See internal.h.
+#include "invoke/blank.h"
 #include "invoke/internal.h"
 
 #include "base/clock.h"
@@ -27,9 +28,9 @@ int sl_invoker_new(struct sl_invoker **ret, const struct sl_invoker_config *conf
     int flags = CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING;
     invoker->functions = cds_lfht_new(TABLE_START, TABLE_START, 0, flags, NULL);
     invoker->urls = cds_lfht_new(TABLE_START, TABLE_START, 0, flags, NULL);
-    invoker->slot_count = config->max_instances + SPARE_SLOTS;
-    invoker->slots = calloc(invoker->slot_count, sizeof(struct sl_instance *));
-    invoker->slot_generation = calloc(invoker->slot_count, sizeof *invoker->slot_generation);
+    invoker->slot_count = config->max_instances + config->blanks + SPARE_SLOTS;
+    invoker->slots = calloc(invoker->slot_count, sizeof *invoker->slots);
+    invoker->blanks = sl_invoke__blanks_new(invoker);
     for (unsigned i = 0; i < config->loop_count; i++) {
         invoker->loops[i].invoker = invoker;
         invoker->loops[i].loop = config->loops[i];
@@ -37,7 +38,7 @@ int sl_invoker_new(struct sl_invoker **ret, const struct sl_invoker_config *conf
         sl_buf_init(&invoker->loops[i].scratch, SCRATCH_MAX);
     }
     *ret = invoker;
-    if (invoker->functions && invoker->urls && invoker->slots && invoker->slot_generation) return 0;
+    if (invoker->functions && invoker->urls && invoker->slots) return 0;
     return sl_fail(err, SL_E_NO_MEMORY, "no memory for the invocation engine");
 }
 
@@ -50,6 +51,7 @@ int sl_invoker_attach(struct sl_invoker *invoker, unsigned index, struct sl_erro
 
 void sl_invoker_drain(struct sl_invoker *invoker) {
     atomic_store(&invoker->draining, true);
+    sl_invoke__blanks_drain(invoker->blanks);
     for (unsigned i = 0; i < invoker->config.loop_count; i++) {
         sl_loop_post(invoker->loops[i].loop, &invoker->loops[i].drain_mail, sl_invoke__stop_all_idle);
     }
@@ -88,8 +90,8 @@ void sl_invoker_free(struct sl_invoker *invoker) {
         sl_buf_free(&invoker->loops[i].scratch);
         sl_invoke__meters_free(&invoker->loops[i]);
     }
+    sl_invoke__blanks_free(invoker->blanks);
     free(invoker->slots);
-    free(invoker->slot_generation);
     free(invoker);
 }
 

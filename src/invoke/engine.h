@@ -40,6 +40,10 @@ struct sl_invoker_config {
     bool single_use;              // every function's instances serve one invocation each
     int64_t init_ms;              // limit of the init phase (AWS: 10 s)
     bool network;                 // functions may reach out
+    unsigned blanks;              // most to keep ready, of all kinds together; 0: none are used
+    bool templates;               // fork blanks where the language can
+    int64_t blank_bytes;          // budget of memory for those that are kept
+    int64_t blank_idle_ms;        // a kind is given up this long after its last cold start
 };
 
 int sl_invoker_new(struct sl_invoker **ret, const struct sl_invoker_config *config, struct sl_error *err);

@@ -152,7 +152,9 @@ void sl_invoke__init_ended(struct sl_instance *instance) {
     struct failure failure;
     struct sl_error error;
     describe(instance, &failure);
-    sl_invoke__log_init_report(instance, failure.status, failure.type);
+    // That a blank could not be made its own is no concern of the function's.
+    bool own_fault = !(instance->adopted && instance->ended.error);
+    if (own_fault) sl_invoke__log_init_report(instance, failure.status, failure.type);
     if (instance->bound) {
         struct sl_invocation_result result = result_of(instance, &failure, instance->request_id, &error);
         sl_invoke__log_start(instance);

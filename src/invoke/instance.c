@@ -7,6 +7,7 @@
 //
 // An instance is freed in one place only, `ended`: whatever goes wrong, the sandbox is stopped and its end awaited.
 // What the invocation in flight is answered depends on why it ended: time-out, exit, out of memory, failed init.
+#include "invoke/blank.h"
 #include "invoke/internal.h"
 
 #include "base/clock.h"
@@ -24,30 +25,6 @@ enum {
     LOG_READS = 8,         // in one go: more than a pipe holds, so that nothing that was printed before is missed
     INIT_CPU_MILLI = 2000, // the init phase is not held to the share that the memory size buys, as on AWS
 };
-
-// ---- slots: the jail's ids ----------------------------------------------------------------------------------------
-
-// An id is (generation, slot), so that a late report of an earlier tenant of the slot cannot be mistaken.
-static bool slot_take(struct sl_instance *instance) {
-    struct sl_invoker *invoker = instance->invoker;
-    bool found = false;
-    pthread_mutex_lock(&invoker->slot_lock);
-    for (unsigned i = 0; i < invoker->slot_count && !found; i++) {
-        if (invoker->slots[i]) continue;
-        found = true;
-        invoker->slots[i] = instance;
-        instance->slot = i;
-        instance->id = (uint64_t)++invoker->slot_generation[i] << 32 | (i + 1);
-    }
-    pthread_mutex_unlock(&invoker->slot_lock);
-    return found;
-}
-
-static void slot_release(struct sl_instance *instance) {
-    pthread_mutex_lock(&instance->invoker->slot_lock);
-    instance->invoker->slots[instance->slot] = NULL;
-    pthread_mutex_unlock(&instance->invoker->slot_lock);
-}
 
 // ---- logs ---------------------------------------------------------------------------------------------------------
 
@@ -84,34 +61,76 @@ static uint32_t init_cpu(const struct sl_function *spec) {
     return share > INIT_CPU_MILLI ? share : INIT_CPU_MILLI;
 }
 
-static int request_sandbox(struct sl_instance *instance, const char *log_stream, struct sl_error *err) {
-    struct sl_invoker *invoker = instance->invoker;
-    const struct sl_function *spec = &instance->pool->spec;
-    int code = -1, layers = -1, block = -1;
-    if (spec->code_path.len ? sl_invoke__hot_open(spec->code_path, &code, err)
-                            : sl_blob_open_dir(invoker->config.store, spec->code_sha256, &code, err))
-        return sl_wrap(err, "code of %.*s", SL_FMT(spec->name));
-    if (spec->layers_sha256.len && sl_blob_open_dir(invoker->config.store, spec->layers_sha256, &layers, err)) {
-        close(code);
-        return sl_wrap(err, "layers of %.*s", SL_FMT(spec->name));
-    }
-    int kind = sl_invoke__launch_block(spec, code, log_stream, sl_invoke__initialization(instance), &block, err);
-    if (kind == 0) {
-        struct sl_jail_spec jail = {
-            .memory_mb = spec->memory_mb,
-            .cpu_milli = init_cpu(spec),
-            .tmp_mb = spec->tmp_mb,
-            .network = invoker->config.network,
-            .code_dir_fd = code,
-            .opt_dir_fd = layers,
-            .block_fd = block,
+// By the way that was found (blank.h): give a blank that waits its function, or copy a template and do so, or start the
+// function's program. Once there is a sandbox, what goes wrong ends it, and the report of that is awaited.
+static int request_by_way(struct sl_instance *instance, const struct sl_invoke__blank_grant *grant,
+                          const struct sl_jail_spec *spec, struct sl_error *err) {
+    struct sl_jail_client *jail = instance->invoker->config.jail;
+    if (grant->way == SL_BLANK_WAY_NONE) return sl_jail_start(jail, instance->id, spec, err);
+    if (grant->way == SL_BLANK_WAY_FORK) {
+        struct sl_jail_spec blank = {
+            .memory_mb = grant->memory_mb,
+            .cpu_milli = spec->cpu_milli,
+            .network = spec->network,
+            .code_dir_fd = -1,
+            .opt_dir_fd = -1,
+            .block_fd = grant->block,
+            .blank = true,
+            .template = grant->template,
         };
-        kind = sl_jail_start(invoker->config.jail, instance->id, &jail, err);
-        close(block);
+        if (sl_jail_start(jail, instance->id, &blank, err)) return err->kind;
     }
-    if (layers >= 0) close(layers);
-    close(code);
-    return kind;
+    if (sl_jail_adopt(jail, instance->id, spec, err)) {
+        sl_log_error("invoke", "adopt a blank: %s", err->message);
+        sl_invoke__instance_stop(instance);
+    }
+    return 0;
+}
+
+// What a start needs of the machine.
+struct request {
+    int code, layers, block; // descriptors; -1: none
+};
+
+static void request_close(struct request *request) {
+    if (request->code >= 0) close(request->code);
+    if (request->layers >= 0) close(request->layers);
+    if (request->block >= 0) close(request->block);
+}
+
+static int request_prepare(const struct sl_instance *instance, struct request *ret, struct sl_error *err) {
+    struct sl_store *store = instance->invoker->config.store;
+    const struct sl_function *spec = &instance->pool->spec;
+    *ret = (struct request){-1, -1, -1};
+    if (spec->code_path.len ? sl_invoke__hot_open(spec->code_path, &ret->code, err)
+                            : sl_blob_open_dir(store, spec->code_sha256, &ret->code, err))
+        return sl_wrap(err, "code of %.*s", SL_FMT(spec->name));
+    if (spec->layers_sha256.len && sl_blob_open_dir(store, spec->layers_sha256, &ret->layers, err))
+        return sl_wrap(err, "layers of %.*s", SL_FMT(spec->name));
+    return sl_invoke__launch_block(spec, ret->code, instance->log_stream, sl_invoke__initialization(instance),
+                                   &ret->block, err);
+}
+
+static int request_sandbox(struct sl_instance *instance, const struct request *request,
+                           const struct sl_invoke__blank_grant *grant, struct sl_error *err) {
+    const struct sl_function *spec = &instance->pool->spec;
+    const struct sl_jail_spec jail = {
+        .memory_mb = spec->memory_mb,
+        .cpu_milli = init_cpu(spec),
+        .tmp_mb = spec->tmp_mb,
+        .network = instance->invoker->config.network,
+        .code_dir_fd = request->code,
+        .opt_dir_fd = request->layers,
+        .block_fd = request->block,
+    };
+    return request_by_way(instance, grant, &jail, err);
+}
+
+void sl_invoke__close_started(const struct sl_jail_event *event) {
+    const int files[] = {event->listen_fd[0], event->listen_fd[1], event->log_fd, event->memory_fd, event->freeze_fd};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (files[i] >= 0) close(files[i]);
+    }
 }
 
 static void instance_free(struct sl_instance *instance) {
@@ -125,7 +144,7 @@ static void instance_free(struct sl_instance *instance) {
     if (instance->freeze_fd >= 0) close(instance->freeze_fd);
     sl_buf_free(&instance->log);
     sl_buf_free(&instance->init_error);
-    slot_release(instance);
+    if (instance->id) sl_invoke__slot_release(instance->invoker, instance->slot);
     sl_invoke__provision_gone(instance);
     sl_invoke__room_left(instance);
     sl_invoke__start_return(instance->pool);
@@ -141,23 +160,13 @@ static void log_stream_name(const struct sl_function *function, char out[static 
     snprintf(out, SL_LOG_STREAM, "%.4s/%.2s/%.2s/[%.*s]%s", day, day + 5, day + 8, SL_FMT(function->version), random);
 }
 
-int sl_invoke__instance_start(struct sl_invoke__pool *pool, const struct sl_invoke__start *start,
-                              struct sl_error *err) {
-    struct sl_invoker *invoker = pool->invoker;
-    struct sl_loop *loop = start->loop;
-    struct sl_invocation *bound = start->bound;
-    struct sl_instance *instance = calloc(1, sizeof *instance);
-    if (instance) instance->invoker = invoker;
-    if (!instance || !slot_take(instance)) {
-        free(instance);
-        sl_invoke__room_return(invoker, start->charge);
-        sl_invoke__start_return(pool);
-        return sl_fail(err, SL_E_THROTTLED, "Rate Exceeded.");
-    }
+static void instance_init(struct sl_instance *instance, struct sl_invoke__pool *pool,
+                          const struct sl_invoke__start *start) {
+    instance->invoker = pool->invoker;
     instance->pool = sl_invoke__pool_ref(pool);
     instance->charge = start->charge;
     instance->provisioned = start->provisioned;
-    atomic_init(&instance->loop, loop);
+    atomic_init(&instance->loop, start->loop);
     if (instance->provisioned) sl_invoke__provision_started(instance);
     instance->state = SL_INSTANCE_STARTING;
     instance->memory_fd = instance->freeze_fd = instance->log_watch.fd = -1;
@@ -168,16 +177,49 @@ int sl_invoke__instance_start(struct sl_invoke__pool *pool, const struct sl_invo
     sl_buf_init(&instance->log, SL_LOG_LINE_MAX + 2 * LOG_READ);
     sl_buf_init(&instance->init_error, INIT_ERROR_MAX);
     log_stream_name(&pool->spec, instance->log_stream);
-    if (request_sandbox(instance, instance->log_stream, err)) {
-        instance_free(instance);
-        return err->kind;
+}
+
+// A blank, with its slot, or a slot for a new sandbox. False: there is none. The second try of an init that failed is
+// as plain as can be.
+static bool find_way(struct sl_instance *instance, const struct sl_invoke__start *start,
+                     struct sl_invoke__blank_grant *ret) {
+    if (!start->bound) sl_invoke__blank_take(instance, &instance->pool->spec, ret);
+    instance->adopted = ret->way != SL_BLANK_WAY_NONE;
+    if (ret->way == SL_BLANK_WAY_READY) return true;
+    return sl_invoke__slot_take(instance->invoker, instance, &instance->slot, &instance->id);
+}
+
+static void started(struct sl_instance *instance);
+
+int sl_invoke__instance_start(struct sl_invoke__pool *pool, const struct sl_invoke__start *start,
+                              struct sl_error *err) {
+    struct sl_invoker *invoker = pool->invoker;
+    struct sl_instance *instance = calloc(1, sizeof *instance);
+    if (!instance) {
+        sl_invoke__room_return(invoker, start->charge);
+        sl_invoke__start_return(pool);
+        return sl_fail(err, SL_E_NO_MEMORY, "no memory for an instance");
     }
-    atomic_fetch_add_explicit(&sl_invoke__of(invoker, loop)->cold_starts, 1, memory_order_relaxed);
-    if (bound) {
+    instance_init(instance, pool, start);
+    struct sl_invoke__blank_grant grant = {.way = SL_BLANK_WAY_NONE, .block = -1};
+    struct request request;
+    int failed = request_prepare(instance, &request, err);
+    if (!failed && !find_way(instance, start, &grant)) failed = sl_fail(err, SL_E_THROTTLED, "Rate Exceeded.");
+    if (!failed) failed = request_sandbox(instance, &request, &grant, err);
+    request_close(&request);
+    if (grant.block >= 0) close(grant.block);
+    if (failed) {
+        instance_free(instance);
+        return failed;
+    }
+    atomic_fetch_add_explicit(&sl_invoke__of(invoker, start->loop)->cold_starts, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&pool->cold_starts, 1, memory_order_relaxed);
+    if (start->bound) {
         instance->bound = true;
         instance->first = false; // its init is part of the invocation, and of its bill
-        sl_invoke__begin(instance, bound);
+        sl_invoke__begin(instance, start->bound);
     }
+    if (grant.way == SL_BLANK_WAY_READY) started(instance); // it was, before it was an instance
     return 0;
 }
 
@@ -299,19 +341,21 @@ void sl_invoke__instance_give(struct sl_instance *instance, struct sl_loop *to) 
 }
 
 static void jail_report(struct sl_invoker *invoker, const struct sl_jail_event *event) {
-    unsigned slot = (unsigned)(event->id & 0xffffffffu) - 1;
-    struct sl_instance *instance = NULL;
-    pthread_mutex_lock(&invoker->slot_lock);
-    if (slot < invoker->slot_count) instance = invoker->slots[slot];
-    pthread_mutex_unlock(&invoker->slot_lock);
-    // The slot is released only after the last report, so an id that does not match would be a fault of the spawner's.
-    if (!instance || instance->id != event->id) return;
-    if (event->kind == SL_JAIL_STARTED) {
+    if (sl_invoke__blank_report(invoker, event)) return;
+    struct sl_instance *instance = sl_invoke__slot_find(invoker, event->id);
+    if (!instance) return;
+    switch (event->kind) {
+    case SL_JAIL_STARTED:
         instance->started = *event;
         sl_loop_post(instance->loop, &instance->started_mail, deliver_started);
-    } else {
+        break;
+    case SL_JAIL_FAILED:
+    case SL_JAIL_EXITED:
         instance->ended = *event;
         sl_loop_post(instance->loop, &instance->ended_mail, deliver_ended);
+        break;
+    default: // of a blank that became an instance: it shows by asking for an event
+        break;
     }
 }
 

@@ -113,6 +113,7 @@ struct sl_instance {
     bool streamed;                    // a streamed answer to it has begun
     bool init_failed;                 // answered /init/error
     char init_error_type[SL_ERROR_TYPE_MAX];
+    bool adopted;    // was a blank
     bool live;       // counted in the shard's `live`
     bool seen_ready; // asked for an event at least once
     bool first;      // the next invocation is this instance's first (its REPORT shows the init)
@@ -150,8 +151,8 @@ struct sl_invoke__shard {
     struct sl_instance *idle[SL_KINDS]; // newest first
     atomic_uint idle_count, waiting_count;
     struct sl_invocation *waiting_first, *waiting_last;
-    unsigned starting, asked;     // instances on their way to this shard: new ones, and those asked of other loops
-    atomic_uint live;             // instances here that have served or can: busy and idle ones
+    unsigned starting, asked; // instances on their way to this shard: new ones, and those asked of other loops
+    atomic_uint live;         // instances here that have served or can: busy and idle ones
     struct sl_invoke__crowd crowd;
     struct sl_timer patience;     // while invocations wait for busy instances instead of starting new ones
     uint64_t turns, turns_seen;   // invocations that had their turn; how many when it was armed
@@ -172,8 +173,9 @@ struct sl_invoke__pool {
     atomic_bool retired;
     _Atomic int64_t average_us, start_us; // of the latest invocations, of the latest starts; 0: none yet
     _Atomic int64_t idle_ms, max_age_ms;  // of its instances; 0: no limit of age
-    _Atomic int64_t peak;                 // bytes: the most that an instance of it was seen to use; 0: not seen yet
-    struct sl_invoke__limit *limit;       // referenced
+    _Atomic uint64_t cold_starts;
+    _Atomic int64_t peak;           // bytes: the most that an instance of it was seen to use; 0: not seen yet
+    struct sl_invoke__limit *limit; // referenced
     struct sl_invoke__allotment provisioned;
     const char *_Atomic provision_reason; // why some are missing; NULL: none are, or it is not known yet. A literal
     _Atomic int64_t provision_retry_ns;   // none is started before
@@ -220,6 +222,13 @@ struct sl_invoke__loop {
     atomic_int in_flight, idle, frozen, busy; // invocations that wait or run here; instances. Only this loop writes
 };
 
+// A sandbox's number. One that is taken by no instance is a blank's.
+struct sl_invoke__slot {
+    struct sl_instance *instance;
+    bool taken;
+    uint32_t generation;
+};
+
 struct sl_invoker {
     struct sl_invoker_config config;
     struct sl_invoke__loop loops[SL_LOOPS_MAX];
@@ -238,10 +247,10 @@ struct sl_invoker {
     atomic_uint leaving_count, want_count;
     atomic_bool draining;
     struct sl_watch jail_watch;
-    pthread_mutex_t slot_lock; // slots, slot_generation
+    pthread_mutex_t slot_lock; // slots
     unsigned slot_count;
-    struct sl_instance **slots; // slot_count
-    uint32_t *slot_generation;
+    struct sl_invoke__slot *slots;    // slot_count
+    struct sl_invoke__blanks *blanks; // NULL: none are kept
 };
 
 // --- registry.c
@@ -370,7 +379,18 @@ void sl_invoke__crowd_took(struct sl_invoke__shard *shard, int64_t duration_us);
 // Whether the next invocation should wait for a busy instance rather than take an idle one.
 bool sl_invoke__crowd_full(const struct sl_invoke__shard *shard);
 
+// --- slot.c: the jail's ids. An id is (generation, slot), so that a late report of an earlier tenant of the slot
+// cannot be mistaken. Any thread. For an instance, or (NULL) for a blank. False: all are taken.
+bool sl_invoke__slot_take(struct sl_invoker *invoker, struct sl_instance *instance, unsigned *ret_slot,
+                          uint64_t *ret_id);
+void sl_invoke__slot_give(struct sl_invoker *invoker, unsigned slot, struct sl_instance *instance); // a blank's
+void sl_invoke__slot_release(struct sl_invoker *invoker, unsigned slot);
+// The instance that the jail knows under this id, or NULL.
+struct sl_instance *sl_invoke__slot_find(struct sl_invoker *invoker, uint64_t id);
+
 // --- instance.c
+// The descriptors of a STARTED report that nobody took.
+void sl_invoke__close_started(const struct sl_jail_event *event);
 struct sl_invoke__start {
     struct sl_loop *loop;
     int64_t charge;              // room that was taken for it
@@ -405,6 +425,9 @@ void sl_invoke__conclude_error(struct sl_instance *instance, const char *type, c
 // initialization: the value of AWS_LAMBDA_INITIALIZATION_TYPE.
 int sl_invoke__launch_block(const struct sl_function *function, int code_dir, const char *log_stream,
                             const char *initialization, int *ret_block, struct sl_error *err);
+// The same for a blank that will do for this function, or for a template of such blanks.
+int sl_invoke__launch_blank_block(const struct sl_function *function, bool template, int *ret_block,
+                                  struct sl_error *err);
 
 // --- report.c: log lines and error documents
 void sl_invoke__log_init_start(struct sl_instance *instance);

@@ -66,6 +66,10 @@ static void add_platform(struct list *list, const struct sl_function *function, 
     add(list, "_HANDLER", function->handler);
     add(list, "LAMBDA_TASK_ROOT", SL_STR("/var/task"));
     add(list, "LAMBDA_RUNTIME_DIR", SL_STR("/var/runtime"));
+}
+
+// What is the same for all functions, and what a program's start depends on: a blank is started with these.
+static void add_system(struct list *list) {
     add(list, "LANG", SL_STR("en_US.UTF-8"));
     add(list, "TZ", SL_STR(":UTC"));
     add(list, "PATH", SL_STR("/usr/local/bin:/usr/bin:/bin:/opt/bin"));
@@ -84,6 +88,7 @@ static void add_platform(struct list *list, const struct sl_function *function, 
 struct command {
     const char *argv[ARGUMENTS_MAX + 1];
     unsigned count;
+    bool blank; // it starts before its function is known
     char text[160];
 };
 
@@ -154,7 +159,7 @@ static void java_command(struct command *command, const struct sl_function *func
     argument(command, "-Djava.net.preferIPv4Stack=true");
     argument(command, "-cp");
     argument(command, "/var/runtime/java/build/sluice-runtime.jar");
-    argument(command, "sluice.runtime.Main");
+    argument(command, command->blank ? "sluice.runtime.Blank" : "sluice.runtime.Main");
 }
 
 // The virtual machine sets all categories of the locale or none, and LANG's is not on every host.
@@ -197,14 +202,17 @@ static const struct launcher {
     [SL_LANGUAGE_DOTNET] = {dotnet_command, dotnet_variables},
 };
 
-// What only managed runtimes get: the execution environment's name, a character encoding that every host has (LANG
-// names one that few have, and without either an interpreter takes text for ASCII), and the language's search paths.
+// What only managed runtimes get: a character encoding that every host has (LANG names one that few have, and without
+// either an interpreter takes text for ASCII), and the language's search paths.
 static void add_language(struct list *list, const struct sl_runtime_info *info) {
+    add(list, "LC_CTYPE", SL_STR("C.UTF-8"));
+    if (launchers[info->language].variables) launchers[info->language].variables(list, info);
+}
+
+static void add_execution_environment(struct list *list, const struct sl_runtime_info *info) {
     char value[64];
     snprintf(value, sizeof value, "AWS_Lambda_%s", info->identifier);
     add(list, "AWS_EXECUTION_ENV", sl_str_of(value));
-    add(list, "LC_CTYPE", SL_STR("C.UTF-8"));
-    if (launchers[info->language].variables) launchers[info->language].variables(list, info);
 }
 
 // ---- the program and its environment ----
@@ -218,14 +226,15 @@ static bool overridden(const struct sl_function *function, const char *variable)
     return false;
 }
 
+// function: NULL of a blank.
 static int build_block(const struct sl_function *function, const char *const argv[], struct list *list, int *ret_block,
                        struct sl_error *err) {
     const char *environment[VARIABLES_MAX + 1];
-    unsigned count = 0, own = function->environment_count;
+    unsigned count = 0, own = function ? function->environment_count : 0;
     if (list->text.failed) return sl_fail(err, SL_E_LIMIT, "environment is too large");
     for (unsigned i = 0; i < list->count; i++) {
         const char *variable = list->text.ptr + list->at[i];
-        if (i >= list->count - own || !overridden(function, variable)) environment[count++] = variable;
+        if (!function || i >= list->count - own || !overridden(function, variable)) environment[count++] = variable;
     }
     environment[count] = NULL;
     *ret_block = sl_jail_block_new(argv[0], argv, environment, err);
@@ -280,9 +289,32 @@ int sl_invoke__launch_block(const struct sl_function *function, int code_dir, co
     sl_buf_init(&list->text, TEXT_MAX);
     add_credentials(list);
     add_platform(list, function, log_stream, initialization);
-    if (info.language != SL_LANGUAGE_CUSTOM) add_language(list, &info);
+    add_system(list);
+    if (info.language != SL_LANGUAGE_CUSTOM) {
+        add_execution_environment(list, &info);
+        add_language(list, &info);
+    }
     for (unsigned i = 0; i < function->environment_count; i++) add(list, NULL, function->environment[i]);
     int kind = build_block(function, command.argv, list, ret_block, err);
+    sl_buf_free(&list->text);
+    free(list);
+    return kind;
+}
+
+int sl_invoke__launch_blank_block(const struct sl_function *function, bool template, int *ret_block,
+                                  struct sl_error *err) {
+    struct sl_runtime_info info = sl_runtimes_find(function->runtime);
+    struct command command = {.blank = true};
+    argument(&command, info.interpreter);
+    launchers[info.language].command(&command, function, &info);
+    struct list *list = calloc(1, sizeof *list);
+    if (!list) return sl_fail(err, SL_E_NO_MEMORY, "no memory for a blank");
+    sl_buf_init(&list->text, TEXT_MAX);
+    add_system(list);
+    add_language(list, &info);
+    add(list, "SLUICE_BLANK", SL_STR("1"));
+    if (template) add(list, "SLUICE_TEMPLATE", SL_STR("1"));
+    int kind = build_block(NULL, command.argv, list, ret_block, err);
     sl_buf_free(&list->text);
     free(list);
     return kind;

@@ -2,6 +2,7 @@
 //
 // metrics: what the engine says about itself, in Prometheus's text format. The loops' counters are read without order,
 // from any thread: a sum may be a moment old.
+#include "invoke/blank.h"
 #include "invoke/internal.h"
 
 static void metric(struct sl_buf *out, const char *name, const char *type, const char *help, uint64_t value) {
@@ -80,6 +81,7 @@ void sl_invoker_metrics(struct sl_invoker *invoker, struct sl_buf *out) {
     metric(out, "invocation_duration_microseconds_total", "counter", "Time spent in functions.", sums.duration);
     metric(out, "invocations_in_flight", "gauge", "Invocations waiting or running.", sl_invoker_busy(invoker));
     instances(invoker, &sums, out);
+    sl_invoke__blank_metrics(invoker, out);
     metric(out, "starts_waiting", "gauge", "Starts that wait for room.", atomic_load(&invoker->want_count));
     metric(out, "instance_memory_bytes", "gauge", "Memory that instances are charged with.",
            positive(atomic_load(&invoker->memory_used)));

@@ -85,9 +85,11 @@ static int bind_host(const char *path, bool recursive) {
 // ---- the parts of the stem ----
 
 static int make_directories(void) {
-    static const char *const names[] = {"usr",  "etc",  "dev",     "dev/shm",    "proc",     "tmp",
-                                        "opt",  "var",  "run",     "run/sluice", "var/task", "var/runtime",
-                                        "home", "root", "var/log", "var/lib"};
+    // The two named lib are on every function's LD_LIBRARY_PATH. They must be there before code and layers are mounted:
+    // the dynamic loader of a blank looks once and remembers what is missing.
+    static const char *const names[] = {"usr",  "etc",  "dev",     "dev/shm",    "proc",         "tmp",
+                                        "opt",  "var",  "run",     "run/sluice", "var/task",     "var/runtime",
+                                        "home", "root", "var/log", "var/lib",    "var/task/lib", "opt/lib"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[64];
         snprintf(path, sizeof path, NEW_ROOT "/%s", names[i]);

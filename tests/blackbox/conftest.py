@@ -58,7 +58,8 @@ def settled(server):
 def shared_server():
     server = SHARED.get("server")
     if server is None or not server.running():
-        server = SHARED["server"] = Server()
+        # Without blanks: processes that come and go by themselves would hide what a test leaves behind.
+        server = SHARED["server"] = Server("--blanks", "0")
         # The first requests open what stays open (database pages, a log file), so the base is taken after one round.
         empty(server)
         server.base = settled(server)

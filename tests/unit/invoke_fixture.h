@@ -55,6 +55,7 @@ struct fake {
     // Under world.lock:
     int conn; // -1: none
     bool stopped, used, frozen;
+    bool blank, adopted; // waits to be adopted; has been
 };
 
 struct report {
@@ -68,9 +69,12 @@ static struct world {
     int wake; // eventfd: reports wait
     struct report *first, **last;
     struct fake fakes[FAKES_MAX];
-    unsigned live, most; // sandboxes now, and at most at one time
-    unsigned started;    // since world_start
-    unsigned holding;    // sandboxes that wait for `release`
+    unsigned live, most;              // sandboxes now, and at most at one time
+    unsigned started;                 // since world_start
+    unsigned blanks, copies, adopted; // of those: as blanks, from a template; blanks that got a function
+    unsigned templates;               // that are up
+    bool blanks_fail;                 // they end before they are ready
+    unsigned holding;                 // sandboxes that wait for `release`
     bool release;
     unsigned seed;
     unsigned init_odds[4];            // per mille: ends, /init/error, hangs, cannot be executed
@@ -174,6 +178,33 @@ int sl_jail_stop(struct sl_jail_client *client, uint64_t id, struct sl_error *er
     return 0;
 }
 
+int sl_jail_adopt(struct sl_jail_client *client, uint64_t id, const struct sl_jail_spec *spec, struct sl_error *err) {
+    (void)client, (void)spec, (void)err;
+    WORLD_CHANGE({
+        for (unsigned i = 0; i < FAKES_MAX; i++) {
+            struct fake *fake = &world.fakes[i];
+            if (fake->used && fake->id == id) fake->adopted = true;
+        }
+        world.adopted++;
+    });
+    return 0;
+}
+
+int sl_jail_template_start(struct sl_jail_client *client, uint32_t template, int block_fd, uint32_t memory_mb,
+                           struct sl_error *err) {
+    (void)client, (void)block_fd, (void)memory_mb, (void)err;
+    WORLD_CHANGE(world.templates++);
+    world_report(&(struct sl_jail_event){.kind = SL_JAIL_TEMPLATE_READY, .id = template});
+    return 0;
+}
+
+int sl_jail_template_stop(struct sl_jail_client *client, uint32_t template, struct sl_error *err) {
+    (void)client, (void)err;
+    WORLD_CHANGE(world.templates--);
+    world_report(&(struct sl_jail_event){.kind = SL_JAIL_TEMPLATE_ENDED, .id = template});
+    return 0;
+}
+
 static void *fake_main(void *argument);
 
 static inline struct fake *fake_take(uint64_t id) {
@@ -200,8 +231,15 @@ static inline void fake_give(struct fake *fake) {
 }
 
 int sl_jail_start(struct sl_jail_client *client, uint64_t id, const struct sl_jail_spec *spec, struct sl_error *err) {
-    (void)client, (void)spec;
+    (void)client;
     struct fake *fake = fake_take(id);
+    if (fake) {
+        WORLD_CHANGE({
+            fake->blank = spec->blank;
+            world.blanks += spec->blank;
+            world.copies += spec->template != 0;
+        });
+    }
     if (!fake) return sl_fail(err, SL_E_UNAVAILABLE, "the fake jail is full");
     if (fake->draw >= 1000 - world.init_odds[3]) {
         fake_give(fake);
@@ -360,12 +398,24 @@ static inline bool fake_turn(struct fake *fake) {
     return fake_connect(fake);
 }
 
+// A blank: until it is adopted. False when it is not to go on.
+static inline bool fake_waits(struct fake *fake) {
+    if (!fake->blank) return true;
+    if (world.blanks_fail) return false;
+    world_report(&(struct sl_jail_event){.kind = SL_JAIL_READY, .id = fake->id});
+    pthread_mutex_lock(&world.lock);
+    while (!fake->adopted && !fake->stopped) pthread_cond_wait(&world.changed, &world.lock);
+    bool go_on = !fake->stopped;
+    pthread_mutex_unlock(&world.lock);
+    return go_on;
+}
+
 static void *fake_main(void *argument) {
     struct fake *fake = argument;
     uint64_t id = fake->id;
     int status = 0;
     unsigned ends = world.init_odds[0], errs = ends + world.init_odds[1], hangs = errs + world.init_odds[2];
-    if (fake_connect(fake)) {
+    if (fake_waits(fake) && fake_connect(fake)) {
         if (fake->draw < ends) {
             status = 1 << 8;
         } else if (fake->draw < errs) {
@@ -400,6 +450,8 @@ static inline void world_start(struct sl_invoker_config config) {
     struct sl_error err;
     world.last = &world.first;
     world.live = world.most = world.started = world.holding = 0;
+    world.blanks = world.copies = world.adopted = world.templates = 0;
+    world.blanks_fail = false;
     world.release = false;
     world.wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     for (int i = 0; i < WORLD_LOOPS; i++) {

@@ -73,12 +73,23 @@ async function warmUp() {
 function become(variables) {
     fs.closeSync(0);
     fs.openSync('/dev/null', 'r'); // takes the lowest number, which is 0 again
+    // What stays as it is is left alone: a change of TZ, even a passing one, makes node search all time zones for the
+    // machine's, which takes 20 ms.
+    const wanted = new Map(
+        variables.map((variable) => {
+            const equals = variable.indexOf('=', 1);
+            return [variable.slice(0, equals), variable.slice(equals + 1)];
+        }),
+    );
     for (const name of Object.keys(process.env)) {
-        delete process.env[name];
+        if (!wanted.has(name)) {
+            delete process.env[name];
+        }
     }
-    for (const variable of variables) {
-        const equals = variable.indexOf('=', 1);
-        process.env[variable.slice(0, equals)] = variable.slice(equals + 1);
+    for (const [name, value] of wanted) {
+        if (process.env[name] !== value) {
+            process.env[name] = value;
+        }
     }
     Module._initPaths(); // NODE_PATH, as node reads it at its start
     try {

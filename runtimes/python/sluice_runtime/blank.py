@@ -71,6 +71,21 @@ def read_block():
     return texts[1 + argc : -1]
 
 
+def _renew_streams():
+    """What Python found out about these descriptors when it started (that one can be sought in, say) is not true of what
+    they are now."""
+    for name, number, mode, errors in (
+        ("stdin", 0, "r", "surrogateescape"),
+        ("stdout", 1, "w", "surrogateescape"),
+        ("stderr", 2, "w", "backslashreplace"),
+    ):
+        stream = open(number, mode, encoding="utf-8", errors=errors, closefd=False)
+        stream.buffer.raw.name = "<%s>" % name
+        stream.mode = mode
+        setattr(sys, name, stream)
+        setattr(sys, "__%s__" % name, stream)
+
+
 def _replace_environment(variables):
     environ = os.environ
     environ.clear()
@@ -96,6 +111,7 @@ def become(early):
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
+    _renew_streams()
     _replace_environment(variables)
     _renew_clocks()
     sys.path_importer_cache.clear()
