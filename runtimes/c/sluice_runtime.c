@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -262,7 +263,12 @@ static int read_more(struct connection *c, size_t at_least) {
     if (reserve(&c->in, (at_least < 65536 ? 65536 : at_least) + 1)) {
         return BROKEN;
     }
+    // Who waits in recv() on a Unix socket is woken also when the peer takes what was sent, in vain; in poll() not.
+    struct pollfd ready = {.fd = c->fd, .events = POLLIN};
     ssize_t n;
+    do {
+        n = poll(&ready, 1, -1);
+    } while (n < 0 && errno == EINTR);
     do {
         n = recv(c->fd, c->in.data + c->in.len, c->in.cap - c->in.len - 1, 0);
     } while (n < 0 && errno == EINTR);

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+enum { PEAK_AGE_NS = 2 * 1000 * 1000 };
+
 static bool as_json(const struct sl_instance *instance) { return sl_str_is(instance->pool->spec.log_format, "JSON"); }
 
 static void json_head(struct sl_instance *instance, const char *type) {
@@ -122,11 +124,22 @@ int64_t sl_invoke__billed_ms(const struct sl_instance *instance, int64_t duratio
     return billed ? billed : 1;
 }
 
+// Asking the kernel costs as much as formatting the line. In a millisecond or two a process can touch a few megabytes at
+// most, so that a figure this old is still true in megabytes, give or take those.
+static int64_t memory_peak(struct sl_instance *instance) {
+    if (instance->ended.memory_peak > 0) return instance->ended.memory_peak;
+    int64_t now = sl_clock_mono_ns();
+    if (now - instance->peak_ns >= PEAK_AGE_NS) {
+        instance->peak = sl_jail_memory_peak(instance->memory_fd);
+        instance->peak_ns = now;
+    }
+    return instance->peak;
+}
+
 void sl_invoke__log_end(struct sl_instance *instance, int64_t duration_us, const char *status, const char *error_type) {
     int64_t init_us = instance->first ? instance->init_us : 0;
     uint64_t billed = (uint64_t)sl_invoke__billed_ms(instance, duration_us);
-    int64_t peak =
-        instance->ended.memory_peak > 0 ? instance->ended.memory_peak : sl_jail_memory_peak(instance->memory_fd);
+    int64_t peak = memory_peak(instance);
     uint64_t peak_mb = peak > 0 ? (uint64_t)(peak + 1048575) / 1048576 : 0;
     // The kernel's high-water mark includes pages it was about to give back; a report above the limit would be
     // nonsense.

@@ -21,6 +21,7 @@ from time import time
 import _json
 import _socket
 
+NEXT_WAIT = 30 * 86400  # seconds for the next event: no limit at all
 # The Runtime API's address in a sandbox, and the Unix socket that leads to the same place at a third of the cost. Any other
 # address is somebody's proxy, and must be used.
 SANDBOX_API = "127.0.0.1:9001"
@@ -75,6 +76,9 @@ class Api:
                 raise
             del self._peers[0]  # not in a sandbox that has the socket
             self._connect()
+        # With a time-out, however long, Python waits in poll(). Who waits in recv() on a Unix socket is woken also when the
+        # peer takes what was sent, in vain.
+        self._sock.settimeout(NEXT_WAIT)
 
     def _post(self, path, body, content_type, fields):
         head = "POST %s%s HTTP/1.1" % (API_VERSION, path)
