@@ -352,13 +352,25 @@ static bool worn_out(const struct sl_instance *instance) {
            (instance->pool->spec.single_use || sl_invoke__is_old(instance, sl_loop_now_ms(instance->loop) * 1000000));
 }
 
+// An instance that would have served here is gone: who waited for it gets another.
+static void replace(struct sl_invoke__pool *pool, unsigned loop) {
+    struct sl_invoke__shard *shard = &pool->shards[loop];
+    struct sl_instance *idle = shard->waiting_first ? sl_invoke__idle_pick(shard) : NULL;
+    if (!idle) {
+        get_instance(pool, loop);
+        return;
+    }
+    sl_invoke__pool_leave_idle(idle);
+    sl_invoke__instance_dispatch(idle, pop_waiting(shard));
+}
+
 void sl_invoke__pool_offer(struct sl_instance *instance) {
     struct sl_invoke__pool *pool = instance->pool;
     join(instance);
     if (worn_out(instance)) {
         unsigned loop = (unsigned)sl_loop_index(instance->loop);
         sl_invoke__instance_stop(instance);
-        get_instance(pool, loop); // the instance keeps the pool until its end
+        replace(pool, loop); // the instance keeps the pool until its end
         return;
     }
     struct sl_invocation *waiting = pop_waiting(shard_of(instance));
