@@ -73,7 +73,7 @@ bool sl_source__wanted(struct sl_arena *arena, const struct sl_source__spec *spe
         (body->type == SL_JSON_OBJECT || body->type == SL_JSON_ARRAY))
         sl_json_set(record, SL_STR("body"), body);
     for (const struct sl_json *each = spec->filters->first; each && !wanted; each = each->next)
-        wanted = sl_pattern_matches(each, record);
+        wanted = sl_event_pattern_matches(each, record);
     sl_buf_free(&text);
     return wanted;
 }

@@ -270,7 +270,7 @@ static int check_at(const struct sl_json *pattern, unsigned depth, struct sl_err
     return result;
 }
 
-int sl_pattern_check(const struct sl_json *pattern, struct sl_error *err) { return check_at(pattern, 0, err); }
+int sl_event_pattern_check(const struct sl_json *pattern, struct sl_error *err) { return check_at(pattern, 0, err); }
 
 // ---- matching -------------------------------------------------------------------------------------------------------
 
@@ -295,7 +295,7 @@ static bool match_field(const struct sl_json *wanted, const struct sl_json *valu
 }
 
 static bool match_object(const struct sl_json *pattern, const struct sl_json *value) {
-    if (!value || value->type != SL_JSON_ARRAY) return sl_pattern_matches(pattern, value);
+    if (!value || value->type != SL_JSON_ARRAY) return sl_event_pattern_matches(pattern, value);
     for (const struct sl_json *each = value->first; each; each = each->next)
         if (match_object(pattern, each)) return true;
     return false;
@@ -303,12 +303,12 @@ static bool match_object(const struct sl_json *pattern, const struct sl_json *va
 
 static bool match_any(const struct sl_json *patterns, const struct sl_json *event) {
     for (const struct sl_json *each = patterns->first; each; each = each->next)
-        if (sl_pattern_matches(each, event)) return true;
+        if (sl_event_pattern_matches(each, event)) return true;
     return false;
 }
 
 // An absent object still matches a pattern that only wants fields not to exist.
-bool sl_pattern_matches(const struct sl_json *pattern, const struct sl_json *event) {
+bool sl_event_pattern_matches(const struct sl_json *pattern, const struct sl_json *event) {
     for (const struct sl_json *field = pattern->first; field; field = field->next) {
         const struct sl_json *value =
             event && event->type == SL_JSON_OBJECT ? sl_json_get_str(event, field->key) : NULL;

@@ -15,8 +15,8 @@
 #include "base/json.h"
 
 // 0, or SL_E_INVALID with what is wrong with it.
-int sl_pattern_check(const struct sl_json *pattern, struct sl_error *err);
+int sl_event_pattern_check(const struct sl_json *pattern, struct sl_error *err);
 // The pattern must have been checked.
-bool sl_pattern_matches(const struct sl_json *pattern, const struct sl_json *event);
+bool sl_event_pattern_matches(const struct sl_json *pattern, const struct sl_json *event);
 
 #endif

@@ -67,7 +67,7 @@ static int check_filters(struct sl_op *op, struct sl_error *err) {
     for (const struct sl_json *each = filters->first; each; each = each->next) {
         struct sl_json *pattern = NULL;
         bool good = sl_json_parse(op->arena, sl_json_string(each, "Pattern"), &pattern, NULL) == 0 &&
-                    sl_pattern_check(pattern, err) == 0;
+                    sl_event_pattern_check(pattern, err) == 0;
         if (!good) return sl_fail(err, SL_E_INVALID_PARAMETER, "Invalid filter pattern definition."); // [AWS]
     }
     return 0;

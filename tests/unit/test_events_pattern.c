@@ -21,8 +21,8 @@ static bool matches(const char *pattern, const char *event) {
     struct sl_error err;
     sl_arena_init(&arena, 1 << 20);
     struct sl_json *parsed = parse(&arena, pattern);
-    if (sl_pattern_check(parsed, &err)) fail_msg("%s: %s", pattern, err.message);
-    bool result = sl_pattern_matches(parsed, parse(&arena, event));
+    if (sl_event_pattern_check(parsed, &err)) fail_msg("%s: %s", pattern, err.message);
+    bool result = sl_event_pattern_matches(parsed, parse(&arena, event));
     sl_arena_free(&arena);
     return result;
 }
@@ -132,7 +132,7 @@ static void nonsense_is_refused(void **state) {
         struct sl_arena arena;
         struct sl_error err;
         sl_arena_init(&arena, 1 << 20);
-        if (sl_pattern_check(parse(&arena, wrong[i]), &err) != SL_E_INVALID) fail_msg("accepted: %s", wrong[i]);
+        if (sl_event_pattern_check(parse(&arena, wrong[i]), &err) != SL_E_INVALID) fail_msg("accepted: %s", wrong[i]);
         sl_arena_free(&arena);
     }
 }
