@@ -157,10 +157,10 @@ static void router_rules(struct rules *rules, const struct sl_jail__router *rout
                "  set closed { type ipv4_addr; flags interval; elements = { " CLOSED " } }\n"
                "  set busy { type ipv4_addr; size 65535; flags dynamic; }\n" REFUSE
                "  chain input {\n    type filter hook input priority 0; policy drop;\n"
-               "    ct state established,related accept\n  }\n"
+               "    ct state established,related accept\n    jump refuse\n  }\n"
                "  chain forward {\n    type filter hook forward priority 0; policy drop;\n"
                "    ct state established,related accept\n    ct state invalid drop\n"
-               "    oifname != \"up\" drop\n    ip daddr 169.254.0.0/16 jump refuse\n"
+               "    oifname != \"up\" jump refuse\n    ip daddr 169.254.0.0/16 jump refuse\n"
                "    ct state new add @busy { ip saddr ct count over 2048 } jump refuse\n");
     put_resolvers(rules, router, "");
     for (unsigned i = 0; i < config->allow_count; i++) {

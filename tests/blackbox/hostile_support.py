@@ -82,11 +82,12 @@ def outside(text, user=None):
 class World:
     """server, kind ("root" or a kind of user), attack(language, text), check()."""
 
-    def __init__(self, kind, *options, **functions):
+    def __init__(self, kind, *options, command=None, **functions):
+        """command: words that run the server, before its own (root's only); functions: settings of the hostile ones."""
         self.kind, self.folder, self.restarts = kind, None, 0
         environment = {"SERVER_SECRET": SECRET}
         if kind == "root":
-            self.server = Server(*options, env=environment)
+            self.server = Server(*options, env=environment, command=[*(command or []), str(BIN)])
             answer = subprocess.run([str(BIN), "doctor", "--json"], capture_output=True, text=True, timeout=PATIENCE)
             self.features = {item["name"]: item for item in json.loads(answer.stdout)["features"]}
         else:
