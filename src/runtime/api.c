@@ -16,6 +16,8 @@ enum {
     RESPONSE_MAX = 6291556,  // the number AWS's message names
     ERROR_MAX = 1024 * 1024, // error bodies and causes: AWS drops larger ones
     HEAD_MAX = 64 * 1024,    // X-Ray causes travel in a header
+    OTHER_MAX = 64 * 1024,   // bodies that are no answer to an event
+    ACCEPTS = 64,            // connections taken per turn: an instance may connect as fast as they are
     STALL_TIMEOUT_MS = 60000,
 };
 
@@ -249,6 +251,7 @@ static bool is_current(const struct sl_runtime *runtime, struct sl_str id) {
 
 static void handle(struct sl_http_request *request, void *user) {
     struct sl_runtime *runtime = user;
+    if (runtime->answering == request->conn) runtime->answering = NULL; // it has arrived
     struct sl_str id;
     enum target target = target_of(request->path, &id);
     enum sl_http_method method = target == TARGET_NEXT || target == TARGET_PING ? SL_HTTP_GET : SL_HTTP_POST;
@@ -287,18 +290,44 @@ static void too_large(struct sl_runtime *runtime) {
 
 static void answer_lost(struct sl_http_request *request) {
     struct sl_runtime *runtime = request->user;
+    if (runtime->answering == request->conn) runtime->answering = NULL;
     if (runtime->streaming == request) runtime->streaming = NULL;
     if (runtime->state == SL_RUNTIME_RUNNING || runtime->state == SL_RUNTIME_RESPONDING) runtime->truncated = true;
 }
 
-// A response that announces too many bytes is refused before they are read; one that is chunked is refused by http when
-// it passes the limit (see `refused`).
+// The request brings what the runtime is expected to say now: the answer to the event, or that it cannot start.
+static bool is_answer(const struct sl_runtime *runtime, enum target target, struct sl_str id) {
+    if (target == TARGET_INIT_ERROR) return runtime->state == SL_RUNTIME_STARTED;
+    return (target == TARGET_RESPONSE || target == TARGET_ERROR) && is_current(runtime, id) &&
+           runtime->state == SL_RUNTIME_RUNNING;
+}
+
+// Everything else is short. An answer to another event than the current one need not be read to be refused.
+static int head_of_other(struct sl_http_request *request, size_t *max_body, bool foreign, uint64_t length) {
+    *max_body = OTHER_MAX;
+    if (!foreign || length <= OTHER_MAX) return 0;
+    refuse(request, 400, "InvalidRequestID", "Invalid request ID");
+    return 1;
+}
+
+// How much of the body will be kept: a large one once at a time, or an instance could have the server keep as many as
+// it has connections. A response that announces too many bytes is refused before they are read; one that is chunked is
+// refused by http when it passes the limit (see `refused`).
 static int head(struct sl_http_request *request, size_t *max_body, void *user) {
     struct sl_runtime *runtime = user;
-    struct sl_str id;
-    bool response = target_of(request->path, &id) == TARGET_RESPONSE && request->method == SL_HTTP_POST;
-    *max_body = response ? RESPONSE_MAX : ERROR_MAX;
-    if (!response || !is_current(runtime, id) || runtime->state != SL_RUNTIME_RUNNING) return 0;
+    struct sl_str id = SL_STR("");
+    uint64_t length;
+    enum target target = request->method == SL_HTTP_POST ? target_of(request->path, &id) : TARGET_NONE;
+    if (!sl_str_to_u64(sl_http_header(request, SL_STR("Content-Length")), &length)) length = 0;
+    if (!is_answer(runtime, target, id)) {
+        bool foreign = (target == TARGET_RESPONSE || target == TARGET_ERROR) && !is_current(runtime, id);
+        return head_of_other(request, max_body, foreign, length);
+    }
+    // The latest counts: a runtime that lost its connection may be back before the loss is seen.
+    if (runtime->answering) sl_http_conn_close(runtime->answering);
+    runtime->answering = request->conn;
+    *max_body = target == TARGET_RESPONSE ? RESPONSE_MAX : ERROR_MAX;
+    if (target != TARGET_RESPONSE) return 0;
     request->user = runtime;
     request->aborted = answer_lost;
     if (mode_of(request) == MODE_STREAMING &&
@@ -308,9 +337,9 @@ static int head(struct sl_http_request *request, size_t *max_body, void *user) {
         runtime->state = SL_RUNTIME_RESPONDING;
         return 0;
     }
-    uint64_t length;
-    if (!sl_str_to_u64(sl_http_header(request, SL_STR("Content-Length")), &length) || length <= RESPONSE_MAX) return 0;
+    if (length <= RESPONSE_MAX) return 0;
     request->aborted = NULL;
+    runtime->answering = NULL;
     too_large(runtime);
     refuse(request, 413, "RequestEntityTooLarge", too_large_text);
     return 1;
@@ -329,11 +358,12 @@ static void body_part(struct sl_http_request *request, struct sl_str part, void 
 
 static void refused(struct sl_http_conn *conn, int status, const char *reason, struct sl_buf *headers,
                     struct sl_buf *body, void *user) {
-    (void)conn;
     struct sl_runtime *runtime = user;
+    bool answer = runtime->answering == conn;
+    if (answer) runtime->answering = NULL;
     sl_buf_cstr(headers, "Content-Type: application/json\r\n");
     if (status == 413) {
-        too_large(runtime);
+        if (answer) too_large(runtime);
         sl_buf_printf(body, "{\"errorMessage\":\"%s\",\"errorType\":\"RequestEntityTooLarge\"}\n", too_large_text);
     } else {
         sl_buf_printf(body, "{\"errorMessage\":\"%s\",\"errorType\":\"InvalidRequest\"}\n", reason);
@@ -345,6 +375,7 @@ static void refused(struct sl_http_conn *conn, int status, const char *reason, s
 static void closed(struct sl_http_conn *conn, void *user) {
     struct sl_runtime *runtime = user;
     if (!runtime) return; // closed by sl_runtime_close
+    if (runtime->answering == conn) runtime->answering = NULL;
     for (unsigned i = 0; i < runtime->conn_count; i++) {
         if (runtime->conns[i] != conn) continue;
         runtime->conns[i] = runtime->conns[--runtime->conn_count];
@@ -353,7 +384,7 @@ static void closed(struct sl_http_conn *conn, void *user) {
 }
 
 static void accept_from(struct sl_runtime *runtime, int listen_fd) {
-    for (;;) {
+    for (int i = 0; i < ACCEPTS; i++) {
         int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) return;
         // A function that opens more connections than any runtime needs only harms itself.

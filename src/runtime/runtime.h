@@ -76,6 +76,7 @@ struct sl_runtime {
     unsigned conn_count;
     struct sl_http_request *parked;    // the next that waits
     struct sl_http_request *streaming; // the response whose parts are handed over
+    struct sl_http_conn *answering;    // on which the body of the current answer is arriving: one at a time
     enum sl_runtime_state state;
     char current[37]; // request id in flight, "" when none
     const struct sl_runtime_identity *identity;

@@ -382,7 +382,10 @@ def c_memory(kind, most):
     if kind == "shared":
         return counted(lambda: hold(mmap.mmap(-1, MIB)), most)
     if kind in ("memfd", "tmp", "shm"):
-        fd = os.memfd_create("x") if kind == "memfd" else os.open("/tmp/fill" if kind == "tmp" else "/dev/shm/fill", os.O_CREAT | os.O_WRONLY)
+        try:
+            fd = os.memfd_create("x") if kind == "memfd" else os.open("/tmp/fill" if kind == "tmp" else "/dev/shm/fill", os.O_CREAT | os.O_WRONLY)
+        except OSError as error:
+            return name(error.errno) + " after 0"
         try:
             return counted(lambda: os.write(fd, block) == MIB and None, most)
         finally:
