@@ -48,8 +48,8 @@ struct sl_cli_verb {
     int (*run)(struct sl_cli *cli, const struct sl_arguments *arguments, void *values, struct sl_error *err);
 };
 
-extern const struct sl_cli_verb sl_cli__version, sl_cli__doctor, sl_cli__invoke, sl_cli__ls, sl_cli__rm, sl_cli__logs,
-    sl_cli__deploy, sl_cli__bill, sl_cli__events;
+extern const struct sl_cli_verb sl_cli__version, sl_cli__doctor, sl_cli__invoke, sl_cli__ls, sl_cli__rm, sl_cli__top,
+    sl_cli__logs, sl_cli__deploy, sl_cli__bill, sl_cli__events;
 
 // ---- calls to the server (remote.c) ----
 

@@ -43,6 +43,14 @@ static void metrics(struct sl_front *front, struct sl_http_request *request) {
     sl_buf_free(&out);
 }
 
+static void top(struct sl_front *front, struct sl_http_request *request) {
+    struct sl_buf out;
+    sl_buf_init(&out, 16 * 1024 * 1024);
+    sl_invoker_top(front->app.invoker, &out);
+    sl_http_respond(request, 200, json_type, sl_buf_view(&out));
+    sl_buf_free(&out);
+}
+
 // ---- logs -------------------------------------------------------------------------------------------------------
 
 struct follower {
@@ -147,6 +155,8 @@ void sl_local_handle(struct sl_front *front, struct sl_http_request *request) {
         metrics(front, request);
     } else if (get && sl_str_is(request->path, "/_sluice/bill")) {
         sl_daemon_bill(front, request);
+    } else if (get && sl_str_is(request->path, "/_sluice/top")) {
+        top(front, request);
     } else if (get && sl_str_is(request->path, "/_sluice/logs")) {
         logs(front, request);
     } else if (front->test_clock && request->method == SL_HTTP_POST && sl_str_is(request->path, "/_sluice/clock")) {

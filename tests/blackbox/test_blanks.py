@@ -237,6 +237,19 @@ def test_blanks_of_a_runtime_that_is_not_used_are_given_up(start_server):
     wait_for(lambda: metric(server, r'blanks{.*state="ready"}') == 0 and metric(server, r"blanks_wished{.*}") == 0, "blanks to go")
 
 
+def test_top_shows_functions_instances_and_blanks(start_server):
+    server = start_server()
+    assert "0" in server.cli("top").stdout
+    create(server, "watched", PYTHON)
+    call(server, "watched")
+    await_blank(server)
+    text = server.cli("top").stdout
+    assert re.search(r"^watched +python3\.11 +0 +1 +0 +1 ", text, re.M), text
+    assert re.search(r"^python3\.11\S* +1 +0 +1 +ready +0 +0 +1 ", text, re.M), text
+    assert "cold starts 1" in text and "\033" not in text
+    assert server.cli("top", "--count", "2", "--interval", "1").stdout.count("FUNCTION") == 2
+
+
 def test_none_are_kept_when_none_are_wanted(start_server):
     server = start_server("--blanks", "0")
     for name in ("a", "b"):
