@@ -39,6 +39,7 @@
 
 enum {
     INIT_LIMIT_MS = 10000,
+    SPAWNER_WAIT_MS = 30000, // it may wait for other servers of the machine
     FREEZE_MS = 20,          // longer than a busy function's instance is idle between two events
     CONNECTIONS_MAX = 16384, // per loop thread
     STORE_JOBS_MAX = 65536,
@@ -415,7 +416,8 @@ int sl_daemon_server(const struct sl_daemon_config *config) {
     // Blocked before any thread exists, so that only the main thread takes them.
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    if (give_up_rights(config, &err) || build(&server, &err) || start_workers(&server, &err)) {
+    if (give_up_rights(config, &err) || build(&server, &err) ||
+        sl_jail_client_wait(server.jail, SPAWNER_WAIT_MS, &err) || start_workers(&server, &err)) {
         sl_log_error("server", "%s", err.message);
         fprintf(stderr, "sluice serve: %s\n", err.message);
         _exit(SL_EXIT_CANNOT_START);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -118,6 +119,33 @@ static int remove_tree(int base, const char *name) {
     return unlinkat(base, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
+// Whether a living spawner, which may be in another pid namespace, holds this directory (see hold).
+static bool is_held(int base, const char *name) {
+    int fd = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    bool held = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    sl_jail__close(&fd);
+    return held;
+}
+
+// Makes our directory and holds it by a lock, for as long as its descriptor is open: this says in every pid namespace
+// that it is in use. Another server may look at it, or even remove it, between the two: then once more. A descriptor or
+// -1.
+static int hold(int base, const char *name) {
+    for (int tries = 0; tries < 100; tries++) {
+        struct stat there;
+        struct stat here;
+        if (mkdirat(base, name, 0755) != 0 && errno != EEXIST) return -1;
+        int fd = openat(base, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &here) == 0 &&
+            fstatat(base, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && here.st_ino == there.st_ino) {
+            return fd;
+        }
+        sl_jail__close(&fd);
+        (void)poll(NULL, 0, 2);
+    }
+    return -1;
+}
+
 // Returns how many leftovers stay.
 static unsigned sweep(const struct sl_jail__hierarchy *hierarchy) {
     DIR *dir = opendir(hierarchy->base);
@@ -127,7 +155,8 @@ static unsigned sweep(const struct sl_jail__hierarchy *hierarchy) {
         int pid = 0;
         unsigned long long start = 0;
         if (entry->d_type != DT_DIR || sscanf(entry->d_name, "sluice-%d-%llu", &pid, &start) != 2) continue;
-        if (pid > 0 && sl_jail__start_time(pid) == start) continue; // its owner lives
+        // Its owner lives, here or in a pid namespace that we do not see.
+        if ((pid > 0 && sl_jail__start_time(pid) == start) || is_held(dirfd(dir), entry->d_name)) continue;
         stay += remove_tree(dirfd(dir), entry->d_name) == -EBUSY;
     }
     closedir(dir);
@@ -161,9 +190,7 @@ static bool open_hierarchy(struct sl_jail__cgroups *cgroups, struct sl_jail__hie
     cgroups->leftovers += sweep(hierarchy);
     int base = open(hierarchy->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (base < 0) return false;
-    if (mkdirat(base, cgroups->name, 0755) == 0 || errno == EEXIST) {
-        hierarchy->parent = openat(base, cgroups->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    }
+    hierarchy->parent = hold(base, cgroups->name);
     close(base);
     if (hierarchy->parent < 0) return false;
     if (hierarchy->version == 2) {

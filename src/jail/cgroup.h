@@ -5,8 +5,8 @@
 //
 // Names. Below the place we may use, every spawner makes one directory "sluice-<pid>-<start time>", and in it one
 // directory "s<slot>.<generation>" per sandbox, made with the sandbox and removed with it, so that counters start at
-// zero. A directory whose owner (pid and start time) no longer lives is a leftover of a killed spawner and is removed
-// by the next start of any.
+// zero. Its owner holds a lock on it. A directory that nobody holds and whose owner (pid and start time) does not live
+// is a leftover of a killed spawner and is removed by the next start of any.
 //
 // Entering. Writing a pid to `cgroup.procs` waits for an RCU grace period (5-15 ms on an idle machine). Version 2
 // directories are entered at birth (CLONE_INTO_CGROUP); version 1 by the process itself writing "0" to `tasks`, which

@@ -171,10 +171,29 @@ uint32_t sl_jail_cpu_for_memory(uint32_t memory_mb) {
     return milli == 0 ? 1 : (uint32_t)milli;
 }
 
+int sl_jail_client_wait(struct sl_jail_client *client, int timeout_ms, struct sl_error *err) {
+    struct pollfd wait = {.fd = client->socket, .events = POLLIN};
+    struct sl_jail__reply reply;
+    int fds[SL_JAIL__FDS];
+    int rc;
+    do rc = poll(&wait, 1, timeout_ms);
+    while (rc < 0 && errno == EINTR);
+    if (rc == 0) return sl_fail(err, SL_E_UNAVAILABLE, "the spawner does not say that it is ready");
+    if (rc < 0 || sl_jail__receive(client->socket, &reply, sizeof reply, fds) != 1) {
+        return sl_fail(err, SL_E_UNAVAILABLE, "the spawner process ended while starting");
+    }
+    sl_jail__close_all(fds, SL_JAIL__FDS);
+    reply.step[sizeof reply.step - 1] = '\0';
+    if (reply.error != 0) return sl_fail(err, SL_E_UNAVAILABLE, "functions cannot run: %s", reply.step);
+    return SL_OK;
+}
+
 int sl_jail_poll(struct sl_jail_client *client, struct sl_jail_event *event) {
     struct sl_jail__reply reply;
     int fds[SL_JAIL__FDS];
-    int rc = sl_jail__receive(client->socket, &reply, sizeof reply, fds);
+    int rc;
+    do rc = sl_jail__receive(client->socket, &reply, sizeof reply, fds);
+    while (rc == 1 && reply.kind == SL_JAIL__HELLO);
     if (rc == -EAGAIN) return 0;
     if (rc <= 0 && rc != -EMFILE) return -1;
     *event = (struct sl_jail_event){

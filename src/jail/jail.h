@@ -121,6 +121,9 @@ struct sl_jail_client;
 
 // Takes ownership of fd (made non-blocking here); closed by sl_jail_client_free. NULL on no memory.
 struct sl_jail_client *sl_jail_client_new(int fd);
+// Waits, timeout_ms at most, until the spawner has said that it can make sandboxes. Before sl_jail_poll is called
+// first, which otherwise takes no notice. UNAVAILABLE with the reason (and often the next step) in err when it cannot.
+int sl_jail_client_wait(struct sl_jail_client *client, int timeout_ms, struct sl_error *err);
 // NULL is allowed. Closing tells the spawner to end every sandbox.
 void sl_jail_client_free(struct sl_jail_client *client);
 // The descriptor to wait on for reading (level-triggered); then call sl_jail_poll until it returns 0.
@@ -231,8 +234,8 @@ struct sl_jail_event {
     int connector_fd; // CONNECTOR: the receiver's, or -1
     bool network;     // has eth0
     // FAILED, PROGRAM_FAILED, TEMPLATE_ENDED; EXITED when a blank could not be adopted (else error is 0)
-    int error;     // errno value; EAGAIN = all max_instances slots in use
-    char step[96]; // what was being done, e.g. "execute /var/task/bootstrap"
+    int error;      // errno value; EAGAIN = all max_instances slots in use
+    char step[128]; // what was being done, e.g. "execute /var/task/bootstrap"
     // EXITED, PROGRAM_EXITED
     int status;          // wait status of the (main) program (WIFEXITED, WTERMSIG...); SIGKILL when stopped
     bool oom_killed;     // the kernel killed something in it for want of memory (cgroups only)

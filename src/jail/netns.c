@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "jail/claim.h"
 #include "jail/file.h"
 #include "jail/jail.h"
 #include "jail/netlink.h"
@@ -274,9 +275,25 @@ static bool forwarding_is_ours(const struct sl_jail__router *router) {
     return router->device[0] != '\0' && (!has_forwarding(router->device) || sl_jail__nft_guarded());
 }
 
-int sl_jail__router_open(struct sl_jail__router *router, const struct sl_jail_config *config, bool rootless,
-                         struct sl_error *err) {
-    *router = (struct sl_jail__router){.ns = -1, .host_ns = -1};
+static void close_router(struct sl_jail__router *router) {
+    sl_jail__usernet_stop(router);
+    if (router->uplink) {
+        sl_jail__nft_unload(router);
+        if (router->forwarding_ours && !sl_jail__nft_guarded()) (void)set_forwarding(router->device, "0");
+        char name[16];
+        snprintf(name, sizeof name, "slu%u", router->index);
+        int socket = sl_jail__netlink_open();
+        int index = socket < 0 ? socket : sl_jail__link_index(socket, name);
+        if (index > 0) (void)sl_jail__link_delete(socket, index);
+        sl_jail__close(&socket);
+        router->uplink = false;
+    }
+    sl_jail__close(&router->ns);
+    sl_jail__close(&router->host_ns);
+}
+
+static int open_router(struct sl_jail__router *router, const struct sl_jail_config *config, bool rootless,
+                       struct sl_error *err) {
     router->dns_count = sl_jail__resolvers(config, router->dns, SL_JAIL_DNS_MAX);
     find_default(router);
     int rc = make_namespace(router);
@@ -295,23 +312,22 @@ int sl_jail__router_open(struct sl_jail__router *router, const struct sl_jail_co
         }
     }
     if (rc == 0) return SL_OK;
-    sl_jail__router_close(router);
+    close_router(router);
     return SL_E_UNAVAILABLE;
 }
 
+// One server at a time: what forwarding was before, and who still needs it, is read and then acted upon.
+int sl_jail__router_open(struct sl_jail__router *router, const struct sl_jail_config *config, bool rootless,
+                         struct sl_error *err) {
+    *router = (struct sl_jail__router){.ns = -1, .host_ns = -1};
+    int claim = rootless ? -1 : sl_jail__claim_network();
+    int rc = open_router(router, config, rootless, err);
+    sl_jail__close(&claim);
+    return rc;
+}
+
 void sl_jail__router_close(struct sl_jail__router *router) {
-    sl_jail__usernet_stop(router);
-    if (router->uplink) {
-        sl_jail__nft_unload(router);
-        if (router->forwarding_ours && !sl_jail__nft_guarded()) (void)set_forwarding(router->device, "0");
-        char name[16];
-        snprintf(name, sizeof name, "slu%u", router->index);
-        int socket = sl_jail__netlink_open();
-        int index = socket < 0 ? socket : sl_jail__link_index(socket, name);
-        if (index > 0) (void)sl_jail__link_delete(socket, index);
-        sl_jail__close(&socket);
-        router->uplink = false;
-    }
-    sl_jail__close(&router->ns);
-    sl_jail__close(&router->host_ns);
+    int claim = router->uplink ? sl_jail__claim_network() : -1;
+    close_router(router);
+    sl_jail__close(&claim);
 }

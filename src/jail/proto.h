@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { SL_JAIL__FDS = 8, SL_JAIL__STEP = 96 };
+enum { SL_JAIL__FDS = 8, SL_JAIL__STEP = 128 };
 
 // Descriptors of requests and of what init is told, by what they are for. A message says in `has` (a bit each) which
 // of them it carries; they travel in this order.
@@ -60,7 +60,8 @@ struct sl_jail__request {
     int32_t signal;
 };
 
-// spawner -> server. kind is enum sl_jail_event_kind. Carries, in this order, what the flags say.
+// spawner -> server. kind is enum sl_jail_event_kind, or once, before all others, SL_JAIL__HELLO: sandboxes can be
+// made, or (error, an error kind, and step, its text) cannot. Carries, in this order, what the flags say.
 enum {
     SL_JAIL__REPLY_NETWORK = 1,
     SL_JAIL__REPLY_OOM = 2,
@@ -70,6 +71,7 @@ enum {
     SL_JAIL__REPLY_FREEZE = 32,
     SL_JAIL__REPLY_CONNECTOR = 64,
     SL_JAIL__REPLY_FDS = 5, // how many at most
+    SL_JAIL__HELLO = 1000,
 };
 
 struct sl_jail__reply {

@@ -257,13 +257,36 @@ static int pivot(void) {
     return mount_setattr(AT_FDCWD, "/", 0, &attributes, sizeof attributes) == 0 ? 0 : -errno;
 }
 
+// In a chroot / is a directory of some mount, not a mount, and cannot be pivoted away from; and whoever enters a mount
+// namespace finds himself not in the chroot but at the namespace's root. So the directory is made that root: a copy of
+// it and of all mounted below is put where the namespace's root has its /tmp, and becomes the root from there.
+static int leave_chroot(void) {
+    struct statx info;
+    if (statx(AT_FDCWD, "/", 0, STATX_BASIC_STATS, &info) != 0) return -errno;
+    if ((info.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) == 0 || (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
+        return 0;
+    int tree = open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    int rc = tree < 0 || self < 0 || setns(self, CLONE_NEWNS) != 0 ? -errno : 0;
+    if (rc == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) rc = -errno;
+    if (rc == 0) rc = sl_jail__mount_attach(tree, NEW_ROOT);
+    if (rc == 0 && (chdir(NEW_ROOT) != 0 || syscall(SYS_pivot_root, ".", ".") != 0)) rc = -errno;
+    if (rc == 0 && (umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)) rc = -errno;
+    sl_jail__close(&tree);
+    sl_jail__close(&self);
+    return rc;
+}
+
 static int build(const struct sl_jail__root_config *config, const char **ret_step) {
     umask(022);
+    *ret_step = "leave the chroot (start Sluice outside of it, or make its directory a mount: mount --bind DIR DIR)";
+    int rc = leave_chroot();
+    if (rc != 0) return rc;
     *ret_step = "make the mounts private";
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) return -errno;
     *ret_step = "mount the new root";
     if (mount("sandbox", NEW_ROOT, "tmpfs", 0, "mode=755,size=16m,nr_inodes=4096") != 0) return -errno;
-    int rc = make_directories();
+    rc = make_directories();
     if (rc == 0) *ret_step = "mount the programs", rc = bind_programs();
     if (rc == 0) *ret_step = "mount the devices", rc = bind_devices();
     if (rc == 0) *ret_step = "mount /etc", rc = bind_etc();

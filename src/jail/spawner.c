@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "jail/announce.h"
+#include "jail/claim.h"
 #include "jail/file.h"
 #include "jail/root.h"
 #include "jail/rootless.h"
@@ -156,6 +157,10 @@ static int prepare(struct sl_jail__spawner *s, const struct sl_jail_config *conf
     shells->change_ids = true;
     shells->first_uid = config->first_uid;
     if (make_slots(s, config) != 0) return sl_fail(err, SL_E_NO_MEMORY, "out of memory");
+    if (geteuid() == 0 && (s->claim = sl_jail__claim_uids(config->first_uid, &shells->first_uid)) < 0) {
+        sl_log_warn("jail", "cannot ask which user ids other servers use (/run/sluice); using those from %u",
+                    (unsigned)shells->first_uid);
+    }
     sl_jail__cgroups_find(&shells->cgroups);
     sl_jail__cgroups_open(&shells->cgroups);
     if (geteuid() != 0) {
@@ -211,10 +216,11 @@ int sl_spawner_main(int control_fd, const struct sl_jail_config *config) {
         return 1;
     }
     rc = prepare(&spawner, config, &error);
-    if (rc == SL_OK)
-        loop(&spawner);
-    else
-        sl_log_error("jail", "functions cannot run: %s", error.message);
+    if (rc != SL_OK) sl_log_error("jail", "functions cannot run: %s", error.message);
+    struct sl_jail__reply hello = {.kind = SL_JAIL__HELLO, .error = rc};
+    if (rc != SL_OK) snprintf(hello.step, sizeof hello.step, "%.*s", (int)sizeof hello.step - 1, error.message);
+    (void)sl_jail__send(spawner.control, &hello, sizeof hello, NULL, 0);
+    if (rc == SL_OK) loop(&spawner);
     end(&spawner);
     return rc == SL_OK ? 0 : 1;
 }

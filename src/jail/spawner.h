@@ -43,6 +43,7 @@ struct sl_jail__spawner {
     int control;
     int epoll;
     int signals;
+    int claim;               // of our user ids, open as long as we live
     uint32_t control_events; // that epoll reports
     bool reopen;             // rootless: directories must be opened again in our mount namespace
     unsigned limit;

@@ -54,6 +54,8 @@ void jail_world_open(struct jail_world *world, bool root, const struct sl_jail_c
     close(pair[1]);
     world->client = sl_jail_client_new(pair[0]);
     world->next_id = 1;
+    struct sl_error err = {0};
+    if (sl_jail_client_wait(world->client, JAIL_WAIT_MS, &err) != 0) fail_msg("%s", err.message);
 }
 
 void jail_world_close(struct jail_world *world) {
@@ -278,33 +280,74 @@ int jail_make_code(void **state) {
 }
 
 bool jail_has_version_1;
+bool jail_has_chroot;
 static int usual_mounts = -1;
 static int usual_code = -1;
 
-int jail_hide_version_2(void **state) {
-    (void)state;
-    jail_has_version_1 = false;
+// Into a mount namespace of this test's own. Clones are made of mounts in one's own namespace only, so the code
+// directory is opened again, when that namespace looks as it should.
+static bool enter_own_mounts(void) {
     usual_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-    if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0) return 0;
-    bool hidden =
-        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && umount2("/sys/fs/cgroup/unified", MNT_DETACH) == 0;
-    jail_has_version_1 = hidden && access("/sys/fs/cgroup/freezer/tasks", F_OK) == 0;
-    // Clones are made of mounts in one's own namespace only.
+    return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+static int open_code_again(void) {
     usual_code = jail_code_fd;
     jail_code_fd = open(code_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return jail_code_fd < 0 ? -1 : 0;
 }
 
-int jail_show_version_2(void **state) {
-    (void)state;
+// Back to where everything was, out of a chroot too.
+static int leave_own_mounts(void) {
     if (usual_code >= 0) {
         close(jail_code_fd);
         jail_code_fd = usual_code;
         usual_code = -1;
-        if (setns(usual_mounts, CLONE_NEWNS) != 0) return -1;
     }
+    int rc = geteuid() == 0 ? setns(usual_mounts, CLONE_NEWNS) : 0;
     close(usual_mounts);
-    return 0;
+    return rc;
+}
+
+int jail_hide_version_2(void **state) {
+    (void)state;
+    jail_has_version_1 = enter_own_mounts() && umount2("/sys/fs/cgroup/unified", MNT_DETACH) == 0 &&
+                         access("/sys/fs/cgroup/freezer/tasks", F_OK) == 0;
+    return open_code_again();
+}
+
+int jail_show_version_2(void **state) {
+    (void)state;
+    return leave_own_mounts();
+}
+
+static const char *const folders[] = {"usr", "etc", "proc", "sys", "dev", "tmp", "run", "bin", "sbin", "lib", "lib64"};
+static char chroot_path[] = "/tmp/sluice-chroot-XXXXXX";
+
+int jail_enter_chroot(void **state) {
+    (void)state;
+    bool good = enter_own_mounts() && mkdtemp(chroot_path) != NULL;
+    for (size_t i = 0; good && i < sizeof folders / sizeof folders[0]; i++) {
+        char from[32];
+        char to[64];
+        snprintf(from, sizeof from, "/%s", folders[i]);
+        snprintf(to, sizeof to, "%s/%s", chroot_path, folders[i]);
+        if (access(from, F_OK) == 0) good = mkdir(to, 0755) == 0 && mount(from, to, NULL, MS_BIND | MS_REC, NULL) == 0;
+    }
+    jail_has_chroot = good && chroot(chroot_path) == 0 && chdir("/") == 0;
+    return open_code_again();
+}
+
+int jail_leave_chroot(void **state) {
+    (void)state;
+    int rc = leave_own_mounts();
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "%s/%s", chroot_path, folders[i]);
+        (void)rmdir(path);
+    }
+    (void)rmdir(chroot_path);
+    return rc;
 }
 
 int jail_remove_code(void **state) {

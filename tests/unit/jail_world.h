@@ -79,6 +79,10 @@ int jail_make_code(void **state);
 // jail_has_version_1 says whether that worked.
 int jail_hide_version_2(void **state);
 int jail_show_version_2(void **state);
+// The same in a chroot whose directory is no mount. jail_has_chroot says whether that worked.
+int jail_enter_chroot(void **state);
+int jail_leave_chroot(void **state);
+extern bool jail_has_chroot;
 extern bool jail_has_version_1;
 int jail_remove_code(void **state);
 

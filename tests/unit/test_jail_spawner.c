@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -149,6 +150,91 @@ static void descriptors_do_not_leak(bool root) {
     jail_world_close(&world);
 }
 
+// A chroot whose directory is no mount: sandboxes see its files, and no way out of it leads into the host's.
+static void chroots_are_no_obstacle(void **state) {
+    (void)state;
+    struct jail_world world = {0};
+    struct jail_outcome outcome;
+    struct sl_jail_config config = jail_usual();
+    jail_need(jail_has_chroot, "root");
+    config.shells = 0;
+    jail_world_open(&world, true, &config);
+    jail_shell(&world, &outcome, "id -un; ls / | grep -c -x -e boot -e mnt; ls -A /tmp; ls /var/task");
+    assert_string_equal(outcome.output, "sbx_user1051\n0\ntest\n");
+    const char *const argv[] = {"/var/task/test", "--inside", "privileges", NULL};
+    jail_run(&world, &outcome, argv, NULL);
+    if (outcome.event.status != 0) fail_msg("status %x\n%s", (unsigned)outcome.event.status, outcome.output);
+    jail_world_close(&world);
+    jail_assert_no_traces(world.spawner);
+}
+
+// What several servers of one machine must not share.
+static void servers_have_their_own_ids(void **state) {
+    (void)state;
+    struct jail_world first = {0};
+    struct jail_world second = {0};
+    struct jail_outcome outcome;
+    struct sl_jail_config config = jail_usual();
+    jail_world_open(&first, true, &config);
+    jail_world_open(&second, true, &config);
+    jail_shell(&first, &outcome, "id -u");
+    long one = strtol(outcome.output, NULL, 10);
+    jail_shell(&second, &outcome, "id -u");
+    long other = strtol(outcome.output, NULL, 10);
+    if (labs(one - other) < 8192) fail_msg("%ld and %ld", one, other);
+    jail_world_close(&first);
+    jail_world_close(&second);
+}
+
+// The directory of a spawner whose process cannot be seen (another pid namespace) is left alone while it is held, and
+// is removed when it is not.
+static void held_control_groups_stay(void **state) {
+    (void)state;
+    struct jail_world world = {0};
+    struct sl_jail__cgroups found;
+    struct sl_jail_config config = jail_usual();
+    jail_need(geteuid() == 0, "root");
+    sl_jail__cgroups_find(&found);
+    sl_jail__cgroups_open(&found);
+    jail_need(found.count > 0, "control groups");
+    int base = open(found.at[0].base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    static const char name[] = "sluice-3999999-1"; // no such process
+    assert_int_equal(mkdirat(base, name, 0755), 0);
+    int held = openat(base, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(held, LOCK_EX | LOCK_NB), 0);
+    jail_world_open(&world, true, &config);
+    jail_world_close(&world);
+    assert_int_equal(faccessat(base, name, F_OK, 0), 0);
+    close(held);
+    jail_world_open(&world, true, &config);
+    jail_world_close(&world);
+    assert_int_equal(faccessat(base, name, F_OK, 0), -1);
+    close(base);
+    sl_jail__cgroups_close(&found);
+}
+
+static void a_spawner_that_cannot_start_says_so(void **state) {
+    (void)state;
+    struct sl_error err = {0};
+    int pair[2];
+    struct sl_jail_config config = jail_usual();
+    int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    config.runtimes_dir_fd = file; // no directory
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    pid_t spawner = fork();
+    if (spawner == 0) _exit(sl_spawner_main(pair[1], &config));
+    close(pair[1]);
+    struct sl_jail_client *client = sl_jail_client_new(pair[0]);
+    assert_int_equal(sl_jail_client_wait(client, JAIL_WAIT_MS, &err), SL_E_UNAVAILABLE);
+    assert_string_equal(err.message, "functions cannot run: mount the runtimes: Not a directory");
+    int status;
+    assert_int_equal(waitpid(spawner, &status, 0), spawner);
+    assert_int_equal(WEXITSTATUS(status), 1);
+    assert_int_equal(sl_jail_client_wait(client, JAIL_WAIT_MS, &err), SL_E_UNAVAILABLE); // gone
+    sl_jail_client_free(client);
+    close(file);
+}
+
 JAIL_BOTH(nonsense_is_refused)
 JAIL_BOTH(a_wrong_size_ends_it)
 JAIL_BOTH(descriptors_do_not_leak)
@@ -230,9 +316,15 @@ static void version_1_files_are_written(void **state) {
 int main(int argc, char **argv) {
     if (argc > 2 && strcmp(argv[1], "--inside") == 0) return jail_inside(argv + 2);
     const struct CMUnitTest tests[] = {
-        JAIL_BOTH_ROWS(nonsense_is_refused),           JAIL_BOTH_ROWS(a_wrong_size_ends_it),
-        JAIL_BOTH_ROWS(descriptors_do_not_leak),       cmocka_unit_test(version_2_files_are_written),
+        JAIL_BOTH_ROWS(nonsense_is_refused),
+        JAIL_BOTH_ROWS(a_wrong_size_ends_it),
+        JAIL_BOTH_ROWS(descriptors_do_not_leak),
+        cmocka_unit_test(version_2_files_are_written),
         cmocka_unit_test(version_1_files_are_written),
+        cmocka_unit_test_setup_teardown(chroots_are_no_obstacle, jail_enter_chroot, jail_leave_chroot),
+        cmocka_unit_test(servers_have_their_own_ids),
+        cmocka_unit_test(held_control_groups_stay),
+        cmocka_unit_test(a_spawner_that_cannot_start_says_so),
     };
     return cmocka_run_group_tests(tests, jail_make_code, jail_remove_code);
 }
