@@ -147,7 +147,7 @@ static bool take_signature(struct sl_chunked_body *body, struct sl_str text) {
 }
 
 static int read_head(struct sl_chunked_body *body, struct sl_str line, struct sl_error *err) {
-    struct sl_str size, rest = line;
+    struct sl_str size = {0}, rest = line; // an empty line has no part at all
     const struct sl_str mark = SL_STR("chunk-signature=");
     sl_str_split(&rest, ';', &size);
     body->left = 0;
