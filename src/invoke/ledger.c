@@ -75,9 +75,11 @@ static int note_old(void *user, const struct sl_key *key, struct sl_str document
 
 // Removes months of long ago.
 static int clean(struct sl_store_tx *tx, const char *month, struct sl_error *err) {
-    int months = atoi(month) * 12 + atoi(month + 5) - 1 - KEEP_MONTHS;
+    int64_t year = 0, number = 1;
+    (void)(sl_str_to_i64(sl_str_n(month, 4), &year) && sl_str_to_i64(sl_str_n(month + 5, 2), &number));
+    unsigned months = (unsigned)(year * 12 + number - 1 - KEEP_MONTHS);
     char before[16];
-    snprintf(before, sizeof before, "%04d-%02d", months / 12 % 10000, months % 12 + 1);
+    snprintf(before, sizeof before, "%04u-%02u", months / 12 % 10000, months % 12 + 1);
     struct old old = {.before = before};
     sl_arena_init(&old.arena, 64 * 1024);
     int result = sl_store_each(tx, KIND, note_old, &old, err);

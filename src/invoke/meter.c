@@ -51,7 +51,8 @@ static struct sl_invoke__meters *meters_of(struct sl_invoke__loop *here) {
     if (!meters) return NULL;
     pthread_mutex_init(&meters->lock, NULL);
     meters->flushed_ms = sl_loop_now_ms(here->loop);
-    return here->meters = meters;
+    here->meters = meters;
+    return meters;
 }
 
 static bool same(const struct sl_invoke__meter *meter, const struct sl_function *function, struct sl_str alias,
