@@ -187,6 +187,10 @@ static void run(struct sl_http_conn *conn, struct sl_http_frame *frame, bool pro
         while (sl_http__step(conn, frame)) {}
         if (frame->gone || conn->dead) return;
     } while (settle_once(conn, true));
+    if (!conn->dead && conn->eof && conn->phase == SL_HTTP_PHASE_BODY && conn->config.answer_truncated) {
+        sl_http__refuse(conn, (struct sl_http_refusal){400, sl_http_truncated});
+        if (!conn->dead) settle_once(conn, true);
+    }
     // The peer will send no more: a part of a request is never going to be whole, and nobody waits for an answer.
     if (!conn->dead && conn->eof &&
         (conn->phase == SL_HTTP_PHASE_BODY || conn->phase == SL_HTTP_PHASE_HANDLE ||

@@ -89,7 +89,10 @@ struct sl_http_config {
     int64_t idle_timeout_ms;  // between requests: silent close; 0 = never (Runtime API)
     int64_t write_timeout_ms; // without progress of the peer reading
     bool lazy_ack;            // see sl_http_respond_lazy
+    bool answer_truncated;    // a peer that ends its side within a body gets a 400 (else the connection just closes)
 };
+// The reason of that refusal.
+extern const char sl_http_truncated[];
 
 // Takes over an accepted non-blocking socket; `config` is copied, what it points to must stay. SL_E_LIMIT /
 // SL_E_NO_MEMORY on failure (the fd is closed).

@@ -267,6 +267,8 @@ static void compose_refusal(struct sl_http_conn *conn, struct sl_http_refusal re
     if (conn->exchange->request.method != SL_HTTP_HEAD) sl_buf_str(out, sl_buf_view(body));
 }
 
+const char sl_http_truncated[] = "the body was cut short";
+
 void sl_http__refuse(struct sl_http_conn *conn, struct sl_http_refusal refusal) {
     struct sl_http_exchange *exchange = conn->exchange;
     if (conn->dead) return;

@@ -19,6 +19,7 @@ void sl_invoke__init_ready(struct sl_instance *instance) {
     instance->seen_ready = true;
     instance->ready_ns = sl_clock_mono_ns();
     instance->init_us = (instance->ready_ns - instance->started_ns) / 1000;
+    sl_invoke__tell_init_done(instance);
     struct sl_error err;
     // A share that cannot be set is the spawner's end, which is noticed elsewhere.
     (void)sl_jail_set_cpu(invoker->config.jail, instance->id, sl_jail_cpu_for_memory(instance->pool->spec.memory_mb),
@@ -52,7 +53,7 @@ struct failure {
 };
 
 // Go's words for the errno of a failed execve, which AWS passes on.
-static const char *go_error(int number) {
+const char *sl_invoke__go_error(int number) {
     switch (number) {
     case ENOENT:
         return "no such file or directory";
@@ -79,7 +80,7 @@ static void describe_not_started(const struct sl_instance *instance, struct fail
         snprintf(failure->text, sizeof failure->text,
                  "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
     } else if (executing) {
-        snprintf(failure->text, sizeof failure->text, "fork/exec %s: %s", path, go_error(ended->error));
+        snprintf(failure->text, sizeof failure->text, "fork/exec %s: %s", path, sl_invoke__go_error(ended->error));
     } else {
         failure->refused = true;
         failure->type = "Sandbox.Failure";
@@ -88,7 +89,7 @@ static void describe_not_started(const struct sl_instance *instance, struct fail
                  ended->error == EAGAIN ? "Rate Exceeded." : "The sandbox could not be started.");
     }
     sl_log_warn("invoke", "instance of %.*s did not start: %s: %s", SL_FMT(instance->pool->spec.name), ended->step,
-                go_error(ended->error));
+                sl_invoke__go_error(ended->error));
 }
 
 static void describe(const struct sl_instance *instance, struct failure *failure) {

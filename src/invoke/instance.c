@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "runtime/telemetry.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -28,7 +29,44 @@ enum {
 
 // ---- logs ---------------------------------------------------------------------------------------------------------
 
+static bool as_json(const struct sl_instance *instance) { return sl_str_is(instance->pool->spec.log_format, "JSON"); }
+
+static void take_text(void *user, struct sl_str bytes) {
+    struct sl_instance *instance = user;
+    sl_runtime_telemetry_lines(&instance->runtime, SL_EVENT_FUNCTION, bytes, as_json(instance));
+    sl_buf_str(&instance->log, bytes);
+}
+
+// A message stays one event of the log: its line ends become carriage returns, as AWS's clients write them where they
+// have no frames.
+static void take_message(void *user, struct sl_str message) {
+    struct sl_instance *instance = user;
+    sl_runtime_telemetry_message(&instance->runtime, message, as_json(instance));
+    while (message.len && message.ptr[message.len - 1] == '\n') message.len--;
+    sl_invoke__own_line(instance);
+    if (instance->log.len + message.len > SL_LOG_LINE_MAX) sl_invoke__log_flush(instance);
+    size_t from = instance->log.len;
+    sl_buf_str(&instance->log, sl_str_sub(message, 0, SL_LOG_LINE_MAX));
+    for (size_t i = from; i < instance->log.len; i++)
+        if (instance->log.ptr[i] == '\n') instance->log.ptr[i] = '\r';
+    sl_buf_char(&instance->log, '\n');
+}
+
+// What was read lies behind the log's end. Mostly it is text, and stays there.
+static void take_output(struct sl_instance *instance, char *bytes, size_t len) {
+    if (!instance->frames.frame.len && !memchr(bytes, SL_FRAME_FIRST, len)) {
+        sl_runtime_telemetry_lines(&instance->runtime, SL_EVENT_FUNCTION, sl_str_n(bytes, len), as_json(instance));
+        instance->log.len += len;
+        return;
+    }
+    char copy[LOG_READ];
+    memcpy(copy, bytes, len);
+    sl_frames_feed(&instance->frames, sl_str_n(copy, len),
+                   &(struct sl_frames_sink){.text = take_text, .message = take_message, .user = instance});
+}
+
 void sl_invoke__drain_log(struct sl_instance *instance) {
+    sl_invoke__extensions_drain(instance);
     if (instance->log_watch.fd < 0) return;
     for (int i = 0; i < LOG_READS; i++) {
         // A function that prints faster than it runs loses the overflow, not the server's memory.
@@ -42,7 +80,7 @@ void sl_invoke__drain_log(struct sl_instance *instance) {
             if (got == 0) sl_watch_stop(&instance->log_watch);
             return;
         }
-        instance->log.len += (size_t)got;
+        take_output(instance, room, (size_t)got);
         if (got < LOG_READ) return;
     }
 }
@@ -98,7 +136,7 @@ static void request_close(struct request *request) {
     if (request->block >= 0) close(request->block);
 }
 
-static int request_prepare(const struct sl_instance *instance, struct request *ret, struct sl_error *err) {
+static int request_prepare(struct sl_instance *instance, struct request *ret, struct sl_error *err) {
     struct sl_store *store = instance->invoker->config.store;
     const struct sl_function *spec = &instance->pool->spec;
     *ret = (struct request){-1, -1, -1};
@@ -107,6 +145,7 @@ static int request_prepare(const struct sl_instance *instance, struct request *r
         return sl_wrap(err, "code of %.*s", SL_FMT(spec->name));
     if (spec->layers_sha256.len && sl_blob_open_dir(store, spec->layers_sha256, &ret->layers, err))
         return sl_wrap(err, "layers of %.*s", SL_FMT(spec->name));
+    if (sl_invoke__extensions_find(instance, ret->layers, err)) return err->kind;
     return sl_invoke__launch_block(spec, ret->code, instance->log_stream, sl_invoke__initialization(instance),
                                    &ret->block, err);
 }
@@ -114,7 +153,7 @@ static int request_prepare(const struct sl_instance *instance, struct request *r
 static int request_sandbox(struct sl_instance *instance, const struct request *request,
                            const struct sl_invoke__blank_grant *grant, struct sl_error *err) {
     const struct sl_function *spec = &instance->pool->spec;
-    const struct sl_jail_spec jail = {
+    struct sl_jail_spec jail = {
         .memory_mb = spec->memory_mb,
         .cpu_milli = init_cpu(spec),
         .tmp_mb = spec->tmp_mb,
@@ -123,6 +162,7 @@ static int request_sandbox(struct sl_instance *instance, const struct request *r
         .opt_dir_fd = request->layers,
         .block_fd = request->block,
     };
+    sl_invoke__extensions_spec(instance, &jail);
     return request_by_way(instance, grant, &jail, err);
 }
 
@@ -142,6 +182,9 @@ static void instance_free(struct sl_instance *instance) {
     }
     if (instance->memory_fd >= 0) close(instance->memory_fd);
     if (instance->freeze_fd >= 0) close(instance->freeze_fd);
+    sl_invoke__extensions_free(instance);
+    sl_invoke__shutdown_free(instance);
+    sl_frames_free(&instance->frames);
     sl_buf_free(&instance->log);
     sl_buf_free(&instance->init_error);
     if (instance->id) sl_invoke__slot_release(instance->invoker, instance->slot);
@@ -183,7 +226,8 @@ static void instance_init(struct sl_instance *instance, struct sl_invoke__pool *
 // as plain as can be.
 static bool find_way(struct sl_instance *instance, const struct sl_invoke__start *start,
                      struct sl_invoke__blank_grant *ret) {
-    if (!start->bound) sl_invoke__blank_take(instance, &instance->pool->spec, ret);
+    // External extensions come before the runtime, which must not run yet then.
+    if (!start->bound && !instance->extensions) sl_invoke__blank_take(instance, &instance->pool->spec, ret);
     instance->adopted = ret->way != SL_BLANK_WAY_NONE;
     if (ret->way == SL_BLANK_WAY_READY) return true;
     return sl_invoke__slot_take(instance->invoker, instance, &instance->slot, &instance->id);
@@ -236,7 +280,6 @@ static void started(struct sl_instance *instance) {
     instance->freeze_fd = event->freeze_fd;
     bool stopped = instance->state == SL_INSTANCE_STOPPING;
     if (!stopped) instance->state = SL_INSTANCE_INIT;
-    if (!instance->bound) sl_invoke__log_init_start(instance);
     if (sl_watch_start(instance->loop, &instance->log_watch, event->log_fd, EPOLLIN, log_ready, &err)) {
         instance->log_watch.fd = event->log_fd;
         stopped = true;
@@ -244,12 +287,21 @@ static void started(struct sl_instance *instance) {
     if (sl_runtime_open(&instance->runtime, instance->loop, event->listen_fd, &sl_invoke__runtime_handler,
                         &instance->identity, instance, &err))
         stopped = true;
+    sl_invoke__log_init_start(instance);
     if (stopped) {
         sl_invoke__instance_stop(instance);
         return;
     }
+    sl_invoke__extensions_start(instance);
+    if (instance->state == SL_INSTANCE_STOPPING) return;
     if (!instance->bound)
         sl_timer_start(instance->loop, &instance->timer, sl_invoke__init_limit_ms(instance), init_limit);
+}
+
+void sl_invoke__instance_kill(struct sl_instance *instance) {
+    struct sl_error err;
+    if (sl_jail_stop(instance->invoker->config.jail, instance->id, &err))
+        sl_log_error("invoke", "stop instance: %s", err.message);
 }
 
 void sl_invoke__instance_stop(struct sl_instance *instance) {
@@ -258,14 +310,15 @@ void sl_invoke__instance_stop(struct sl_instance *instance) {
     sl_invoke__pool_leave(instance);
     sl_invoke__provision_gone(instance);
     sl_invoke__room_leaving(instance);
-    struct sl_error err;
-    if (sl_jail_stop(instance->invoker->config.jail, instance->id, &err))
-        sl_log_error("invoke", "stop instance: %s", err.message);
+    if (!sl_invoke__shutdown_begin(instance)) sl_invoke__instance_kill(instance);
 }
 
 // ---- the end -------------------------------------------------------------------------------------------------------
 
-static void ended(struct sl_instance *instance) {
+// What was in flight is answered according to why it will not be done.
+void sl_invoke__settle(struct sl_instance *instance) {
+    if (instance->settled) return;
+    instance->settled = true;
     sl_invoke__pool_leave(instance);
     sl_invoke__drain_log(instance);
     if (instance->serving && instance->timed_out) {
@@ -282,8 +335,15 @@ static void ended(struct sl_instance *instance) {
         sl_invoke__conclude_error(instance, type, text, false);
     } else {
         if (instance->state == SL_INSTANCE_IDLE) sl_invoke__pool_leave_idle(instance);
+        sl_invoke__finish_late(instance);
         sl_invoke__log_flush(instance);
     }
+}
+
+static void ended(struct sl_instance *instance) {
+    sl_invoke__settle(instance);
+    sl_invoke__drain_log(instance); // what was said while it was shut down
+    sl_invoke__log_flush(instance);
     instance_free(instance);
 }
 
@@ -320,7 +380,7 @@ static void deliver_given(struct sl_mail *mail) {
         return;
     }
     bool failed =
-        sl_runtime_attach(&instance->runtime, instance->loop, &err) ||
+        sl_runtime_attach(&instance->runtime, instance->loop, &err) || sl_invoke__extensions_attach(instance, &err) ||
         sl_watch_start(instance->loop, &instance->log_watch, instance->log_watch.fd, EPOLLIN, log_ready, &err);
     // The runtime may have closed its connection meanwhile; its end will be reported, and nothing may be sent to it.
     if (failed || !sl_runtime_is_ready(&instance->runtime))
@@ -334,6 +394,7 @@ void sl_invoke__instance_give(struct sl_instance *instance, struct sl_loop *to) 
     sl_invoke__pool_leave(instance);
     sl_runtime_detach(&instance->runtime);
     sl_watch_stop(&instance->log_watch);
+    sl_invoke__extensions_detach(instance);
     sl_timer_stop(&instance->timer);
     instance->given = true;
     instance->loop = to;
@@ -343,8 +404,17 @@ void sl_invoke__instance_give(struct sl_instance *instance, struct sl_loop *to) 
 static void jail_report(struct sl_invoker *invoker, const struct sl_jail_event *event) {
     if (sl_invoke__blank_report(invoker, event)) return;
     struct sl_instance *instance = sl_invoke__slot_find(invoker, event->id);
-    if (!instance) return;
+    if (!instance) {
+        sl_invoke__close_program(event);
+        return;
+    }
     switch (event->kind) {
+    case SL_JAIL_PROGRAM_STARTED:
+    case SL_JAIL_PROGRAM_FAILED:
+    case SL_JAIL_PROGRAM_EXITED:
+    case SL_JAIL_CONNECTOR:
+        sl_invoke__report_program(invoker, event);
+        break;
     case SL_JAIL_STARTED:
         instance->started = *event;
         sl_loop_post(instance->loop, &instance->started_mail, deliver_started);

@@ -21,6 +21,7 @@
 #include "invoke/engine.h"
 #include "jail/jail.h"
 #include "net/rcu.h"
+#include "runtime/frames.h"
 #include "runtime/runtime.h"
 
 #include <pthread.h>
@@ -82,6 +83,16 @@ enum sl_instance_state {
     SL_INSTANCE_STOPPING, // the spawner was told to kill it
 };
 
+// What is told of an invocation when it is over (times are monotonic, 0: not yet).
+struct sl_outcome {
+    int64_t sent_ns, first_byte_ns, answered_ns, runtime_done_ns, produced;
+    const char *status; // "success", "error", "timeout", "failure"
+    char error_type[SL_ERROR_TYPE_MAX];
+    char trace[128];   // of a traced one; else ""
+    bool runtime_told; // platform.runtimeDone was
+    bool late;         // the report waits for the extensions
+};
+
 struct sl_instance {
     struct sl_invoker *invoker;
     struct sl_invoke__pool *pool;
@@ -122,7 +133,13 @@ struct sl_instance {
     char request_id[37];
     int64_t started_ns, ready_ns, dispatched_ns, idle_since_ns;
     int64_t init_us;
-    struct sl_buf log; // lines of the invocation (or init) in flight
+    struct sl_outcome outcome;        // of the invocation in flight, or the last one
+    struct sl_extensions *extensions; // external ones, NULL without
+    struct sl_shutdown *shutdown;     // while it is asked to end, NULL else
+    bool failed;                      // it ends because something in it went wrong
+    bool settled;                     // what was in flight has been answered for good
+    struct sl_buf log;                // lines of the invocation (or init) in flight
+    struct sl_frames frames;
     char log_stream[SL_LOG_STREAM];
     struct sl_buf init_error; // body of /init/error
     // Reports of the jail: one of each kind at most.
@@ -388,6 +405,10 @@ void sl_invoke__slot_give(struct sl_invoker *invoker, unsigned slot, struct sl_i
 void sl_invoke__slot_release(struct sl_invoker *invoker, unsigned slot);
 // The instance that the jail knows under this id, or NULL.
 struct sl_instance *sl_invoke__slot_find(struct sl_invoker *invoker, uint64_t id);
+// The same, with its loop as it is now and whether it is on its way there: an instance may be freed by its loop at any
+// time, but on that loop it stays until the callback returns.
+struct sl_instance *sl_invoke__slot_owner(struct sl_invoker *invoker, uint64_t id, struct sl_loop **ret_loop,
+                                          bool *ret_moving);
 
 // --- instance.c
 // The descriptors of a STARTED report that nobody took.
@@ -400,14 +421,45 @@ struct sl_invoke__start {
 };
 // When it fails, the room and the start of the scaling rate that were taken for it are given back.
 int sl_invoke__instance_start(struct sl_invoke__pool *pool, const struct sl_invoke__start *start, struct sl_error *err);
+// Ends it: at once, or when those in it who want to be told have been (see shutdown.c). May be called again.
 void sl_invoke__instance_stop(struct sl_instance *instance);
+// Kills it; only of one that is stopping.
+void sl_invoke__instance_kill(struct sl_instance *instance);
+// Answers what is in flight, once, by what is known of the instance's end.
+void sl_invoke__settle(struct sl_instance *instance);
 // Hands an instance with a parked next to another loop, where it is offered. The caller must not touch it any more.
 void sl_invoke__instance_give(struct sl_instance *instance, struct sl_loop *to);
 int sl_invoke__watch_jail(struct sl_invoker *invoker, struct sl_error *err);
 // Takes what the function has printed so far.
 void sl_invoke__drain_log(struct sl_instance *instance);
 
+// --- shutdown.c
+// Whether the instance, which is stopping, is asked to end by itself; else it is to be killed.
+bool sl_invoke__shutdown_begin(struct sl_instance *instance);
+void sl_invoke__shutdown_progress(struct sl_instance *instance); // a program of it has ended
+void sl_invoke__shutdown_free(struct sl_instance *instance);
+
+// --- extensions.c: external extensions. All but find and spec do nothing without.
+int sl_invoke__extensions_find(struct sl_instance *instance, int layers, struct sl_error *err);
+void sl_invoke__extensions_spec(struct sl_instance *instance, struct sl_jail_spec *spec);
+void sl_invoke__extensions_free(struct sl_instance *instance);
+void sl_invoke__extensions_start(struct sl_instance *instance); // the sandbox is there
+void sl_invoke__extensions_registered(struct sl_instance *instance);
+void sl_invoke__extensions_drain(struct sl_instance *instance);
+void sl_invoke__extensions_detach(struct sl_instance *instance);
+int sl_invoke__extensions_attach(struct sl_instance *instance, struct sl_error *err);
+unsigned sl_invoke__extensions_ask(struct sl_instance *instance); // how many have SHUTDOWN to handle; kills the others
+unsigned sl_invoke__extensions_left(const struct sl_instance *instance); // how many run
+bool sl_invoke__main_runs(const struct sl_instance *instance);
+// Something in the instance has failed so that it cannot go on: answers, and ends it.
+void sl_invoke__fail(struct sl_instance *instance, const char *type, const char *text);
+// Of a program, or a connector. On loop 0's thread.
+void sl_invoke__report_program(struct sl_invoker *invoker, const struct sl_jail_event *event);
+// The descriptors of such a report that nobody took.
+void sl_invoke__close_program(const struct sl_jail_event *event);
+
 // --- init.c
+const char *sl_invoke__go_error(int number);              // Go's words for an errno
 void sl_invoke__init_ready(struct sl_instance *instance); // asked for an event for the first time
 void sl_invoke__init_ended(struct sl_instance *instance); // ended without having asked for one
 
@@ -419,6 +471,10 @@ void sl_invoke__begin(struct sl_instance *instance, struct sl_invocation *invoca
 void sl_invoke__send(struct sl_instance *instance);
 // Ends the invocation in flight towards its caller and in the log; the instance itself may live on. Completes *result.
 void sl_invoke__conclude(struct sl_instance *instance, struct sl_invocation_result *result, const char *status);
+// Of the invocation in flight, for its report. Empty error_type where it is not an error.
+void sl_invoke__set_status(struct sl_instance *instance, const char *status, const char *error_type);
+// The report of an invocation that waited for extensions, if one does.
+void sl_invoke__finish_late(struct sl_instance *instance);
 // The same with an error document that the platform makes.
 void sl_invoke__conclude_error(struct sl_instance *instance, const char *type, const char *text, bool timed_out);
 
@@ -429,11 +485,32 @@ int sl_invoke__launch_block(const struct sl_function *function, int code_dir, co
 // The same for a blank that will do for this function, or for a template of such blanks.
 int sl_invoke__launch_blank_block(const struct sl_function *function, bool template, int *ret_block,
                                   struct sl_error *err);
+// What an external extension executes: /opt/extensions/<name>.
+int sl_invoke__launch_extension(const struct sl_function *function, const char *log_stream, const char *name,
+                                const char *initialization, int *ret_block, struct sl_error *err);
+
+// --- tell.c: the platform's records, for telemetry and logs of format JSON
+struct sl_invoke__bill {
+    int64_t duration_us, init_us;
+    uint64_t billed_ms, peak_mb;
+};
+void sl_invoke__tell_init_start(struct sl_instance *instance);
+void sl_invoke__tell_init_runtime_done(struct sl_instance *instance, const char *status, const char *error_type);
+void sl_invoke__tell_init_report(struct sl_instance *instance, const char *status, const char *error_type);
+void sl_invoke__tell_init_done(struct sl_instance *instance);  // it went well
+void sl_invoke__tell_extensions(struct sl_instance *instance); // and in a log of format text
+void sl_invoke__tell_subscription(struct sl_instance *instance, struct sl_str extension, bool logs_api, unsigned kinds);
+void sl_invoke__tell_start(struct sl_instance *instance);
+void sl_invoke__tell_runtime_done(struct sl_instance *instance); // once per invocation
+void sl_invoke__tell_report(struct sl_instance *instance, const struct sl_invoke__bill *bill);
+void sl_invoke__tell_fault(struct sl_instance *instance, const char *type, const char *text);
 
 // --- report.c: log lines and error documents
+void sl_invoke__own_line(struct sl_instance *instance);
 void sl_invoke__log_init_start(struct sl_instance *instance);
 void sl_invoke__log_start(struct sl_instance *instance);
-void sl_invoke__log_end(struct sl_instance *instance, int64_t duration_us, const char *status, const char *error_type);
+// Of the invocation that instance->outcome is about.
+void sl_invoke__log_end(struct sl_instance *instance, int64_t duration_us);
 void sl_invoke__log_timeout(struct sl_instance *instance);
 // What the platform says when the function could not answer itself.
 void sl_invoke__log_failure(struct sl_instance *instance, const char *type, const char *text);

@@ -293,6 +293,8 @@ int sl_invoke__launch_block(const struct sl_function *function, int code_dir, co
     if (info.language != SL_LANGUAGE_CUSTOM) {
         add_execution_environment(list, &info);
         add_language(list, &info);
+    } else {
+        add(list, "_LAMBDA_TELEMETRY_LOG_FD", SL_STR("1")); // for AWS's interface clients, see runtime/frames.h
     }
     for (unsigned i = 0; i < function->environment_count; i++) add(list, NULL, function->environment[i]);
     int kind = build_block(function, command.argv, list, ret_block, err);
@@ -315,6 +317,44 @@ int sl_invoke__launch_blank_block(const struct sl_function *function, bool templ
     add(list, "SLUICE_BLANK", SL_STR("1"));
     if (template) add(list, "SLUICE_TEMPLATE", SL_STR("1"));
     int kind = build_block(NULL, command.argv, list, ret_block, err);
+    sl_buf_free(&list->text);
+    free(list);
+    return kind;
+}
+
+// What extensions do not get ("Runtime environment variables for extensions", Lambda developer guide).
+static bool kept_from_extensions(const char *variable) {
+    static const char *const names[] = {
+        "AWS_EXECUTION_ENV=",        "AWS_LAMBDA_LOG_GROUP_NAME=", "AWS_LAMBDA_LOG_STREAM_NAME=",
+        "AWS_XRAY_CONTEXT_MISSING=", "AWS_XRAY_DAEMON_ADDRESS=",   "LAMBDA_RUNTIME_DIR=",
+        "LAMBDA_TASK_ROOT="};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strncmp(variable, names[i], strlen(names[i])) == 0) return true;
+    return variable[0] == '_';
+}
+
+// Takes them out of the list.
+static void keep_from_extensions(struct list *list) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < list->count && !list->text.failed; i++)
+        if (!kept_from_extensions(list->text.ptr + list->at[i])) list->at[count++] = list->at[i];
+    list->count = count;
+}
+
+int sl_invoke__launch_extension(const struct sl_function *function, const char *log_stream, const char *name,
+                                const char *initialization, int *ret_block, struct sl_error *err) {
+    char path[sizeof "/opt/extensions/" + SL_JAIL_EXTENSION_NAME];
+    snprintf(path, sizeof path, "/opt/extensions/%s", name);
+    const char *argv[] = {path, NULL};
+    struct list *list = calloc(1, sizeof *list);
+    if (!list) return sl_fail(err, SL_E_NO_MEMORY, "no memory to start %.*s", SL_FMT(function->name));
+    sl_buf_init(&list->text, TEXT_MAX);
+    add_credentials(list);
+    add_platform(list, function, log_stream, initialization);
+    add_system(list);
+    keep_from_extensions(list);
+    for (unsigned i = 0; i < function->environment_count; i++) add(list, NULL, function->environment[i]);
+    int kind = build_block(function, argv, list, ret_block, err);
     sl_buf_free(&list->text);
     free(list);
     return kind;

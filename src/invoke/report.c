@@ -13,49 +13,24 @@ enum { PEAK_AGE_NS = 2 * 1000 * 1000 };
 
 static bool as_json(const struct sl_instance *instance) { return sl_str_is(instance->pool->spec.log_format, "JSON"); }
 
-static void json_head(struct sl_instance *instance, const char *type) {
-    char now[SL_TIME_ISO_MS];
-    sl_time_iso_ms(sl_clock_ms(), now);
-    sl_buf_printf(&instance->log, "{\"time\":\"%s\",\"type\":\"%s\",\"record\":{", now, type);
-}
-
 // A function may print half a line; the platform's lines start on lines of their own.
-static void own_line(struct sl_instance *instance) {
+void sl_invoke__own_line(struct sl_instance *instance) {
     if (instance->log.len && instance->log.ptr[instance->log.len - 1] != '\n') sl_buf_char(&instance->log, '\n');
 }
 
 void sl_invoke__log_init_start(struct sl_instance *instance) {
     const struct sl_function *function = &instance->pool->spec;
-    if (as_json(instance)) {
-        json_head(instance, "platform.initStart");
-        sl_buf_printf(&instance->log,
-                      "\"initializationType\":\"%s\",\"phase\":\"init\",\"runtimeVersion\":\"%.*s\","
-                      "\"functionName\":\"%.*s\",\"functionVersion\":\"%.*s\"}}\n",
-                      sl_invoke__initialization(instance), SL_FMT(function->runtime), SL_FMT(function->name),
-                      SL_FMT(function->version));
-        return;
-    }
+    sl_invoke__tell_init_start(instance);
+    if (as_json(instance) || instance->bound) return;
     sl_buf_cstr(&instance->log, "INIT_START Runtime Version: ");
     sl_buf_str(&instance->log, function->runtime);
     sl_buf_char(&instance->log, '\n');
 }
 
-static void json_tenant(struct sl_instance *instance) {
-    if (!instance->pool->tenant.len) return;
-    sl_buf_cstr(&instance->log, ",\"tenantId\":");
-    sl_json_write_string(&instance->log, instance->pool->tenant);
-}
-
 void sl_invoke__log_start(struct sl_instance *instance) {
     struct sl_buf *log = &instance->log;
-    if (as_json(instance)) {
-        json_head(instance, "platform.start");
-        sl_buf_printf(log, "\"requestId\":\"%s\",\"version\":\"%.*s\"", instance->request_id,
-                      SL_FMT(instance->pool->spec.version));
-        json_tenant(instance);
-        sl_buf_cstr(log, "}}\n");
-        return;
-    }
+    sl_invoke__tell_start(instance);
+    if (as_json(instance)) return;
     sl_buf_cstr(log, "START RequestId: ");
     sl_buf_put(log, instance->request_id, 36);
     sl_buf_cstr(log, " Version: ");
@@ -71,49 +46,30 @@ static void put_ms(struct sl_buf *out, int64_t us) {
     sl_buf_put(out, decimals, sizeof decimals);
 }
 
-static void end_json(struct sl_instance *instance, int64_t duration_us, int64_t init_us, uint64_t billed,
-                     uint64_t peak_mb, const char *status, const char *error_type) {
+static void end_text(struct sl_instance *instance, const struct sl_invoke__bill *bill) {
     struct sl_buf *log = &instance->log;
-    json_head(instance, "platform.report");
-    sl_buf_printf(log, "\"requestId\":\"%s\",\"status\":\"%s\",", instance->request_id, status);
-    if (error_type) sl_buf_printf(log, "\"errorType\":\"%s\",", error_type);
-    sl_buf_cstr(log, "\"metrics\":{\"durationMs\":");
-    put_ms(log, duration_us);
-    sl_buf_printf(log, ",\"billedDurationMs\":%llu,\"memorySizeMB\":%u,\"maxMemoryUsedMB\":%llu",
-                  (unsigned long long)billed, instance->pool->spec.memory_mb, (unsigned long long)peak_mb);
-    if (init_us) {
-        sl_buf_cstr(log, ",\"initDurationMs\":");
-        put_ms(log, init_us);
-    }
-    sl_buf_char(log, '}');
-    json_tenant(instance);
-    sl_buf_cstr(log, "}}\n");
-}
-
-static void end_text(struct sl_instance *instance, int64_t duration_us, int64_t init_us, uint64_t billed,
-                     uint64_t peak_mb, const char *status, const char *error_type) {
-    struct sl_buf *log = &instance->log;
+    const char *status = instance->outcome.status, *error_type = instance->outcome.error_type;
     sl_buf_cstr(log, "END RequestId: ");
     sl_buf_put(log, instance->request_id, 36);
     sl_buf_cstr(log, "\nREPORT RequestId: ");
     sl_buf_put(log, instance->request_id, 36);
     sl_buf_cstr(log, "\tDuration: ");
-    put_ms(log, duration_us);
+    put_ms(log, bill->duration_us);
     sl_buf_cstr(log, " ms\tBilled Duration: ");
-    sl_buf_u64(log, billed);
+    sl_buf_u64(log, bill->billed_ms);
     sl_buf_cstr(log, " ms\tMemory Size: ");
     sl_buf_u64(log, instance->pool->spec.memory_mb);
     sl_buf_cstr(log, " MB\tMax Memory Used: ");
-    sl_buf_u64(log, peak_mb);
+    sl_buf_u64(log, bill->peak_mb);
     sl_buf_cstr(log, " MB\t");
-    if (init_us) {
+    if (bill->init_us) {
         sl_buf_cstr(log, "Init Duration: ");
-        put_ms(log, init_us);
+        put_ms(log, bill->init_us);
         sl_buf_cstr(log, " ms\t");
     }
-    if (error_type && (strcmp(status, "timeout") == 0 || strncmp(error_type, "Runtime.", 8) == 0)) {
+    if (strcmp(status, "success") != 0) {
         sl_buf_printf(log, "Status: %s\t", status);
-        if (strcmp(status, "timeout") != 0) sl_buf_printf(log, "Error Type: %s\t", error_type);
+        if (error_type[0]) sl_buf_printf(log, "Error Type: %s\t", error_type);
     }
     sl_buf_char(log, '\n');
 }
@@ -136,24 +92,25 @@ static int64_t memory_peak(struct sl_instance *instance) {
     return instance->peak;
 }
 
-void sl_invoke__log_end(struct sl_instance *instance, int64_t duration_us, const char *status, const char *error_type) {
-    int64_t init_us = instance->first ? instance->init_us : 0;
-    uint64_t billed = (uint64_t)sl_invoke__billed_ms(instance, duration_us);
+void sl_invoke__log_end(struct sl_instance *instance, int64_t duration_us) {
+    struct sl_invoke__bill bill = {.duration_us = duration_us,
+                                   .init_us = instance->first ? instance->init_us : 0,
+                                   .billed_ms = (uint64_t)sl_invoke__billed_ms(instance, duration_us)};
     int64_t peak = memory_peak(instance);
-    uint64_t peak_mb = peak > 0 ? (uint64_t)(peak + 1048575) / 1048576 : 0;
+    bill.peak_mb = peak > 0 ? (uint64_t)(peak + 1048575) / 1048576 : 0;
     // The kernel's high-water mark includes pages it was about to give back; a report above the limit would be
     // nonsense.
-    if (peak_mb > instance->pool->spec.memory_mb) peak_mb = instance->pool->spec.memory_mb;
-    own_line(instance);
-    if (as_json(instance))
-        end_json(instance, duration_us, init_us, billed, peak_mb, status, error_type);
-    else
-        end_text(instance, duration_us, init_us, billed, peak_mb, status, error_type);
+    if (bill.peak_mb > instance->pool->spec.memory_mb) bill.peak_mb = instance->pool->spec.memory_mb;
+    sl_invoke__own_line(instance);
+    sl_invoke__tell_runtime_done(instance);
+    sl_invoke__tell_report(instance, &bill);
+    if (!as_json(instance)) end_text(instance, &bill);
 }
 
 void sl_invoke__log_failure(struct sl_instance *instance, const char *type, const char *text) {
+    sl_invoke__tell_fault(instance, type, text);
     if (as_json(instance)) return; // the report says it
-    own_line(instance);
+    sl_invoke__own_line(instance);
     sl_buf_printf(&instance->log, "RequestId: %s Error: %s\n%s\n", instance->request_id, text, type);
 }
 
@@ -161,21 +118,11 @@ void sl_invoke__log_init_report(struct sl_instance *instance, const char *status
     struct sl_buf *log = &instance->log;
     const char *phase = instance->bound ? "invoke" : "init";
     int64_t us = (sl_clock_mono_ns() - instance->started_ns) / 1000;
-    own_line(instance);
-    if (as_json(instance)) {
-        json_head(instance, "platform.initReport");
-        sl_buf_printf(log, "\"initializationType\":\"%s\",\"phase\":\"%s\",\"status\":\"%s\",",
-                      sl_invoke__initialization(instance), phase, status);
-        if (error_type[0]) {
-            sl_buf_cstr(log, "\"errorType\":");
-            sl_json_write_string(log, sl_str_of(error_type));
-            sl_buf_char(log, ',');
-        }
-        sl_buf_cstr(log, "\"metrics\":{\"durationMs\":");
-        put_ms(log, us);
-        sl_buf_cstr(log, "}}}\n");
-        return;
-    }
+    sl_invoke__own_line(instance);
+    sl_invoke__tell_init_runtime_done(instance, status, error_type);
+    sl_invoke__tell_init_report(instance, status, error_type);
+    sl_invoke__tell_extensions(instance);
+    if (as_json(instance)) return;
     sl_buf_cstr(log, "INIT_REPORT Init Duration: ");
     put_ms(log, us);
     sl_buf_printf(log, " ms\tPhase: %s\tStatus: %s", phase, status);
@@ -187,7 +134,7 @@ void sl_invoke__log_timeout(struct sl_instance *instance) {
     if (as_json(instance)) return; // the report's status says it
     char now[SL_TIME_ISO_MS];
     sl_time_iso_ms(sl_clock_ms(), now);
-    own_line(instance);
+    sl_invoke__own_line(instance);
     sl_buf_printf(&instance->log, "%s %s Task timed out after %.2f seconds\n\n", now, instance->request_id,
                   (double)instance->pool->spec.timeout_ms / 1000);
 }

@@ -10,6 +10,7 @@
 #include "invoke/internal.h"
 
 #include "base/clock.h"
+#include "runtime/telemetry.h"
 
 #include <stdio.h>
 
@@ -17,8 +18,8 @@ static struct sl_instance *of(struct sl_runtime *runtime) { return runtime->user
 
 // ---- the answer ---------------------------------------------------------------------------------------------------
 
-static void finish_log(struct sl_instance *instance, struct sl_invocation_result *result, const char *status) {
-    sl_invoke__log_end(instance, result->duration_us, status, result->error_type.len ? result->error_type.ptr : NULL);
+static void finish_log(struct sl_instance *instance, struct sl_invocation_result *result) {
+    sl_invoke__log_end(instance, result->duration_us);
     size_t len = instance->log.len < SL_LOG_TAIL_MAX ? instance->log.len : SL_LOG_TAIL_MAX;
     if (len) result->log_tail = sl_str_n(instance->log.ptr + instance->log.len - len, len);
 }
@@ -33,9 +34,48 @@ static void count(struct sl_instance *instance, const struct sl_invocation_resul
     sl_invoke__meter_end(instance, sl_invoke__billed_ms(instance, result->duration_us));
 }
 
+// The extensions have finished with the invocation, too, or never will: its time is known now.
+void sl_invoke__finish_late(struct sl_instance *instance) {
+    if (!instance->outcome.late) return;
+    sl_invoke__drain_log(instance);
+    sl_invoke__log_end(instance, (sl_clock_mono_ns() - instance->dispatched_ns) / 1000);
+    instance->outcome.late = false;
+    instance->first = false;
+    sl_invoke__log_flush(instance);
+}
+
 // Neither the runtime nor its extensions came back in time.
 static void give_up(struct sl_timer *timer) {
-    sl_invoke__instance_stop(SL_CONTAINER(timer, struct sl_instance, timer));
+    struct sl_instance *instance = SL_CONTAINER(timer, struct sl_instance, timer);
+    if (instance->outcome.late) {
+        instance->outcome.status = "timeout";
+        sl_invoke__log_timeout(instance);
+        instance->timed_out = true;
+    }
+    sl_invoke__instance_stop(instance);
+}
+
+// The error types that AWS keeps in its reports (fatalerror.go of its emulator).
+static const char *known_error_type(const char *type) {
+    static const char *const families[] = {"Runtime.", "Function."};
+    for (int i = 0; i < 2; i++) {
+        const char *found = strstr(type, families[i]);
+        if (!found) continue;
+        found += strlen(families[i]);
+        bool capital = found[0] >= 'A' && found[0] <= 'Z';
+        if (capital && ((found[1] >= 'a' && found[1] <= 'z') || (found[1] >= 'A' && found[1] <= 'Z'))) return type;
+    }
+    return strncmp(type, "Function.", 9) == 0 ? "Function.Unknown" : "Runtime.Unknown";
+}
+
+void sl_invoke__set_status(struct sl_instance *instance, const char *status, const char *error_type) {
+    struct sl_outcome *outcome = &instance->outcome;
+    bool platforms = strncmp(error_type, "Extension.", 10) == 0 || strncmp(error_type, "Sandbox.", 8) == 0;
+    outcome->status = status;
+    outcome->error_type[0] = '\0';
+    if (strcmp(status, "error") == 0)
+        snprintf(outcome->error_type, sizeof outcome->error_type, "%s",
+                 platforms ? error_type : known_error_type(error_type));
 }
 
 void sl_invoke__conclude(struct sl_instance *instance, struct sl_invocation_result *result, const char *status) {
@@ -52,18 +92,26 @@ void sl_invoke__conclude(struct sl_instance *instance, struct sl_invocation_resu
     instance->serving = false;
     instance->invocation = NULL;
     instance->entry = NULL;
-    // The caller is answered before the log is written, unless it wants the log's end.
+    // The caller is answered before the log is written, unless it wants the log's end. What extensions still do is part
+    // of the invocation and of its bill: then the report waits for them.
     bool tail = invocation && invocation->tail_log;
-    if (tail) finish_log(instance, result, status);
+    char type[SL_ERROR_TYPE_MAX];
+    snprintf(type, sizeof type, "%.*s", (int)result->error_type.len,
+             result->error_type.len ? result->error_type.ptr : "");
+    sl_invoke__set_status(instance, status, type);
+    bool late = !tail && instance->outcome.answered_ns && sl_runtime_extension_count(&instance->runtime) > 0 &&
+                instance->state == SL_INSTANCE_BUSY;
+    instance->outcome.late = late;
+    if (tail) finish_log(instance, result);
     if (invocation) {
         invocation->instance = NULL;
         invocation->entry = NULL;
         invocation->done(invocation, result);
     }
-    if (!tail) finish_log(instance, result, status);
-    instance->first = false;
+    if (!tail && !late) finish_log(instance, result);
+    if (!late) instance->first = false;
     sl_invoke__entry_unref(entry);
-    sl_invoke__log_flush(instance);
+    if (!late) sl_invoke__log_flush(instance);
     // Extensions may go on until the invocation's deadline; until then the instance is not free.
     if (left_ms > 0 && sl_runtime_extensions_busy(&instance->runtime))
         sl_timer_start(instance->loop, &instance->timer, left_ms, give_up);
@@ -113,6 +161,15 @@ void sl_invoke__begin(struct sl_instance *instance, struct sl_invocation *invoca
     sl_timer_start(instance->loop, &instance->timer, instance->pool->spec.timeout_ms, deadline);
 }
 
+// What a new invocation starts with; its trace is told only where it is traced.
+static void open_outcome(struct sl_instance *instance, struct sl_str trace) {
+    struct sl_outcome *outcome = &instance->outcome;
+    *outcome = (struct sl_outcome){.status = "success", .sent_ns = sl_clock_mono_ns()};
+    if (!sl_runtime_telemetry_wanted(&instance->runtime, SL_EVENT_START)) return;
+    if (sl_str_find(trace, SL_STR("Sampled=1")) >= 0 && trace.len < sizeof outcome->trace)
+        memcpy(outcome->trace, trace.ptr, trace.len);
+}
+
 static void send_event(struct sl_instance *instance, int64_t left_ms) {
     const struct sl_invocation *invocation = instance->invocation;
     struct sl_runtime_event event = {
@@ -130,6 +187,7 @@ static void send_event(struct sl_instance *instance, int64_t left_ms) {
 void sl_invoke__send(struct sl_instance *instance) {
     instance->state = SL_INSTANCE_BUSY;
     instance->sent = true;
+    open_outcome(instance, instance->invocation->trace_id);
     sl_invoke__log_start(instance);
     send_event(instance, instance->timer.at_ms - sl_loop_now_ms(instance->loop));
 }
@@ -147,7 +205,8 @@ static void ready(struct sl_runtime *runtime) {
     if (!instance->seen_ready) {
         sl_invoke__init_ready(instance);
     } else if (!instance->serving) {
-        sl_timer_stop(&instance->timer); // of one that was away
+        sl_timer_stop(&instance->timer); // of one that was away, or whose extensions were busy
+        sl_invoke__finish_late(instance);
         sl_invoke__pool_offer(instance);
     } else if (instance->invocation) {
         // Asked for another event without answering this one. The emulator hands out the same again; so do we, while
@@ -171,11 +230,13 @@ static bool stream(struct sl_runtime *runtime, struct sl_str content_type) {
     struct sl_invocation *invocation = instance->invocation;
     if (!instance->serving || !invocation || !invocation->part) return false;
     instance->streamed = true;
+    instance->outcome.first_byte_ns = sl_clock_mono_ns();
     if (invocation->begin) invocation->begin(invocation, content_type);
     return true;
 }
 
 static void part(struct sl_runtime *runtime, struct sl_str bytes) {
+    of(runtime)->outcome.produced += (int64_t)bytes.len;
     struct sl_invocation *invocation = of(runtime)->invocation;
     if (invocation) invocation->part(invocation, bytes);
 }
@@ -184,9 +245,18 @@ void sl_invoke_pause(struct sl_invocation *invocation, bool paused) {
     if (invocation->instance) sl_runtime_pause(&invocation->instance->runtime, paused);
 }
 
+// The runtime has answered, well or not.
+static void note_answer(struct sl_instance *instance, size_t bytes) {
+    struct sl_outcome *outcome = &instance->outcome;
+    outcome->answered_ns = sl_clock_mono_ns();
+    if (!outcome->first_byte_ns) outcome->first_byte_ns = outcome->answered_ns;
+    outcome->produced += (int64_t)bytes;
+}
+
 static void response(struct sl_runtime *runtime, struct sl_str body, struct sl_str content_type) {
     struct sl_instance *instance = of(runtime);
     if (!instance->serving) return;
+    note_answer(instance, body.len);
     sl_invoke__drain_log(instance);
     struct sl_invocation_result result = {.outcome = SL_INVOCATION_OK, .payload = body, .content_type = content_type};
     sl_invoke__conclude(instance, &result, "success");
@@ -195,6 +265,7 @@ static void response(struct sl_runtime *runtime, struct sl_str body, struct sl_s
 static void error(struct sl_runtime *runtime, struct sl_str body, struct sl_str type) {
     struct sl_instance *instance = of(runtime);
     if (!instance->serving) return;
+    note_answer(instance, 0);
     sl_invoke__drain_log(instance);
     char kind[SL_ERROR_TYPE_MAX];
     snprintf(kind, sizeof kind, "%.*s", (int)(type.len < sizeof kind ? type.len : sizeof kind - 1),
@@ -205,13 +276,14 @@ static void error(struct sl_runtime *runtime, struct sl_str body, struct sl_str 
         .content_type = SL_STR("application/json"),
         .error_type = sl_str_of(kind),
     };
-    sl_invoke__conclude(instance, &result, "error");
+    // A function's own error is an answer like others: to AWS's reports the runtime has done its work.
+    sl_invoke__conclude(instance, &result, strncmp(kind, "Runtime.", 8) == 0 ? "error" : "success");
 }
 
 static void init_error(struct sl_runtime *runtime, struct sl_str body, struct sl_str type) {
     struct sl_instance *instance = of(runtime);
-    if (instance->init_failed) return;
-    instance->init_failed = true;
+    if (instance->init_failed || instance->state == SL_INSTANCE_STOPPING) return;
+    instance->init_failed = instance->failed = true;
     snprintf(instance->init_error_type, sizeof instance->init_error_type, "%.*s",
              (int)(type.len < SL_ERROR_TYPE_MAX ? type.len : SL_ERROR_TYPE_MAX - 1), type.len ? type.ptr : "");
     sl_buf_str(&instance->init_error, body);
@@ -222,6 +294,7 @@ static void init_error(struct sl_runtime *runtime, struct sl_str body, struct sl
 static void too_large(struct sl_runtime *runtime) {
     struct sl_instance *instance = of(runtime);
     if (!instance->serving) return;
+    note_answer(instance, 0);
     sl_invoke__drain_log(instance);
     static const char document[] =
         "{\"errorType\":\"Function.ResponseSizeTooLarge\",\"errorMessage\":\"Response payload size "
@@ -235,24 +308,32 @@ static void too_large(struct sl_runtime *runtime) {
         .content_type = SL_STR("application/json"),
         .error_type = SL_STR("Function.ResponseSizeTooLarge"),
     };
-    sl_invoke__conclude(instance, &result, "error");
+    sl_invoke__conclude(instance, &result, "success");
 }
 
 static void extension_failed(struct sl_runtime *runtime, const char *type, struct sl_str cause) {
-    struct sl_instance *instance = of(runtime);
     char text[128];
     snprintf(text, sizeof text, "%.*s", (int)(cause.len < sizeof text ? cause.len : sizeof text - 1), cause.ptr);
-    if (!instance->seen_ready && !instance->init_failed) {
-        instance->init_failed = true;
-        snprintf(instance->init_error_type, sizeof instance->init_error_type, "%s", type);
-        sl_invoke__error_document(&instance->init_error, type, instance->request_id, text);
-    } else if (instance->serving) {
-        sl_invoke__drain_log(instance);
-        sl_invoke__conclude_error(instance, type, text, false);
-    } else if (instance->state == SL_INSTANCE_IDLE) {
-        sl_invoke__pool_leave_idle(instance);
-    }
-    sl_invoke__instance_stop(instance);
+    sl_invoke__fail(of(runtime), type, text);
+}
+
+static void registered(struct sl_runtime *runtime) { sl_invoke__extensions_registered(of(runtime)); }
+
+static void runtime_done(struct sl_runtime *runtime) {
+    struct sl_instance *instance = of(runtime);
+    if (!instance->outcome.late) return;
+    sl_invoke__drain_log(instance);
+    sl_invoke__tell_runtime_done(instance);
+}
+
+static void subscribed(struct sl_runtime *runtime, struct sl_str extension, bool logs_api, unsigned kinds) {
+    sl_invoke__tell_subscription(of(runtime), extension, logs_api, kinds);
+}
+
+static void connector(struct sl_runtime *runtime) {
+    struct sl_instance *instance = of(runtime);
+    struct sl_error err;
+    if (sl_jail_connector(instance->invoker->config.jail, instance->id, &err)) sl_runtime_telemetry_socket(runtime, -1);
 }
 
 const struct sl_runtime_handler sl_invoke__runtime_handler = {
@@ -265,4 +346,8 @@ const struct sl_runtime_handler sl_invoke__runtime_handler = {
     .init_error = init_error,
     .too_large = too_large,
     .extension_failed = extension_failed,
+    .registered = registered,
+    .runtime_done = runtime_done,
+    .subscribed = subscribed,
+    .socket = connector,
 };

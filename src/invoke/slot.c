@@ -42,3 +42,16 @@ struct sl_instance *sl_invoke__slot_find(struct sl_invoker *invoker, uint64_t id
     // The slot is released only after the last report, so an id that does not match would be a fault of the spawner's.
     return instance && instance->id == id ? instance : NULL;
 }
+
+struct sl_instance *sl_invoke__slot_owner(struct sl_invoker *invoker, uint64_t id, struct sl_loop **ret_loop,
+                                          bool *ret_moving) {
+    unsigned slot = (unsigned)(id & 0xffffffffu) - 1;
+    struct sl_instance *instance = NULL;
+    pthread_mutex_lock(&invoker->slot_lock);
+    if (slot < invoker->slot_count) instance = invoker->slots[slot].instance;
+    if (instance && instance->id != id) instance = NULL;
+    *ret_loop = instance ? instance->loop : NULL;
+    *ret_moving = instance && instance->given;
+    pthread_mutex_unlock(&invoker->slot_lock);
+    return instance;
+}

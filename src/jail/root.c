@@ -236,7 +236,7 @@ static int write_etc(const struct sl_jail__root_config *config) {
         const char *name, *text;
     } files[] = {
         {"/etc/resolv.conf", resolv},
-        {"/etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost\n"},
+        {"/etc/hosts", "127.0.0.1 localhost sandbox sandbox.localdomain\n::1 localhost\n"},
         {"/etc/hostname", "sandbox\n"},
         {"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"}};
     int rc = write_accounts(config);

@@ -111,14 +111,20 @@ static void handle_next(struct sl_runtime *runtime, struct sl_http_request *requ
         runtime->handler->ready(runtime);
         return;
     }
+    bool answered = runtime->state == SL_RUNTIME_SENT;
     runtime->state = SL_RUNTIME_WAITING;
     runtime->current[0] = '\0';
+    if (answered && runtime->extensions) runtime->handler->runtime_done(runtime);
     sl_runtime__check_ready(runtime);
 }
 
 void sl_runtime__check_ready(struct sl_runtime *runtime) {
-    bool ready = runtime->parked && runtime->state == SL_RUNTIME_WAITING && sl_runtime__extensions_settled(runtime);
-    if (ready) runtime->handler->ready(runtime);
+    if (!runtime->parked || runtime->state != SL_RUNTIME_WAITING || !sl_runtime__extensions_settled(runtime)) return;
+    if (!runtime->initialised) {
+        runtime->initialised = true;
+        sl_runtime__telemetry_close(runtime);
+    }
+    runtime->handler->ready(runtime);
 }
 
 bool sl_runtime_extensions_busy(const struct sl_runtime *runtime) {
@@ -365,6 +371,9 @@ static void refused(struct sl_http_conn *conn, int status, const char *reason, s
     if (status == 413) {
         if (answer) too_large(runtime);
         sl_buf_printf(body, "{\"errorMessage\":\"%s\",\"errorType\":\"RequestEntityTooLarge\"}\n", too_large_text);
+    } else if (reason == sl_http_truncated) {
+        sl_buf_cstr(body, "{\"errorMessage\":\"HTTP request detected as truncated\",\"errorType\":"
+                          "\"TruncatedHTTPRequest\"}\n");
     } else {
         sl_buf_printf(body, "{\"errorMessage\":\"%s\",\"errorType\":\"InvalidRequest\"}\n", reason);
     }
@@ -430,6 +439,7 @@ static const struct sl_http_config *config(void) {
         .idle_timeout_ms = 0,
         .write_timeout_ms = STALL_TIMEOUT_MS,
         .lazy_ack = true,
+        .answer_truncated = true,
     };
     return &value;
 }
@@ -470,6 +480,7 @@ void sl_runtime_close(struct sl_runtime *runtime) {
     listener_close(&runtime->tcp);
     listener_close(&runtime->local);
     sl_runtime__extensions_free(runtime);
+    sl_runtime__telemetry_free(runtime);
     runtime->loop = NULL;
 }
 
@@ -477,6 +488,7 @@ void sl_runtime_detach(struct sl_runtime *runtime) {
     sl_watch_stop(&runtime->tcp);
     sl_watch_stop(&runtime->local);
     for (unsigned i = 0; i < runtime->conn_count; i++) sl_http_conn_detach(runtime->conns[i]);
+    sl_runtime__telemetry_detach(runtime);
 }
 
 int sl_runtime_attach(struct sl_runtime *runtime, struct sl_loop *loop, struct sl_error *err) {
@@ -484,6 +496,7 @@ int sl_runtime_attach(struct sl_runtime *runtime, struct sl_loop *loop, struct s
     for (unsigned i = 0; i < runtime->conn_count; i++) {
         if (sl_http_conn_attach(runtime->conns[i], loop, err)) return err->kind;
     }
+    if (sl_runtime__telemetry_attach(runtime, loop, err)) return err->kind;
     return listen_on(runtime, err);
 }
 

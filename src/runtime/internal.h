@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // internal: what the files of runtime/ share. api.c serves the connections and the Runtime API, extension.c the
-// Extensions API and the answers of the Telemetry API.
+// Extensions API, subscription.c, telemetry.c, subscriber.c and delivery.c the Telemetry and Logs APIs.
 #ifndef SL_RUNTIME_INTERNAL_H
 #define SL_RUNTIME_INTERNAL_H
 
@@ -19,5 +19,20 @@ bool sl_runtime__extension_handle(struct sl_runtime *runtime, struct sl_http_req
 bool sl_runtime__extensions_settled(const struct sl_runtime *runtime);
 void sl_runtime__extensions_send(struct sl_runtime *runtime, const struct sl_runtime_event *event);
 void sl_runtime__extensions_free(struct sl_runtime *runtime);
+
+// PUT /2022-07-01/telemetry or (logs) /2020-08-15/logs by the extension of that name. Answers.
+void sl_runtime__subscribe(struct sl_runtime *runtime, struct sl_http_request *request, const char *extension,
+                           bool logs);
+
+struct sl_subscription;
+bool sl_runtime__telemetry_is_closed(const struct sl_runtime *runtime);
+bool sl_runtime__telemetry_conflict(const struct sl_runtime *runtime, const struct sl_subscription *asked);
+// False without memory.
+bool sl_runtime__telemetry_subscribe(struct sl_runtime *runtime, const struct sl_subscription *asked);
+// The init is over: no more subscriptions.
+void sl_runtime__telemetry_close(struct sl_runtime *runtime);
+void sl_runtime__telemetry_free(struct sl_runtime *runtime);
+void sl_runtime__telemetry_detach(struct sl_runtime *runtime);
+int sl_runtime__telemetry_attach(struct sl_runtime *runtime, struct sl_loop *loop, struct sl_error *err);
 
 #endif

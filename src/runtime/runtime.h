@@ -47,6 +47,15 @@ struct sl_runtime_handler {
     // An extension said that it cannot go on: the environment is to be ended. `type` is "Extension.InitError" or
     // "Extension.ExitError", `cause` what the extension called it.
     void (*extension_failed)(struct sl_runtime *runtime, const char *type, struct sl_str cause);
+    // Every extension that was announced (sl_runtime_expect) has registered: the runtime may be started.
+    void (*registered)(struct sl_runtime *runtime);
+    // The runtime asked again after its answer: its part of the invocation is over (extensions may be busy with it
+    // still; then `ready` comes later). Only called where there are extensions.
+    void (*runtime_done)(struct sl_runtime *runtime);
+    // An extension subscribed to telemetry, by the Logs API or the Telemetry API; `kinds` are SL_TELEMETRY_*.
+    void (*subscribed)(struct sl_runtime *runtime, struct sl_str extension, bool logs_api, unsigned kinds);
+    // Telemetry needs a socket: sl_runtime_telemetry_socket, now or later.
+    void (*socket)(struct sl_runtime *runtime);
 };
 
 // What extensions are told when they register. The views live as long as the runtime.
@@ -56,6 +65,7 @@ struct sl_runtime_identity {
 
 enum { SL_RUNTIME_CONNS = 32 }; // runtime and up to ten extensions, some with more than one
 struct sl_runtime_extensions;
+struct sl_telemetry;
 
 enum sl_runtime_state {
     SL_RUNTIME_STARTED,
@@ -82,6 +92,9 @@ struct sl_runtime {
     const struct sl_runtime_identity *identity;
     struct sl_runtime_extensions *extensions; // NULL without
     bool truncated;                           // the connection of a response was lost before its end
+    bool initialised;                         // `ready` was called: runtime and extensions have finished their init
+    struct sl_telemetry *telemetry;           // NULL: nobody listens (or nothing was said yet)
+    bool telemetry_closed;                    // no subscription is taken any more
 };
 
 // Takes ownership of the listening sockets (non-blocking): TCP and Unix, of which the second may be -1. Which of them a
@@ -107,8 +120,38 @@ static inline bool sl_runtime_is_ready(const struct sl_runtime *runtime) { retur
 void sl_runtime_send(struct sl_runtime *runtime, const struct sl_runtime_event *event);
 // Holds back the parts of a streamed answer, or lets them flow again: the runtime inside is held back by TCP.
 void sl_runtime_pause(struct sl_runtime *runtime, bool paused);
+
+// ---- extensions -----------------------------------------------------------------------------------------------------
+
+// Announces an external extension, before its program is started. SL_E_LIMIT when there are ten.
+int sl_runtime_expect(struct sl_runtime *runtime, struct sl_str name, struct sl_error *err);
+unsigned sl_runtime_extension_count(const struct sl_runtime *runtime);
+// Whether there are external ones (they have 2 s to shut down, internal ones 500 ms).
+bool sl_runtime_has_external(const struct sl_runtime *runtime);
 // The runtime has answered and extensions are still busy with the invocation (or the runtime has not asked again).
 bool sl_runtime_extensions_busy(const struct sl_runtime *runtime);
+
+enum sl_extension_end {
+    SL_EXTENSION_LAUNCH_ERROR, // could not be executed
+    SL_EXTENSION_EXITED,       // ended as it was asked to
+    SL_EXTENSION_CRASHED,      // ended, or was killed
+};
+// The program of an external extension has ended; `error_type` for reports ("PermissionDenied"), may be NULL.
+void sl_runtime_extension_ended(struct sl_runtime *runtime, struct sl_str name, enum sl_extension_end how,
+                                const char *error_type);
+// Sends SHUTDOWN to the external extensions that want it, now or when they ask for their next event. `reason` is
+// "spindown", "timeout" or "failure". From now on nobody is asked for readiness.
+void sl_runtime_shut_down(struct sl_runtime *runtime, const char *reason, int64_t deadline_ms);
+// Whether the named external extension wants SHUTDOWN (others are killed at once).
+bool sl_runtime_wants_shutdown(const struct sl_runtime *runtime, struct sl_str name);
+
+struct sl_runtime_extension_info {
+    const char *name, *state; // AWS's words: "Registered", "Ready", ...
+    bool external, invoke, shutdown;
+    const char *error_type; // "" when none
+};
+// The i-th of sl_runtime_extension_count. External ones first, in the order in which they were announced.
+void sl_runtime_extension_info(const struct sl_runtime *runtime, unsigned i, struct sl_runtime_extension_info *ret);
 // The current invocation is over for the caller (time-out): late answers get "Invalid request ID".
 static inline void sl_runtime_forget(struct sl_runtime *runtime) { runtime->current[0] = '\0'; }
 

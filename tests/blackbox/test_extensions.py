@@ -17,7 +17,7 @@ API = '/2020-01-01/extension/'
 def register(name, events=('INVOKE',), extra=()):
     return Conn().request('POST', API + 'register', json.dumps({'events': list(events)}), [f'Lambda-Extension-Name: {name}', *extra]).answer()
 def as_extension(id, method, path, body='', extra=()):
-    return Conn().request(method, API + path, body, [f'Lambda-Extension-Identifier: {id}', *extra]).answer()
+    return Conn().request(method, path if path.startswith('/') else API + path, body, [f'Lambda-Extension-Identifier: {id}', *extra]).answer()
 def next_event(id):
     return as_extension(id, 'GET', 'event/next')
 """
@@ -114,13 +114,15 @@ def test_identifiers(probe):
     assert value(run(f"return next_event('{unknown}')[:2]")) == refused("Extension.UnknownExtensionIdentifier", f"Unknown extension {unknown}")
 
 
-def test_wrong_methods_and_unsupported_subscriptions(probe):
-    run = probe()
-    assert value(run("return call('GET', API + 'register')"))[0] == 405
-    status, text = value(run("return call('PUT', '/2022-07-01/telemetry', '{}')"))
-    assert status == 202 and json.loads(text) == {"errorType": "Telemetry.NotSupported", "errorMessage": "Telemetry API is not supported"}
-    status, text = value(run("return call('PUT', '/2020-08-15/logs', '{}')"))
-    assert status == 202 and json.loads(text)["errorType"] == "Logs.NotSupported"
+def test_subscriptions_of_an_internal_extension(server, probe):
+    # It is told of what happened before it subscribed, too. Nobody listens at the port.
+    run = probe("me = register('ext')[2]['lambda-extension-identifier']\n"
+                "wish = json.dumps({'schemaVersion': '2022-12-13', 'types': ['platform'], 'destination': {'protocol': 'TCP', 'port': 9}})\n"
+                "note(as_extension(me, 'PUT', '/2022-07-01/telemetry', wish)[:2])\n" + THREAD)
+    assert value(run("return 1")) == 1
+    assert noted(server, run, 1)[0] == [200, '"OK"']
+    assert value(run("return as_extension(me, 'PUT', '/2022-07-01/telemetry', wish)[:2]")) == refused(
+        "Telemetry.SubscriptionClosed", "Telemetry API subscription is closed")
 
 
 def test_a_poll_while_one_is_parked(server, probe):

@@ -160,6 +160,28 @@ int sl_jail_freeze(int freeze_fd, bool frozen) {
     return 0;
 }
 
+// No layers, hence no extensions: these are never called, but would bring the real client along if they were missing.
+int sl_jail_extensions(int opt_dir_fd, char names[][SL_JAIL_EXTENSION_NAME], unsigned room, struct sl_error *err) {
+    (void)opt_dir_fd, (void)names, (void)room, (void)err;
+    return 0;
+}
+
+int sl_jail_exec(struct sl_jail_client *client, uint64_t id, uint32_t program, const struct sl_jail_program *what,
+                 struct sl_error *err) {
+    (void)client, (void)id, (void)program, (void)what;
+    return sl_fail(err, SL_E_UNAVAILABLE, "no programs here");
+}
+
+int sl_jail_signal(struct sl_jail_client *client, uint64_t id, uint32_t program, int signal, struct sl_error *err) {
+    (void)client, (void)id, (void)program, (void)signal, (void)err;
+    return 0;
+}
+
+int sl_jail_connector(struct sl_jail_client *client, uint64_t id, struct sl_error *err) {
+    (void)client, (void)id;
+    return sl_fail(err, SL_E_UNAVAILABLE, "no sandboxes here");
+}
+
 int64_t sl_jail_memory_peak(int memory_fd) {
     (void)memory_fd;
     return -1;
@@ -256,6 +278,7 @@ int sl_jail_start(struct sl_jail_client *client, uint64_t id, const struct sl_ja
     fake->port = ntohs(address.sin_port);
     fake->log = pipe_ends[1];
     world_report(&(struct sl_jail_event){.kind = SL_JAIL_STARTED,
+                                         .connector_fd = -1,
                                          .id = id,
                                          .listen_fd = {listener, -1},
                                          .log_fd = pipe_ends[0],
