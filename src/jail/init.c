@@ -78,8 +78,8 @@ static int build(struct sl_jail__shell_plan *plan, int ret_listen[2], bool *ret_
     int rc = 0;
     if (plan->netns < 0) {
         rc = sl_jail__netns_make(plan->router, plan->slot, plan->network, &plan->netns, ret_step);
-    } else if (setns(plan->netns, CLONE_NEWNET) != 0) {
-        rc = -errno;
+    } else {
+        rc = sl_jail__netns_recycle(plan->router, plan->slot, plan->network, plan->netns);
     }
     if (rc != 0) return rc;
     *ret_step = "listen on 127.0.0.1:9001";

@@ -23,6 +23,7 @@
 
 #include "base/error.h"
 #include "jail/claim.h"
+#include "jail/conntrack.h"
 #include "jail/file.h"
 #include "jail/jail.h"
 #include "jail/netlink.h"
@@ -101,9 +102,9 @@ static int connect_slot(int outside, int inside, int own_ns, unsigned slot, unsi
 }
 
 // Enters the router for as long as it takes to open a socket there.
-static int router_socket(const struct sl_jail__router *router, int own_ns) {
+static int router_socket(const struct sl_jail__router *router, int own_ns, int (*open_socket)(void)) {
     if (setns(router->ns, CLONE_NEWNET) != 0) return -errno;
-    int fd = sl_jail__netlink_open();
+    int fd = open_socket();
     if (setns(own_ns, CLONE_NEWNET) != 0) {
         int rc = -errno;
         sl_jail__close(&fd);
@@ -123,12 +124,22 @@ int sl_jail__netns_make(const struct sl_jail__router *router, unsigned slot, boo
     *ret_step = "connect the sandbox to the network";
     // No IPv6 on eth0: there are no rules for it.
     (void)sl_jail__write(AT_FDCWD, "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-    int outside = router_socket(router, *ret_ns);
+    int outside = router_socket(router, *ret_ns, sl_jail__netlink_open);
     int inside = sl_jail__netlink_open();
     rc = outside < 0 ? outside : inside < 0 ? inside : connect_slot(outside, inside, *ret_ns, slot, router->mtu);
     sl_jail__close(&outside);
     sl_jail__close(&inside);
     return rc;
+}
+
+int sl_jail__netns_recycle(const struct sl_jail__router *router, unsigned slot, bool network, int ns) {
+    if (setns(ns, CLONE_NEWNET) != 0) return -errno;
+    if (!network) return 0;
+    int socket = router_socket(router, ns, sl_jail__conntrack_open);
+    int rc = socket < 0 ? socket : sl_jail__conntrack_forget(socket, ip(SLOTS + slot + 1));
+    sl_jail__close(&socket);
+    // A kernel without this interface: old answers are dropped by the new sandbox, which knows no such connection.
+    return rc == -EPROTONOSUPPORT || rc == -EINVAL || rc == -EOPNOTSUPP ? 0 : rc;
 }
 
 // ---- the router ----
@@ -229,7 +240,7 @@ static int make_namespace(struct sl_jail__router *router) {
 // The uplink. Its name is what tells the servers of one machine apart: the first free number is ours.
 static int make_uplink(struct sl_jail__router *router) {
     int here = sl_jail__netlink_open();
-    int there = router_socket(router, router->host_ns);
+    int there = router_socket(router, router->host_ns, sl_jail__netlink_open);
     int rc = here < 0 ? here : there < 0 ? there : -EEXIST;
     char name[16] = "";
     for (unsigned n = 0; rc == -EEXIST && n < UPLINKS; n++) {

@@ -44,6 +44,9 @@ unsigned sl_jail__resolvers(const struct sl_jail_config *config, struct in_addr 
 // network, connects it to the router. 0 or -errno; *ret_ns is a descriptor of it.
 int sl_jail__netns_make(const struct sl_jail__router *router, unsigned slot, bool network, int *ret_ns,
                         const char **ret_step);
+// In the same place, instead: enters the namespace of a sandbox that is gone, and makes sure that with network nothing
+// of its connections is left. 0 or -errno.
+int sl_jail__netns_recycle(const struct sl_jail__router *router, unsigned slot, bool network, int ns);
 // The listening sockets for the Runtime API: on the loopback of the current network namespace, and at SL_JAIL_SOCKET in
 // the current root, which must be a sandbox's own. A descriptor or -errno.
 int sl_jail__netns_listen(void);

@@ -10,16 +10,19 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "jail/conntrack.h"
 
 static void sandbox_has_a_name(bool root) {
     struct jail_world world = {0};
@@ -208,14 +211,75 @@ static void network_reaches_only_what_is_allowed(void **state) {
     jail_assert_no_traces(world.spawner);
 }
 
+// ---- connections that are remembered ----
+
+static int tracked(const char *source) {
+    char line[512];
+    int count = 0;
+    FILE *file = fopen("/proc/self/net/nf_conntrack", "re");
+    if (file == NULL) return -1;
+    while (fgets(line, sizeof line, file) != NULL) count += strstr(line, source) != NULL;
+    fclose(file);
+    return count;
+}
+
+// One datagram each to this many ports.
+static void send_from(const char *source, int ports) {
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    inet_pton(AF_INET, source, &from.sin_addr);
+    inet_pton(AF_INET, "127.9.9.9", &to.sin_addr);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (bind(fd, (struct sockaddr *)&from, sizeof from) != 0) _exit(60);
+    for (int i = 0; i < ports; i++) {
+        to.sin_port = htons((uint16_t)(20000 + i));
+        (void)sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof to); // refused: nobody listens
+    }
+    close(fd);
+}
+
+// In a network namespace of its own that tracks connections. The exit status says what went wrong, 77: not possible.
+static int forgetting_child(void) {
+    struct ifreq up = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    struct in_addr gone;
+    if (unshare(CLONE_NEWNET) != 0) return 77;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (ioctl(fd, SIOCSIFFLAGS, &up) != 0) return 61;
+    close(fd);
+    if (system("nft add table ip t && nft add chain ip t c '{ type filter hook output priority 0; }' && "
+               "nft add rule ip t c ct state established accept") != 0)
+        return 77;
+    send_from("127.1.1.1", 600); // more than one round finds
+    send_from("127.2.2.2", 3);
+    if (tracked("src=127.1.1.1 ") < 0) return 77;
+    if (tracked("src=127.1.1.1 ") < 600 || tracked("src=127.2.2.2 ") != 3) return 62;
+    inet_pton(AF_INET, "127.1.1.1", &gone);
+    int netlink = sl_jail__conntrack_open();
+    if (netlink < 0 || sl_jail__conntrack_forget(netlink, gone) != 0) return 63;
+    if (tracked("src=127.1.1.1 ") != 0) return 64;
+    if (tracked("src=127.2.2.2 ") != 3) return 65;
+    return sl_jail__conntrack_forget(netlink, gone) == 0 ? 0 : 66;
+}
+
+static void connections_are_forgotten(void **state) {
+    (void)state;
+    int status;
+    pid_t child = fork();
+    if (child == 0) _exit(forgetting_child());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    jail_need(WEXITSTATUS(status) != 77, "root, nft and /proc/net/nf_conntrack");
+    assert_int_equal(status, 0);
+}
+
 int main(int argc, char **argv) {
     if (argc > 2 && strcmp(argv[1], "--inside") == 0) return jail_inside(argv + 2);
     const struct CMUnitTest tests[] = {
-        JAIL_BOTH_ROWS(sandbox_has_a_name),        JAIL_BOTH_ROWS(files_are_closed),
-        JAIL_BOTH_ROWS(privileges_are_gone),       JAIL_BOTH_ROWS(other_processes_are_invisible),
-        JAIL_BOTH_ROWS(foreign_system_calls_kill), JAIL_BOTH_ROWS(host_loopback_is_closed),
-        JAIL_BOTH_ROWS(processes_are_limited),     JAIL_BOTH_ROWS(memory_is_limited),
-        JAIL_BOTH_ROWS(tmp_is_limited_and_new),    cmocka_unit_test(network_reaches_only_what_is_allowed),
+        JAIL_BOTH_ROWS(sandbox_has_a_name),          JAIL_BOTH_ROWS(files_are_closed),
+        JAIL_BOTH_ROWS(privileges_are_gone),         JAIL_BOTH_ROWS(other_processes_are_invisible),
+        JAIL_BOTH_ROWS(foreign_system_calls_kill),   JAIL_BOTH_ROWS(host_loopback_is_closed),
+        JAIL_BOTH_ROWS(processes_are_limited),       JAIL_BOTH_ROWS(memory_is_limited),
+        JAIL_BOTH_ROWS(tmp_is_limited_and_new),      cmocka_unit_test(network_reaches_only_what_is_allowed),
+        cmocka_unit_test(connections_are_forgotten),
     };
     return cmocka_run_group_tests(tests, jail_make_code, jail_remove_code);
 }
