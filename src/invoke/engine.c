@@ -70,6 +70,7 @@ void sl_invoker_free(struct sl_invoker *invoker) {
     if (!invoker) return;
     rcu_barrier(); // entries that were replaced are reclaimed
     sl_invoke__provision_free(invoker);
+    for (unsigned i = 0; i < invoker->config.loop_count; i++) sl_invoke__room_free(&invoker->loops[i]);
     // Instances that are left are the spawner's to kill: it sees our end of its socket close.
     struct cds_lfht_iter iter;
     struct cds_lfht_node *node;

@@ -319,6 +319,7 @@ void sl_invoke__room_return(struct sl_invoker *invoker, int64_t charge);
 bool sl_invoke__room_or_wait(struct sl_invoke__pool *pool, unsigned loop, bool *ret_waits);
 // Stops idle instances for a start that needs this much, if that helps.
 void sl_invoke__room_make(struct sl_invoke__loop *here, int64_t charge);
+void sl_invoke__room_free(struct sl_invoke__loop *here); // forgets starts that wait; no loop runs any more
 // The instance was seen to use this much at most (<= 0: unknown).
 void sl_invoke__room_adjust(struct sl_instance *instance, int64_t peak);
 void sl_invoke__room_leaving(struct sl_instance *instance); // was told to stop

@@ -187,6 +187,10 @@ static void want_drop(struct sl_invoke__loop *here) {
     free(want);
 }
 
+void sl_invoke__room_free(struct sl_invoke__loop *here) {
+    while (here->want_first) want_drop(here);
+}
+
 // Serves the first start that waits; false when it must go on waiting.
 static bool serve_first(struct sl_invoke__loop *here) {
     struct sl_invoke__want *want = here->want_first;
