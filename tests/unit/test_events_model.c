@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// events: the state machine of the asynchronous queue, explored exhaustively: one event with everything that may happen,
-// and two that compete for one place. Every order of: accept, take, execute (success, failure, refusal), settle, settle that fails, crash, a settle of before the crash that arrives after
-// it, purge by an operator, a change of the settings, and time passing. The decisions are the queue's own (decide.c); the
-// model stands for the store, the memory and the concurrency limit around them.
+// events: the state machine of the asynchronous queue, explored exhaustively: one event with everything that may
+// happen, and two that compete for one place. Every order of: accept, take, execute (success, failure, refusal),
+// settle, settle that fails, crash, a settle of before the crash that arrives after it, purge by an operator, a change
+// of the settings, and time passing. The decisions are the queue's own (decide.c); the model stands for the store, the
+// memory and the concurrency limit around them.
 //
 // In every state that can be reached I1 to I4 of decide.h hold, and where nothing is left to do no event is left.
 #include "events/decide.h"
@@ -26,7 +27,7 @@ enum {
 // How far one exploration goes.
 static struct scope {
     unsigned events, end; // time goes no further than `end` units
-    unsigned age; // maximum age of events, in units
+    unsigned age;         // maximum age of events, in units
     unsigned crashes, faults;
     bool changes; // settings change, operators purge
 } scope;
@@ -40,10 +41,10 @@ struct settling {
 };
 
 struct event {
-    unsigned char place, attempts, accepted, due;  // the store's; times in units
-    unsigned char stage, taken;                    // the memory's: attempts when it was taken
-    struct settling settle, zombie;                // zombie: submitted before a crash, arrives after it
-    unsigned char executions, settled;             // settled: a bit per number of attempts
+    unsigned char place, attempts, accepted, due; // the store's; times in units
+    unsigned char stage, taken;                   // the memory's: attempts when it was taken
+    struct settling settle, zombie;               // zombie: submitted before a crash, arrives after it
+    unsigned char executions, settled;            // settled: a bit per number of attempts
 };
 
 struct state {
@@ -142,8 +143,7 @@ static void finish(struct state next, unsigned i, enum sl_event_outcome outcome)
     struct event *event = &next.events[i];
     const struct sl_event_limits limits = limits_of(&next);
     const struct sl_event_standing standing = standing_of(event);
-    struct sl_event_decision decision =
-        sl_event_decide(&standing, &limits, outcome, (int64_t)next.now * UNIT_MS);
+    struct sl_event_decision decision = sl_event_decide(&standing, &limits, outcome, (int64_t)next.now * UNIT_MS);
     next.running--;
     begin_settling(event, &decision);
     visit(&next);
