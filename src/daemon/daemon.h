@@ -34,7 +34,7 @@ struct sl_daemon_config {
     unsigned account_concurrency, scaling_rate, request_rate; // as in struct sl_invoker_config
     int64_t idle_seconds, max_age_seconds, activation_ms;
     int64_t memory_budget_mb; // of all instances
-    unsigned blanks; // languages kept started
+    unsigned blanks;          // languages kept started
     int64_t blank_memory_mb, blank_idle_seconds;
     bool templates;
     bool single_use, no_freeze;

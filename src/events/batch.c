@@ -148,9 +148,9 @@ static void receive_done(struct sl_store_job *job, int result, const struct sl_e
     sl_source__received(batch->mapping, batch, result, err);
 }
 
-bool sl_source__receive(struct sl_source__mapping *mapping) {
+bool sl_source__receive(struct sl_source__batch *batch) {
+    struct sl_source__mapping *mapping = batch->mapping;
     struct sl_event_sources *sources = mapping->sources;
-    struct sl_source__batch *batch = mapping->gather;
     const struct sl_event_source *spec = &mapping->spec->is;
     struct sl_error err;
     const struct sl_function *function =

@@ -18,6 +18,7 @@
 enum {
     FIRST_LIMIT = 5,
     CAP = 100,
+    READERS = 4,
     TICK_MS = 100,
     POLL_MS = 20 * 1000,
     AGAIN_MS = 1000,
@@ -95,40 +96,45 @@ static void mapping_free(struct sl_source__mapping *mapping) {
     free(mapping);
 }
 
-static void start(struct sl_source__mapping *mapping) {
-    struct sl_source__batch *batch = mapping->gather;
-    mapping->gather = NULL;
+static void start(struct sl_source__batch *batch) {
     sl_buf_cstr(&batch->payload, "]}");
-    mapping->sources->bytes += batch->payload.len;
+    batch->mapping->sources->bytes += batch->payload.len;
     sl_source__invoke(batch);
 }
 
-// Ends what was begun to be gathered. in_flight counts it from its making.
-static void give_back(struct sl_source__mapping *mapping) {
-    struct sl_source__batch *batch = mapping->gather;
-    if (!batch) return;
-    mapping->gather = NULL;
-    mapping->sources->bytes += batch->payload.len;
+// Its messages are visible again at once.
+static void give_back(struct sl_source__batch *batch) {
+    batch->mapping->sources->bytes += batch->payload.len;
     sl_source__release(batch);
 }
 
 static bool may_read(const struct sl_source__mapping *mapping, int64_t now) {
     const struct sl_event_sources *sources = mapping->sources;
-    if (now < mapping->hold_until_ms || sources->bytes > BYTES_MAX) return false;
+    unsigned most = mapping->spec->is.window_s ? 1 : mapping->readers_wanted;
+    if (now < mapping->hold_until_ms || sources->bytes > BYTES_MAX || mapping->readers >= most) return false;
     if (!mapping->gather && mapping->in_flight >= mapping->limit) return false;
     return mapping->news || now >= mapping->next_ms;
 }
 
-static void read_more(struct sl_source__mapping *mapping, int64_t now) {
-    if (!mapping->gather) {
-        mapping->gather = sl_source__batch_new(mapping);
-        if (mapping->gather) mapping->in_flight++;
-        if (mapping->gather) atomic_fetch_add(&mapping->sources->busy, 1);
-    }
+// False: nothing was begun.
+static bool read_more(struct sl_source__mapping *mapping, int64_t now) {
+    struct sl_source__batch *batch = mapping->gather ? mapping->gather : sl_source__batch_new(mapping);
     mapping->next_ms = now + AGAIN_MS;
-    if (!mapping->gather) return;
+    if (!batch) return false;
+    if (batch != mapping->gather) {
+        mapping->in_flight++;
+        atomic_fetch_add(&mapping->sources->busy, 1);
+    }
+    if (mapping->spec->is.window_s) mapping->gather = batch;
+    mapping->readers++;
+    // The others see what this one has left.
+    mapping->news = mapping->readers < mapping->readers_wanted;
+    if (sl_source__receive(batch)) return true;
+    mapping->readers--;
     mapping->news = false;
-    mapping->receiving = sl_source__receive(mapping);
+    mapping->gather = NULL;
+    sl_source__ended(batch);
+    return false;
 }
 
 static bool idle(const struct sl_source__mapping *mapping) {
@@ -152,16 +158,21 @@ static void retry_waiting(struct sl_source__mapping *mapping, int64_t now) {
 static void turn(struct sl_source__mapping *mapping) {
     int64_t now = sl_clock_ms();
     if (mapping->waiting) retry_waiting(mapping, now);
-    if (mapping->receiving) return;
-    if (idle(mapping) || mapping->newer) give_back(mapping);
+    if (mapping->readers && (idle(mapping) || mapping->newer || mapping->spec->is.window_s)) return;
+    if ((idle(mapping) || mapping->newer) && mapping->gather) {
+        struct sl_source__batch *batch = mapping->gather;
+        mapping->gather = NULL;
+        give_back(batch);
+    }
     take_newer(mapping);
     if (idle(mapping)) return;
     if (ripe(mapping, now)) {
+        struct sl_source__batch *batch = mapping->gather;
         if (now < mapping->hold_until_ms) return;
-        start(mapping);
-        now = sl_clock_ms();
+        mapping->gather = NULL;
+        start(batch);
     }
-    if (may_read(mapping, now)) read_more(mapping, now);
+    while (may_read(mapping, now) && read_more(mapping, now)) {}
 }
 
 // What a turn begins may end at once and call this again: the outer call goes on then. It alone frees a mapping.
@@ -174,33 +185,40 @@ void sl_source__pump(struct sl_source__mapping *mapping) {
         turn(mapping);
     }
     mapping->pumping = false;
-    if (mapping->removed && !mapping->in_flight && !mapping->receiving) mapping_free(mapping);
+    if (mapping->removed && !mapping->in_flight) mapping_free(mapping);
 }
 
 void sl_source__received(struct sl_source__mapping *mapping, struct sl_source__batch *batch, int result,
                          const struct sl_error *err) {
     int64_t now = sl_clock_ms();
-    mapping->receiving = false;
+    mapping->readers--;
     if (result) {
         if (result != SL_E_QUEUE_DOES_NOT_EXIST)
             sl_log_error("events", "read %.*s: %s", SL_FMT(batch->queue), err->message);
         mapping->next_ms = now + (result == SL_E_QUEUE_DOES_NOT_EXIST ? ABSENT_MS : AGAIN_MS);
-        // Undone: what the batch noted in this job was not received.
-        mapping->gather = NULL;
-        batch->count = 0;
-        sl_source__ended(batch);
-        return;
+        batch->count = 0; // undone: what the batch noted in this job was not received
+    } else {
+        mapping->queue = batch->got.queue;
+        mapping->next_ms = batch->next_ms < now + POLL_MS ? batch->next_ms : now + POLL_MS;
+        atomic_fetch_add(&mapping->sources->filtered, batch->passed);
+        bool piled = batch->full || batch->count == batch->room;
+        mapping->readers_wanted = !piled                              ? 1
+                                  : mapping->readers_wanted < READERS ? mapping->readers_wanted + 1
+                                                                      : READERS;
     }
-    mapping->queue = batch->got.queue;
-    mapping->next_ms = batch->next_ms < now + POLL_MS ? batch->next_ms : now + POLL_MS;
-    atomic_fetch_add(&mapping->sources->filtered, batch->passed);
     if (batch->count && !batch->started_ms) batch->started_ms = now;
     if (!batch->count) {
         mapping->gather = NULL;
         sl_source__ended(batch);
-        return;
+    } else if (batch == mapping->gather) {
+        sl_source__pump(mapping);
+    } else {
+        if (idle(mapping))
+            give_back(batch);
+        else
+            start(batch);
+        sl_source__pump(mapping);
     }
-    sl_source__pump(mapping);
 }
 
 void sl_source__ended(struct sl_source__batch *batch) {
@@ -296,6 +314,7 @@ static void ordered(struct sl_mail *mail) {
         mapping->sources = sources;
         mapping->spec = order->spec;
         mapping->news = true;
+        mapping->readers_wanted = 1;
         mapping->limit = sl_source__cap(mapping->spec) < FIRST_LIMIT ? sl_source__cap(mapping->spec) : FIRST_LIMIT;
         mapping->next = sources->mappings;
         sources->mappings = mapping;

@@ -52,8 +52,9 @@ struct sl_source__mapping {
     struct sl_source__mapping *next;
     struct sl_event_sources *sources;
     struct sl_source__spec *spec, *newer; // newer: takes its place when nothing is being received
-    bool removed, receiving, news, pumping, again;
-    struct sl_source__batch *gather; // being filled, or NULL
+    bool removed, news, pumping, again;
+    unsigned readers, readers_wanted; // receives under way; more than one when messages pile up
+    struct sl_source__batch *gather;  // with a window: being filled, or NULL
     struct sl_source__batch *waiting;
     unsigned in_flight, limit; // batches
     int64_t queue, next_ms, hold_until_ms, hold_ms;
@@ -82,8 +83,8 @@ unsigned sl_source__cap(const struct sl_source__spec *spec);
 // batch.c
 struct sl_source__batch *sl_source__batch_new(struct sl_source__mapping *mapping);
 void sl_source__batch_free(struct sl_source__batch *batch);
-// Reads more messages into mapping->gather; sl_source__received when done.
-bool sl_source__receive(struct sl_source__mapping *mapping);
+// Reads more messages into the batch; sl_source__received when done.
+bool sl_source__receive(struct sl_source__batch *batch);
 void sl_source__received(struct sl_source__mapping *mapping, struct sl_source__batch *batch, int result,
                          const struct sl_error *err); // source.c
 void sl_source__invoke(struct sl_source__batch *batch);

@@ -115,7 +115,7 @@ struct sl_instance {
     struct sl_runtime_identity identity; // for its extensions; views of the pool's spec
     struct sl_watch log_watch;
     int memory_fd, freeze_fd;
-    int64_t peak, peak_ns; // bytes, and when they were read
+    int64_t peak, peak_ns;            // bytes, and when they were read
     struct sl_timer timer;            // init limit, then the invocation's deadline
     struct sl_invocation *invocation; // being served; NULL when abandoned
     struct sl_invoke__entry *entry;   // of the invocation being served

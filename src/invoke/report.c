@@ -80,8 +80,8 @@ int64_t sl_invoke__billed_ms(const struct sl_instance *instance, int64_t duratio
     return billed ? billed : 1;
 }
 
-// Asking the kernel costs as much as formatting the line. In a millisecond or two a process can touch a few megabytes at
-// most, so that a figure this old is still true in megabytes, give or take those.
+// Asking the kernel costs as much as formatting the line. In a millisecond or two a process can touch a few megabytes
+// at most, so that a figure this old is still true in megabytes, give or take those.
 static int64_t memory_peak(struct sl_instance *instance) {
     if (instance->ended.memory_peak > 0) return instance->ended.memory_peak;
     int64_t now = sl_clock_mono_ns();
