@@ -161,6 +161,7 @@ static int request_sandbox(struct sl_instance *instance, const struct request *r
         .code_dir_fd = request->code,
         .opt_dir_fd = request->layers,
         .block_fd = request->block,
+        .image = spec->image,
     };
     sl_invoke__extensions_spec(instance, &jail);
     return request_by_way(instance, grant, &jail, err);

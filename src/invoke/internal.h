@@ -279,6 +279,15 @@ struct sl_invoke__entry *sl_invoke__entry_find(struct sl_invoker *invoker, struc
 int sl_invoke__publish(struct sl_invoker *invoker, const struct sl_function *function, struct sl_error *err);
 void sl_invoke__copy_function(struct sl_function *to, const struct sl_function *from, struct sl_arena *arena);
 
+// --- image.c: what a container image runs
+enum { SL_INVOKE__IMAGE_ARGUMENTS = 1024, SL_INVOKE__IMAGE_TEXT = 64 * 1024 };
+struct sl_invoke__image_command {
+    const char *argv[SL_INVOKE__IMAGE_ARGUMENTS + 1]; // argv[0]: the program's path inside the image
+    char text[SL_INVOKE__IMAGE_TEXT];
+};
+int sl_invoke__image_command(const struct sl_function *function, int root, struct sl_invoke__image_command *ret,
+                             struct sl_error *err);
+
 // --- hot.c: functions whose code is a folder
 // The folder, for a sandbox; the caller closes it.
 int sl_invoke__hot_open(struct sl_str path, int *ret_fd, struct sl_error *err);

@@ -38,8 +38,12 @@ struct sl_function {
     struct sl_str runtime; // "python3.11", "provided.al2023", ...
     struct sl_str handler;
     struct sl_str role;
-    struct sl_str code_sha256;   // hex: the blob directory
-    struct sl_str code_path;     // a folder instead of a blob, for hot reload; code_sha256 then is hot.c's. Empty: none
+    struct sl_str code_sha256; // hex: the blob directory
+    struct sl_str code_path;   // a folder instead of a blob, for hot reload; code_sha256 then is hot.c's. Empty: none
+    bool image;                // code_sha256 is a container image's root; `command` is what it runs, in `directory`
+    struct sl_str *command;    // arguments, the program first
+    unsigned command_count;
+    struct sl_str directory;     // of an image; empty: "/"
     struct sl_str layers_sha256; // hex: the blob directory of the merged layers, for /opt; empty: none
     struct sl_str *environment;  // "KEY=value"
     unsigned environment_count;

@@ -274,8 +274,32 @@ static void build_command(struct command *command, const struct sl_function *fun
     launchers[info->language].command(command, function, info);
 }
 
+// An image's own program (image.c), and the variables that every runtime gets; those of the image are among the
+// function's own.
+static int image_block(const struct sl_function *function, int root, const char *log_stream, const char *initialization,
+                       int *ret_block, struct sl_error *err) {
+    struct sl_invoke__image_command *command = malloc(sizeof *command);
+    struct list *list = calloc(1, sizeof *list);
+    int kind = command && list ? sl_invoke__image_command(function, root, command, err)
+                               : sl_fail(err, SL_E_NO_MEMORY, "no memory to start %.*s", SL_FMT(function->name));
+    if (kind == 0) {
+        sl_buf_init(&list->text, TEXT_MAX);
+        add_credentials(list);
+        add_platform(list, function, log_stream, initialization);
+        add_system(list);
+        add(list, "PWD", function->directory.len > 0 ? function->directory : SL_STR("/"));
+        for (unsigned i = 0; i < function->environment_count; i++) add(list, NULL, function->environment[i]);
+        kind = build_block(function, command->argv, list, ret_block, err);
+        sl_buf_free(&list->text);
+    }
+    free(list);
+    free(command);
+    return kind;
+}
+
 int sl_invoke__launch_block(const struct sl_function *function, int code_dir, const char *log_stream,
                             const char *initialization, int *ret_block, struct sl_error *err) {
+    if (function->image) return image_block(function, code_dir, log_stream, initialization, ret_block, err);
     struct sl_runtime_info info = sl_runtimes_find(function->runtime);
     if (info.language != SL_LANGUAGE_CUSTOM && !info.interpreter) {
         return sl_fail(err, SL_E_INVALID_RUNTIME, "%.*s cannot run on this machine: %s", SL_FMT(function->runtime),

@@ -13,22 +13,29 @@ enum { ENTRY_MAX = 1024 * 1024 };
 
 // ---- copies -----------------------------------------------------------------------------------------------------
 
+static struct sl_str *copy_texts(struct sl_arena *arena, const struct sl_str *from, unsigned *count) {
+    struct sl_str *to = sl_arena_alloc(arena, *count * sizeof(struct sl_str) + 1);
+    if (!to) *count = 0;
+    for (unsigned i = 0; i < *count; i++) to[i] = sl_arena_dup(arena, from[i]);
+    return to;
+}
+
+static bool same_texts(const struct sl_str *a, unsigned a_count, const struct sl_str *b, unsigned b_count) {
+    bool same = a_count == b_count;
+    for (unsigned i = 0; same && i < a_count; i++) same = sl_str_eq(a[i], b[i]);
+    return same;
+}
+
 void sl_invoke__copy_function(struct sl_function *to, const struct sl_function *from, struct sl_arena *arena) {
     *to = *from;
     struct sl_str *const views[] = {
-        &to->account,      &to->region,     &to->name,        &to->version,    &to->arn,           &to->runtime,
-        &to->handler,      &to->role,       &to->code_sha256, &to->code_path,  &to->layers_sha256, &to->log_format,
-        &to->log_level,    &to->log_group,  &to->policy,      &to->url_id,     &to->url_auth,      &to->url_cors,
-        &to->architecture, &to->on_success, &to->on_failure,  &to->dead_letter};
+        &to->account,    &to->region,       &to->name,        &to->version,    &to->arn,        &to->runtime,
+        &to->handler,    &to->role,         &to->code_sha256, &to->code_path,  &to->directory,  &to->layers_sha256,
+        &to->log_format, &to->log_level,    &to->log_group,   &to->policy,     &to->url_id,     &to->url_auth,
+        &to->url_cors,   &to->architecture, &to->on_success,  &to->on_failure, &to->dead_letter};
     for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) *views[i] = sl_arena_dup(arena, *views[i]);
-    to->environment = sl_arena_alloc(arena, from->environment_count * sizeof(struct sl_str) + 1);
-    if (!to->environment) {
-        to->environment_count = 0;
-        return;
-    }
-    for (unsigned i = 0; i < from->environment_count; i++) {
-        to->environment[i] = sl_arena_dup(arena, from->environment[i]);
-    }
+    to->environment = copy_texts(arena, from->environment, &to->environment_count);
+    to->command = copy_texts(arena, from->command, &to->command_count);
 }
 
 // Whether an instance started from `a` may serve `b`: everything the sandbox or the bootstrap sees is equal.
@@ -39,13 +46,12 @@ static bool same_instance(const struct sl_function *a, const struct sl_function 
         !sl_str_eq(a->log_level, b->log_level) || !sl_str_eq(a->log_group, b->log_group) ||
         a->memory_mb != b->memory_mb || a->timeout_ms != b->timeout_ms || a->tmp_mb != b->tmp_mb ||
         a->single_use != b->single_use || a->per_tenant != b->per_tenant ||
-        !sl_str_eq(a->architecture, b->architecture) || a->environment_count != b->environment_count) {
+        !sl_str_eq(a->architecture, b->architecture) || a->image != b->image ||
+        !sl_str_eq(a->directory, b->directory)) {
         return false;
     }
-    for (unsigned i = 0; i < a->environment_count; i++) {
-        if (!sl_str_eq(a->environment[i], b->environment[i])) return false;
-    }
-    return true;
+    return same_texts(a->command, a->command_count, b->command, b->command_count) &&
+           same_texts(a->environment, a->environment_count, b->environment, b->environment_count);
 }
 
 // ---- keys and the hash table ------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ static struct sl_jail__request request_of(enum sl_jail__op op, uint64_t id, cons
     return (struct sl_jail__request){
         .op = op,
         .flags = (spec->network ? SL_JAIL__START_NETWORK : 0u) | (spec->keep ? SL_JAIL__START_KEEP : 0u) |
-                 (spec->blank ? SL_JAIL__START_BLANK : 0u),
+                 (spec->blank ? SL_JAIL__START_BLANK : 0u) | (spec->image ? SL_JAIL__START_IMAGE : 0u),
         .id = id,
         .memory_mb = spec->memory_mb,
         .cpu_milli = spec->cpu_milli,

@@ -145,6 +145,7 @@ static int activate(struct init *init, const struct sl_jail__go *go, const int *
         *ret_step = "mount the layers";
         rc = sl_jail__mount_attach(fds[SL_JAIL__OPT], "/opt");
     }
+    if (rc == 0 && go->flags & SL_JAIL__GO_IMAGE) rc = sl_jail__root_change("/var/task", ret_step);
     if (rc == 0 && go->tmp_mb != SL_JAIL__TMP_MB) *ret_step = "size /tmp", rc = sl_jail__tmp_resize(go->tmp_mb);
     if (rc == 0) rc = make_programs(init, go->programs, ret_step);
     if (rc != 0) return rc;

@@ -145,6 +145,8 @@ struct sl_jail_spec {
                      // make the sandbox; the main program comes by sl_jail_exec
     uint32_t programs; // further programs that may be run, numbers 1 to this; at most SL_JAIL_PROGRAMS_MAX
     bool keep;         // the end of the main program does not end the sandbox
+    bool image;        // code_dir_fd is a whole root, made by sl_oci_unpack: it becomes the sandbox's. The main program
+                       // starts in the directory that its variable PWD names
     bool blank;        // block_fd's program waits to be adopted. code_dir_fd and opt_dir_fd are -1
     uint32_t template; // with blank: fork this template if it is ready, else execute block_fd. 0: always execute
 };

@@ -36,6 +36,13 @@ static int prepare(const struct sl_jail__shell_plan *plan, const char **ret_step
     return sl_jail__confine(&confine, ret_step);
 }
 
+// An image says in which directory it works (jail.h, `image`).
+static const char *directory_of(const struct sl_jail__go *go, const struct sl_jail__exec *target) {
+    for (char **variable = target->envp; go->flags & SL_JAIL__GO_IMAGE && *variable; variable++)
+        if (strncmp(*variable, "PWD=/", 5) == 0) return *variable + 4;
+    return "/var/task";
+}
+
 static int run(int socket, const char **ret_step) {
     struct sl_jail__go go;
     struct sl_jail__exec target;
@@ -50,8 +57,8 @@ static int run(int socket, const char **ret_step) {
     *ret_step = "read the arguments";
     rc = sl_jail__block_read(fds[SL_JAIL__BLOCK], &target);
     if (rc != 0) return rc;
-    *ret_step = "enter /var/task";
-    if (chdir("/var/task") != 0) return -errno;
+    *ret_step = "enter the working directory";
+    if (chdir(directory_of(&go, &target)) != 0) return -errno;
     if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) != 0) return -errno;
     sl_jail__limit(RLIMIT_NOFILE, go.fds, go.fds);
     if (go.processes != 0) sl_jail__limit(RLIMIT_NPROC, go.processes, go.processes);

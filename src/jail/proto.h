@@ -42,6 +42,7 @@ enum {
     SL_JAIL__START_KEEP = 2,
     SL_JAIL__START_BLANK = 4,
     SL_JAIL__EXEC_OWN_LOG = 8,
+    SL_JAIL__START_IMAGE = 16,
 };
 
 struct sl_jail__request {
@@ -90,7 +91,7 @@ struct sl_jail__reply {
 // blank it mounts nothing yet; forked, the main program comes from a template and init executes nothing. ADOPT is the
 // second half of a blank's start. EXEC runs a program. CONNECTOR asks for a socket.
 enum sl_jail__go_op { SL_JAIL__GO_START = 1, SL_JAIL__GO_ADOPT, SL_JAIL__GO_EXEC, SL_JAIL__GO_CONNECTOR };
-enum { SL_JAIL__GO_BLANK = 1, SL_JAIL__GO_FORKED = 2, SL_JAIL__GO_KEEP = 4 };
+enum { SL_JAIL__GO_BLANK = 1, SL_JAIL__GO_FORKED = 2, SL_JAIL__GO_KEEP = 4, SL_JAIL__GO_IMAGE = 8 };
 
 struct sl_jail__go {
     uint32_t op;

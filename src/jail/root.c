@@ -440,3 +440,22 @@ int sl_jail__tmp_resize(uint32_t megabytes) {
              (unsigned long long)megabytes * INODES_PER_MB);
     return mount(NULL, "/tmp", NULL, MS_REMOUNT | MS_NOSUID | MS_NODEV, options) == 0 ? 0 : -errno;
 }
+
+// ---- an image's root ----
+
+int sl_jail__root_change(const char *to, const char **ret_step) {
+    static const char *const places[] = {"/proc", "/dev", "/tmp", "/run/sluice", "/etc/resolv.conf", "/etc/hosts"};
+    *ret_step = "mount into the image";
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        char path[64];
+        struct stat info;
+        snprintf(path, sizeof path, "%s%s", to, places[i]);
+        // What this kernel or this user could not give the sandbox is not there for the image either.
+        if (lstat(places[i], &info) != 0) continue;
+        if (mount(places[i], path, NULL, MS_BIND | MS_REC, NULL) != 0) return -errno;
+    }
+    *ret_step = "enter the image";
+    if (chdir(to) != 0 || syscall(SYS_pivot_root, ".", ".") != 0) return -errno;
+    if (umount2(".", MNT_DETACH) != 0 || chdir("/") != 0) return -errno;
+    return 0;
+}

@@ -32,6 +32,9 @@ int sl_jail__root_enter(int stem, gid_t watcher, const char **ret_step);
 // The same for a template, whose pid namespace is the spawner's: /proc stays as it is in the stem when it cannot be
 // mounted.
 int sl_jail__root_enter_template(int stem, const char **ret_step);
+// Makes a directory of the sandbox its root: an image's, which has the places that the sandbox's own mounts move to.
+// Every process of the sandbox that is in the old root is in the new one afterwards (pivot_root(2)).
+int sl_jail__root_change(const char *to, const char **ret_step);
 // Gives /tmp this size, in the sandbox.
 int sl_jail__tmp_resize(uint32_t megabytes);
 // Puts a detached mount over a directory of the sandbox; the descriptor stays the caller's.

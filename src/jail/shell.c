@@ -120,7 +120,8 @@ static struct sl_jail__go go_of(const struct sl_jail__shells *shells, const stru
                                 enum sl_jail__go_op op) {
     return (struct sl_jail__go){
         .op = op,
-        .flags = request->flags & SL_JAIL__START_KEEP ? SL_JAIL__GO_KEEP : 0u,
+        .flags = (request->flags & SL_JAIL__START_KEEP ? SL_JAIL__GO_KEEP : 0u) |
+                 (request->flags & SL_JAIL__START_IMAGE ? SL_JAIL__GO_IMAGE : 0u),
         .programs = request->programs,
         .fds = request->fds,
         .tmp_mb = request->tmp_mb,

@@ -67,8 +67,5 @@ int sl_lambda__foreign_check(struct sl_op *op, struct sl_error *err) {
     if (sl_json_get(op->in, "DurableConfig"))
         return sl_fail(err, SL_E_INVALID_PARAMETER,
                        "Durable functions are not available on this server. Leave DurableConfig out.");
-    if (sl_json_get(op->in, "ImageConfig"))
-        return sl_fail(err, SL_E_INVALID_PARAMETER,
-                       "ImageConfig is not supported for functions created with deployment packages.");
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "aws/page.h"
 #include "lambda/code_signing.h"
 #include "lambda/function_internal.h"
+#include "lambda/image.h"
 
 // --- create
 // ------------------------------------------------------------------------------------------------------------------------------
@@ -31,8 +32,11 @@ static int check_package(struct sl_op *op, const struct sl_json *code, struct sl
         if (!image.ptr)
             return sl_fail(err, SL_E_INVALID_PARAMETER,
                            "Please provide ImageUri when creating a function with packageType Image.");
-        return sl_fail(err, SL_E_INVALID_PARAMETER, "Source image %.*s does not exist. Provide a valid source image.",
-                       SL_FMT(image));
+        if (handler.len > 0 || runtime.len > 0 || sl_json_get(op->in, "Layers"))
+            return sl_fail(err, SL_E_INVALID_PARAMETER,
+                           "Please don't provide Handler or Runtime or Layer when the intended function PackageType is "
+                           "Image.");
+        return 0;
     }
     if (handler.len == 0 || runtime.len == 0)
         return sl_fail(err, SL_E_INVALID_PARAMETER,
@@ -105,6 +109,8 @@ static int create_checked(struct sl_op *op, const struct sl_lambda__target *targ
         sl_json_set(document, SL_STR("Architectures"), sl_json_copy(op->arena, architectures));
     if (tags && tags->count > 0) sl_json_set(document, SL_STR("_tags"), sl_json_copy(op->arena, tags));
     sl_lambda__code_put(op, document, &work->code);
+    result = sl_lambda__image_configure(op, document, err);
+    if (result != 0) return result;
     sl_lambda__touch(op, document);
     op->out = sl_lambda__begin_change(op, document, SL_LAMBDA_CREATE);
     const struct sl_key key = sl_lambda__function_key(op, target->name);
@@ -141,9 +147,12 @@ int sl_lambda__get(struct sl_op *op, struct sl_error *err) {
     if (result != 0) return result;
     struct sl_json *code = sl_lambda__object1(op, "RepositoryType", SL_STR("S3"));
     struct sl_str hot = sl_json_string(document, "_hot");
-    sl_lambda__put(op, code, "Location",
-                   hot.len > 0 ? sl_arena_printf(op->arena, "file://%.*s", SL_FMT(hot))
-                               : sl_lambda__code_location(op, sl_json_string(document, "_code")));
+    if (sl_json_get(document, "_image"))
+        sl_lambda__image_show(op, document, code);
+    else
+        sl_lambda__put(op, code, "Location",
+                       hot.len > 0 ? sl_arena_printf(op->arena, "file://%.*s", SL_FMT(hot))
+                                   : sl_lambda__code_location(op, sl_json_string(document, "_code")));
     sl_json_set(op->out, SL_STR("Configuration"), sl_json_copy(op->arena, sl_lambda__seen(op, document)));
     sl_json_set(op->out, SL_STR("Code"), code);
     const struct sl_json *tags = sl_json_get(latest, "_tags");

@@ -8,6 +8,7 @@
 
 #include "lambda/code_signing.h"
 #include "lambda/function_internal.h"
+#include "lambda/image.h"
 
 // What S3 says is wrong, in Lambda's words [AWS].
 static int fetch_failed(int kind, const struct sl_error *why, struct sl_error *err) {
@@ -45,6 +46,7 @@ int sl_lambda__code_source(struct sl_op *op, const struct sl_json *code, struct 
 int sl_lambda__code_intake(struct sl_op *op, const struct sl_json *code, struct sl_lambda__code *ret,
                            struct sl_error *err) {
     struct sl_str zip;
+    if (sl_json_get(code, "ImageUri")) return sl_lambda__image_take(op, code, ret, err);
     if (sl_lambda__hot_wanted(op, code)) return sl_lambda__hot_take(op, code, ret, err);
     int result = sl_lambda__code_source(op, code, &zip, err);
     return result == 0 ? sl_lambda__code_take(op, zip, ret, err) : result;
@@ -55,23 +57,58 @@ void sl_lambda__code_put(struct sl_op *op, struct sl_json *document, const struc
     sl_lambda__put(op, document, "_code", sl_arena_dup(op->arena, sl_str_of(code->sha256)));
     sl_json_remove(document, "_hot");
     if (code->hot_path.len > 0) sl_lambda__put(op, document, "_hot", code->hot_path);
+    if (code->image_uri.len > 0) sl_lambda__image_put(op, document, code);
     sl_json_put_int(op->arena, document, "CodeSize", code->size);
+}
+
+// What the function is before the update, which `prepare` needs: its kind of package cannot change, and its layers
+// count with the new code.
+struct current {
+    struct sl_store_job job;
+    struct sl_op *op;
+    bool image;
+    struct sl_str layers;
+};
+
+static int look(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err) {
+    struct current *current = SL_CONTAINER(job, struct current, job);
+    struct sl_op *op = current->op;
+    struct sl_lambda__target target;
+    struct sl_json *function = NULL;
+    int result = sl_lambda__target_unqualified(op, &target, err);
+    if (result != 0) return result;
+    const struct sl_key key = sl_lambda__function_key(op, target.name);
+    (void)sl_store_get(tx, op->arena, &key, &function, NULL); // whether it must exist is asked in `run`
+    current->image = sl_str_is(sl_json_string(function, "PackageType"), "Image");
+    current->layers = sl_json_string(function, "_layers");
+    return 0;
+}
+
+static int check_kind(struct sl_op *op, const struct current *current, struct sl_error *err) {
+    bool given = sl_op_in(op, "ImageUri").ptr != NULL;
+    if (given && !current->image)
+        return sl_fail(err, SL_E_INVALID_PARAMETER,
+                       "Please don't provide ImageUri when updating a function with packageType Zip.");
+    if (!given && current->image)
+        return sl_fail(err, SL_E_INVALID_PARAMETER,
+                       "Please provide ImageUri when updating a function with packageType Image.");
+    return 0;
 }
 
 int sl_lambda__update_code_prepare(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
     struct sl_lambda__work *work = sl_lambda__work(op);
     if (!work) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a deployment package");
+    struct current current = {.job = {.run = look, .read_only = true}, .op = op};
     int result = sl_lambda__target_unqualified(op, &target, err);
-    if (result == 0 && sl_op_in(op, "ImageUri").ptr)
-        result = sl_fail(err, SL_E_INVALID_PARAMETER,
-                         "Please don't provide ImageUri when updating a function with packageType Zip.");
+    if (result == 0) result = sl_store_run(op->store, &current.job, err);
+    if (result == 0) result = check_kind(op, &current, err);
     if (result == 0 && sl_op_in(op, "SourceKMSKeyArn").len > 0)
         result = sl_fail(err, SL_E_INVALID_PARAMETER, "The KMS key '%.*s' does not exist",
                          SL_FMT(sl_op_in(op, "SourceKMSKeyArn")));
     if (result == 0) result = sl_lambda__publish_to_check(op, err);
     if (result == 0) result = sl_lambda__code_intake(op, op->in, &work->code, err);
-    return result == 0 ? sl_lambda__layers_fit(op, &work->code, err) : result;
+    return result == 0 ? sl_lambda__layers_fit(op, current.layers, &work->code, err) : result;
 }
 
 int sl_lambda__update_code(struct sl_op *op, struct sl_error *err) {

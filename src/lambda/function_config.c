@@ -2,6 +2,7 @@
 //
 // function_config: GetFunctionConfiguration and UpdateFunctionConfiguration. What may be set is in settings.c.
 #include "lambda/code_signing.h"
+#include "lambda/image.h"
 
 int sl_lambda__get_configuration(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__target target;
@@ -30,6 +31,7 @@ int sl_lambda__update_configuration(struct sl_op *op, struct sl_error *err) {
     const struct sl_json *layers = sl_json_get(op->in, "Layers");
     if (result == 0 && layers && layers->count > 0) result = sl_lambda__signing_check(op, latest, err);
     if (result == 0) result = sl_lambda__settings_apply(op, latest, err);
+    if (result == 0) result = sl_lambda__image_configure(op, latest, err);
     if (result != 0) return result;
     sl_lambda__touch(op, latest);
     op->out = sl_lambda__begin_change(op, latest, SL_LAMBDA_UPDATE);

@@ -123,6 +123,8 @@ struct sl_lambda__code {
     struct sl_str sha256_base64;        // as CodeSha256 shows it
     int64_t size;                       // of the zip
     struct sl_str hot_path;             // a folder instead of a package (hot.c); empty: none
+    struct sl_str image_uri;            // of a container image (image.c); empty: none
+    const struct sl_json *image_config;
     bool pinned;
 };
 // Fills sha256 and sha256_base64.
@@ -157,8 +159,9 @@ int sl_lambda__environment_check(struct sl_op *op, const struct sl_json *variabl
 int sl_lambda__layers_check(struct sl_op *op, const struct sl_json *layers, struct sl_error *err);
 // layer_use.c, the `prepare` half: finds the layers of the request and merges them. Worker thread.
 int sl_lambda__layers_take(struct sl_op *op, struct sl_error *err);
-// Whether new code fits beside the layers that the function has. Worker thread.
-int sl_lambda__layers_fit(struct sl_op *op, const struct sl_lambda__code *code, struct sl_error *err);
+// Whether new code fits beside the merged layers (a blob, or empty) that the function has. Worker thread.
+int sl_lambda__layers_fit(struct sl_op *op, struct sl_str layers, const struct sl_lambda__code *code,
+                          struct sl_error *err);
 int sl_lambda__runtime_check(struct sl_op *op, struct sl_str runtime, struct sl_error *err);
 int sl_lambda__role_check(struct sl_op *op, struct sl_str role, struct sl_error *err);
 // Features that name resources this server has not: AWS's error for a resource that does not exist

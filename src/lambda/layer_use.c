@@ -143,32 +143,11 @@ static int check_size(struct sl_op *op, const struct lookup *lookup, struct sl_s
     return result == 0 ? check_sum(sum.bytes, err) : result;
 }
 
-struct fitting {
-    struct sl_store_job job;
-    struct sl_op *op;
-    struct sl_str layers; // of the function as it is
-};
-
-static int find_layers(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err) {
-    struct fitting *fitting = SL_CONTAINER(job, struct fitting, job);
-    struct sl_op *op = fitting->op;
-    struct sl_lambda__target target;
-    struct sl_json *function = NULL;
-    int result = sl_lambda__target(op, &target, err);
-    if (result != 0) return result;
-    const struct sl_key key = sl_lambda__function_key(op, target.name);
-    (void)sl_store_get(tx, op->arena, &key, &function, NULL); // whether it must exist is the operation's own question
-    fitting->layers = sl_json_string(function, "_layers");
-    return 0;
-}
-
-int sl_lambda__layers_fit(struct sl_op *op, const struct sl_lambda__code *code, struct sl_error *err) {
-    struct fitting fitting = {.job = {.run = find_layers, .read_only = true}, .op = op};
+int sl_lambda__layers_fit(struct sl_op *op, struct sl_str layers, const struct sl_lambda__code *code,
+                          struct sl_error *err) {
     struct lay sum = {.err = err};
-    if (!code->pinned) return 0; // a folder has no size
-    int result = sl_store_run(op->store, &fitting.job, err);
-    if (result != 0 || fitting.layers.len == 0) return result;
-    result = lay_blob(op, &sum, fitting.layers, -1);
+    if (!code->pinned || layers.len == 0) return 0; // a folder has no size
+    int result = lay_blob(op, &sum, layers, -1);
     if (result == 0) result = lay_blob(op, &sum, sl_str_of(code->sha256), -1);
     return result == 0 ? check_sum(sum.bytes, err) : result;
 }

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "invoke/alias.h"
+#include "lambda/image.h"
 #include "lambda/lambda.h"
 
 struct sl_lambda__change {
@@ -201,6 +202,8 @@ static int build(const struct source *source, const struct sl_json *latest, cons
     };
     put_tags(latest, &function);
     result = put_environment(source->arena, document, &function, err);
+    if (result == 0 && sl_json_get(document, "_image"))
+        result = sl_lambda__image_build(source->arena, document, &function, err);
     if (result == 0) result = put_event_limits(source, &function, err);
     if (result == 0) result = put_recursion(source, &function, err);
     if (result == 0) result = put_provisioned(source, &function, err);
