@@ -115,6 +115,35 @@ def _(r):
     r.f("get-function-response-updated", "get_function")
 
 
+def put_code(r, *files):
+    """Objects with packages; their keys."""
+    s3 = r.server.client("s3", account=ACCOUNT)
+    s3.create_bucket(Bucket=r.name)
+    for number, content in enumerate(files):
+        s3.put_object(Bucket=r.name, Key=f"code{number}.zip", Body=zip_bytes(content))
+    return [{"S3Bucket": r.name, "S3Key": f"code{number}.zip"} for number in range(len(files))]
+
+
+@case("test_lambda_code_location_s3")
+def _(r):
+    first, second = put_code(r, ECHO, OTHER)
+    r.create("create_response_s3", Handler="index.handler", Code=first)
+    r.f("get-function-response", "get_function")
+    r.f("update-function-response", "update_function_code", **second)
+    r.f("get-function-response-updated", "get_function")
+
+
+@case("test_lambda_code_location_s3_errors")
+def _(r):
+    (place,) = put_code(r, ECHO)
+    wrong = (("bucket", {**place, "S3Bucket": r.name + "-nowhere"}), ("key", {**place, "S3Key": "nothing.zip"}))
+    for step, code in wrong:
+        r.create(f"create-error-wrong-{step}", settle=False, Code=code)
+    r.create(Code=place)
+    for step, code in wrong:
+        r.f(f"update-error-wrong-{step}", "update_function_code", **code)
+
+
 @case("test_create_lambda_exceptions")
 def _(r):
     def refused(step, **more):

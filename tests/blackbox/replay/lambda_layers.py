@@ -101,6 +101,14 @@ def _(r):
     r("get_layer_version_policy_postdeletes2", "get_layer_version_policy", **one)
 
 
+@case("test_layer_s3_content")
+def _(r):
+    from replay.lambda_functions import put_code
+
+    (place,) = put_code(r, {"python/layer.py": "VALUE = 1\n"})
+    r("publish_layer_result", "publish_layer_version", LayerName=r.name, Content=place)
+
+
 @case("test_layer_function_exceptions")
 def _(r):
     steps = ("publish_result", "publish_result_2", "publish_result_3")
