@@ -182,7 +182,7 @@ static void go_start(struct init *init, const struct sl_jail__go *go, int *fds) 
     init->peer = fds[SL_JAIL__PEER];
     fds[SL_JAIL__PEER] = -1;
     if (go->flags & SL_JAIL__GO_FORKED) {
-        (void)kill(main->pid, SIGKILL);
+        if (main->pid > 0) (void)kill(main->pid, SIGKILL); // 0: somebody has ended it already
         sl_jail__close(&main->socket);
         main->state = SL_JAIL__PROGRAM_ENDED;
     }
@@ -332,6 +332,7 @@ static _Noreturn void init_main(struct sl_jail__shell_plan *plan) {
     sigaddset(&child, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &child, NULL);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    (void)setsid(); // not the spawner's group: nothing that is sent to ours may reach it
     (void)prctl(PR_SET_NAME, "sluice-init", 0, 0, 0);
     int keep[SL_JAIL__HIERARCHIES + 5] = {plan->control, plan->stem, plan->netns, plan->router->ns,
                                           plan->router->host_ns};

@@ -2,6 +2,7 @@
 //
 // attack_walls: verbs against files, processes, privileges and the kernel's interfaces.
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -335,6 +336,23 @@ static void overwrite_exe(struct attack *attack) {
     close(fd);
 }
 
+// end exit|signal|sleep|connections: of this process, one way or another.
+static void end(struct attack *attack) {
+    const char *way = attack->word[1];
+    if (strcmp(way, "exit") == 0) _exit(3);
+    if (strcmp(way, "signal") == 0) raise(SIGSEGV);
+    if (strcmp(way, "connections") == 0) {
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(9001)};
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        for (int i = 0; i < 50; i++) {
+            int fd = socket(AF_INET, SOCK_STREAM, 0);
+            if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) (void)!write(fd, "GET / HT", 8);
+        }
+        _exit(5);
+    }
+    for (;;) pause();
+}
+
 static void ids(struct attack *attack) { attack_say(attack, "%d %d %d", (int)getuid(), (int)getgid(), (int)getpid()); }
 
 const struct attack_verb attack_wall_verbs[] = {
@@ -358,6 +376,6 @@ const struct attack_verb attack_wall_verbs[] = {
     {"plant", plant},
     {"daemon", leave_daemon},
     {"exe", overwrite_exe},
-    {"ids", ids},
+    {"ids", ids}, {"end", end},
     {NULL, NULL},
 };
