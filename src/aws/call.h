@@ -48,6 +48,12 @@ struct call {
 
 // engine.c. Head and body of an answer by the call's protocol, from op->out. 0, or the kind with call->error.
 int sl_aws__encode(struct call *call, struct sl_reply *ret);
+// call_s3.c. Whether it is a request to S3, by its signature's service, host or form.
+bool sl_aws__is_s3(const struct sl_aws_request *request, struct sl_str signing_name);
+// Finds the operation (sets call->kind if there is none), and makes the call one of S3's.
+void sl_aws__s3_route(struct call *call);
+// Refuses old signatures, and links after their time.
+int sl_aws__s3_check(struct call *call, const struct sl_sigv4 *signature, struct sl_error *err);
 // stream.c. What the request says about its body.
 int sl_aws__announce_body(struct call *call, const struct sl_sigv4 *signature, struct sl_str secret,
                           struct sl_error *err);

@@ -138,25 +138,6 @@ void sl_op_begin(struct sl_op *op, int status) {
 // --- understanding: signature, input, constraints
 // ----------------------------------------------------------------------------------
 
-// What S3 refuses before it looks at a signature: old ones, and links after their time.
-static int check_s3(struct call *call, const struct sl_sigv4 *signature, struct sl_error *err) {
-    struct sl_op *op = &call->op;
-    char end[SL_TIME_ISO_S], now[SL_TIME_ISO_S];
-    int64_t end_ms;
-    if (sl_s3_is_old_signature(&call->request))
-        return sl_fail(err, SL_E_S3_INVALID_REQUEST,
-                       "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.");
-    if (!sl_sigv4_expired(signature, op->now_ms, &end_ms)) return SL_OK;
-    sl_time_iso_s(end_ms, end);
-    sl_time_iso_s(op->now_ms, now);
-    op->error_members = sl_json_new_object(op->arena);
-    sl_json_put_string(op->arena, op->error_members, "X-Amz-Expires",
-                       sl_arena_printf(op->arena, "%lld", (long long)signature->expires_s));
-    sl_json_put_string(op->arena, op->error_members, "Expires", sl_arena_dup(op->arena, sl_str_of(end)));
-    sl_json_put_string(op->arena, op->error_members, "ServerTime", sl_arena_dup(op->arena, sl_str_of(now)));
-    return sl_fail(err, SL_E_S3_ACCESS_DENIED, "Request has expired");
-}
-
 static int identify(struct call *call, struct sl_error *err) {
     struct sl_op *op = &call->op;
     struct sl_aws *aws = call->aws;
@@ -164,7 +145,7 @@ static int identify(struct call *call, struct sl_error *err) {
     struct sl_aws_identity identity = {.account = default_account};
     int kind = sl_sigv4_parse(op->arena, &call->request, &signature, err);
     signature.body_follows = op->body != NULL;
-    if (is_xml(call) && check_s3(call, &signature, err)) return err->kind;
+    if (is_xml(call) && sl_aws__s3_check(call, &signature, err)) return err->kind;
     if (kind && (aws->config.identify || kind != SL_E_MISSING_TOKEN)) return kind;
     if (aws->config.identify) {
         if (!aws->config.identify(aws->config.user, signature.access_key, &identity)) {
@@ -411,38 +392,12 @@ static void view_request(const struct sl_http_request *http, struct sl_aws_reque
                                    .body = http->body};
 }
 
-static bool is_s3(const struct sl_aws_request *request, struct sl_str signing_name) {
-    if (!sl_s3_service()) return false;
-    if (signing_name.len) return sl_str_is(signing_name, "s3");
-    return sl_s3_owns_host(request->host) || sl_s3_is_form(request) || sl_s3_is_old_signature(request);
-}
-
-static void route_s3(struct call *call) {
-    unsigned char noise[48];
-    struct sl_buf text;
-    call->op.protocol = SL_PROTOCOL_REST_XML;
-    call->service = sl_s3_service();
-    // S3's ids have forms of their own.
-    sl_random_hex(call->op.request_id, 16);
-    for (char *at = call->op.request_id; *at; at++)
-        if (*at >= 'a') *at = (char)(*at - 'a' + 'A');
-    sl_random_bytes(noise, sizeof noise);
-    sl_buf_init(&text, SL_HOST_ID);
-    sl_base64_encode(&text, sl_str_n((const char *)noise, sizeof noise));
-    if (!text.failed) memcpy(call->host_id, text.ptr, text.len);
-    sl_buf_free(&text);
-    if (sl_s3_route(&call->request, &call->route))
-        call->op.model = call->route.operation;
-    else
-        fail(call, SL_E_UNKNOWN_OPERATION, SL_STR(""));
-}
-
 // Finds the operation; sets call->kind if there is none.
 static void route(struct call *call, struct sl_str signing_name) {
     struct sl_arena *arena = call->op.arena;
     struct sl_str action = {0};
-    if (is_s3(&call->request, signing_name)) {
-        route_s3(call);
+    if (sl_aws__is_s3(&call->request, signing_name)) {
+        sl_aws__s3_route(call);
         return;
     }
     if (sl_aws_request_header(&call->request, SL_STR("X-Amz-Target")).ptr) {
@@ -499,7 +454,7 @@ bool sl_aws_claims(const struct sl_http_request *http) {
     // Calls of deployed APIs are signed for execute-api too; only the callbacks to connections are ours.
     if (sl_str_is(service, "execute-api")) return sl_route_any(service, &request, &route);
     if (service.len || sl_aws_request_header(&request, SL_STR("X-Amz-Target")).ptr) return true;
-    if (is_s3(&request, service)) return true;
+    if (sl_aws__is_s3(&request, service)) return true;
     bool queue_get = sl_route_queue_path(request.path) && sl_str_find(request.query, SL_STR("Action=")) >= 0;
     return is_form_post(&request) || queue_get || sl_route_any((struct sl_str){0}, &request, &route);
 }
@@ -560,8 +515,8 @@ int sl_aws_head(struct sl_aws *aws, struct sl_http_request *http, size_t *max_bo
     uint64_t length;
     begin_call(&call, aws, http);
     struct sl_str signing_name = signed_service(http->arena, &call.request);
-    if (is_s3(&call.request, signing_name))
-        route_s3(&call);
+    if (sl_aws__is_s3(&call.request, signing_name))
+        sl_aws__s3_route(&call);
     else if (sl_route_any(signing_name, &call.request, &call.route))
         call.op.model = call.route.operation;
     if (call.op.model) call.service = call.op.model->service;
@@ -579,9 +534,9 @@ bool sl_aws_wants_parts(struct sl_aws *aws, struct sl_http_request *http) {
     struct sl_aws_request request;
     view_request(http, &request);
     struct sl_str signing_name = signed_service(http->arena, &request);
-    if (!is_s3(&request, signing_name)) return false;
+    if (!sl_aws__is_s3(&request, signing_name)) return false;
     begin_call(&call, aws, http);
-    route_s3(&call);
+    sl_aws__s3_route(&call);
     if (call.kind || !streams(call.op.model)) return false;
     call.entry = aws->handlers[call.op.model->index];
     if (!call.entry || call.entry->mode != SL_OP_WAIT) return false; // answered when the body has come

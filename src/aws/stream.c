@@ -22,6 +22,11 @@ int sl_aws__announce_body(struct call *call, const struct sl_sigv4 *signature, s
     if (length.ptr && (!sl_str_to_i64(length, &body->length) || body->length < 0))
         return sl_fail(err, SL_E_S3_INVALID_ARGUMENT, "The length of the body is not a number");
     if (hash.len == 64) body->sha256 = hash;
+    if (hash.ptr && hash.len != 64 && !chunked && !sl_str_is(hash, "UNSIGNED-PAYLOAD"))
+        return sl_fail(err, SL_E_S3_INVALID_ARGUMENT,
+                       "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
+                       "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, or a valid "
+                       "sha256 value.");
     if (!chunked) return SL_OK;
     if (!length.ptr) return sl_fail(err, SL_E_S3_MISSING_LENGTH, "You must provide the Content-Length HTTP header.");
     struct sl_sigv4 form = *signature;

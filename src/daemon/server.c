@@ -44,7 +44,7 @@ enum {
     CONNECTIONS_MAX = 16384, // per loop thread
     STORE_JOBS_MAX = 65536,
     EVENTS_RUNNING_MAX = 200,
-    POOL_THREADS = 2, // unpacking, hashing
+    POOL_THREADS = 4, // unpacking, hashing, files of objects: these wait for the disk more than they compute
     POOL_QUEUE_MAX = 1024,
     LOG_FLUSH_MS = 100,
     DRAIN_STEP_NS = 5 * 1000 * 1000,

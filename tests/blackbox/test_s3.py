@@ -251,6 +251,8 @@ def test_a_digest_that_does_not_fit_refuses_the_object(server, s3, bucket):
         assert (answer.status, f"<Code>{code}</Code>" in answer.text) == (400, True), (more, answer.text)
     answer = signer.request("PUT", f"/{bucket}/bad", b"hello", payload_hash=hashlib.sha256(b"other").hexdigest())
     assert answer.status == 400 and "XAmzContentSHA256Mismatch" in answer.text
+    answer = signer.request("PUT", f"/{bucket}/bad", b"hello", payload_hash="whatever")
+    assert answer.status == 400 and "x-amz-content-sha256 must be UNSIGNED-PAYLOAD" in answer.text
     assert signer.request("PUT", f"/{bucket}/good", b"hello", more={"content-md5": right}).status == 200
     assert keys(s3.list_objects_v2(Bucket=bucket)) == ["good"]
     wait_for(lambda: files(server) == before + 1, "files of refused objects to go")

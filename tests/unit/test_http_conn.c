@@ -348,6 +348,55 @@ static void parts_of_a_stream_go_out_at_once(void **state) {
     fixture_expect(fx, OK("1", "x"));
 }
 
+static void begin_sized(struct fixture *fixture) {
+    sl_http_begin(fixture->parked, 200);
+    sl_http_stream_sized(fixture->parked, 6);
+    sl_http_part(fixture->parked, SL_STR("one"));
+}
+static void end_sized(struct fixture *fixture) {
+    sl_http_part(fixture->parked, SL_STR("two"));
+    sl_http_end(fixture->parked);
+}
+static void overfill_sized(struct fixture *fixture) { sl_http_part(fixture->parked, SL_STR("more")); }
+
+static void a_stream_of_known_length_says_so_and_keeps_the_connection(void **state) {
+    (void)state;
+    fixture_connect(fx);
+    fixture_send(fx, "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
+    FIXTURE_AWAIT(fx, fx->parked != NULL);
+    fixture_call(fx, fx->loop, begin_sized);
+    fixture_expect(fx, OK("6", "one"));
+    fixture_call(fx, fx->loop, end_sized);
+    fixture_expect(fx, "two");
+    fixture_send(fx, "GET /size/1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    fixture_expect(fx, OK("1", "x"));
+}
+
+static void a_stream_shorter_than_its_length_costs_the_connection(void **state) {
+    (void)state;
+    fixture_connect(fx);
+    fixture_send(fx, "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
+    FIXTURE_AWAIT(fx, fx->parked != NULL);
+    fixture_call(fx, fx->loop, begin_sized);
+    fixture_expect(fx, OK("6", "one"));
+    fixture_call(fx, fx->loop, end_stream);
+    fixture_expect_end(fx);
+    FIXTURE_AWAIT(fx, fx->closed == 1);
+}
+
+static void a_stream_longer_than_its_length_costs_the_connection(void **state) {
+    (void)state;
+    fixture_connect(fx);
+    fixture_send(fx, "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
+    FIXTURE_AWAIT(fx, fx->parked != NULL);
+    fixture_call(fx, fx->loop, begin_sized);
+    fixture_expect(fx, OK("6", "one"));
+    fixture_call(fx, fx->loop, overfill_sized);
+    fixture_expect_end(fx);
+    FIXTURE_AWAIT(fx, fx->closed == 1);
+    assert_int_equal(fx->aborted, 1);
+}
+
 static void an_aborted_stream_has_no_last_chunk(void **state) {
     (void)state;
     fixture_connect(fx);
@@ -561,6 +610,9 @@ int main(void) {
         TEST(a_server_s_close_aborts_too),
         TEST(a_handler_may_close_its_own_connection),
         TEST(parts_of_a_stream_go_out_at_once),
+        TEST(a_stream_of_known_length_says_so_and_keeps_the_connection),
+        TEST(a_stream_shorter_than_its_length_costs_the_connection),
+        TEST(a_stream_longer_than_its_length_costs_the_connection),
         TEST(an_aborted_stream_has_no_last_chunk),
         TEST(field_values_cannot_split_an_answer),
         TEST(a_lazy_answer_goes_out_with_the_next_one),
