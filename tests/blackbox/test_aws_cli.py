@@ -149,6 +149,36 @@ def test_permissions_tags_account_and_identity_by_the_environment_variable(aws):
     assert "(ResourceNotFoundException) when calling the GetPolicy operation: The resource you requested does not exist." in gone.stderr
 
 
+def test_versions_dry_runs_and_concurrency(aws):
+    aws.create("more", LOGS)
+    aws("lambda wait function-active-v2 --function-name more")
+    dry, version, reserved = aws.together(
+        "lambda invoke --function-name more --invocation-type DryRun out.json",
+        "lambda publish-version --function-name more",
+        "lambda put-function-concurrency --function-name more --reserved-concurrent-executions 5",
+    )
+    assert dry == {"StatusCode": 204} and version["Version"] == "1" and reserved == {"ReservedConcurrentExecutions": 5}
+    listed, kept, _ = aws.together(
+        "lambda list-versions-by-function --function-name more",
+        "lambda get-function-concurrency --function-name more",
+        "lambda create-alias --function-name more --name live --function-version 1",
+    )
+    assert [one["Version"] for one in listed["Versions"]] == ["$LATEST", "1"] and kept == reserved
+    answer = aws(["lambda", "invoke", "--function-name", "more:live", "--payload", "{}", "live.json"])
+    assert answer["ExecutedVersion"] == "1"
+
+
+def test_a_role_with_a_policy_is_not_deleted(aws):
+    (aws.folder / "trust.json").write_text(json.dumps(TRUST))
+    aws("iam create-role --role-name cli --assume-role-policy-document file://trust.json")
+    basic = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+    aws(f"iam attach-role-policy --role-name cli --policy-arn {basic}")
+    refused = aws.run("iam delete-role --role-name cli")
+    assert refused.returncode != 0 and "DeleteConflict" in refused.stderr
+    aws(f"iam detach-role-policy --role-name cli --policy-arn {basic}")
+    aws("iam delete-role --role-name cli")
+
+
 def test_the_url_of_a_function(aws):
     aws.create("url")
     made = aws("lambda create-function-url-config --function-name url --auth-type NONE")

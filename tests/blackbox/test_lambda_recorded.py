@@ -10,7 +10,7 @@ import os
 import botocore.exceptions
 import pytest
 
-from replay import CASES, Replay, lambda_aliases, lambda_functions, lambda_grants, lambda_layers, lambda_names  # noqa: F401
+from replay import CASES, Replay, lambda_aliases, lambda_functions, lambda_grants, lambda_images, lambda_layers, lambda_names  # noqa: F401
 from support import ROOT, Server, descendants
 
 FILE = ROOT.parent / "shared" / "data" / "aws-recorded" / "test_lambda_api.snapshot.json"

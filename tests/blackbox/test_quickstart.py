@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The promise of the README: `make run` leaves a service that answers, and unmodified AWS clients work with it.
 
-The same way is gone twice, with boto3 and with the `aws` command: a function from its zip to its end, an HTTP API in both
+With boto3 (the `aws` command is in test_aws_cli.py): a function from its zip to its end, an HTTP API in both
 forms of its URL, permission, function URL.
 """
 
 import base64
-import json
 import os
 import re
 import socket
 import subprocess
-import sys
 import urllib.parse
 
 import pytest
@@ -19,7 +17,6 @@ import pytest
 from support import BIN, PATIENCE, ROLE, ROOT, processes, wait_for, zip_bytes
 
 HELLO = """
-import json
 def handler(event, context):
     print("hello log")
     return {"greeting": "hello " + event.get("name", "world")}
@@ -150,73 +147,3 @@ def test_what_is_deployed_survives_a_restart(start_server):
     assert server.stop() == 0
     server.restart()
     assert server.invoke("kept", {"name": "again"})["Json"] == {"greeting": "hello again"}
-
-
-# --- the same with the aws command ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def aws(server, tmp_path):
-    """aws("lambda", "list-functions", ...) gives its JSON (or text, if it printed none)."""
-    env = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_PAGER": "",
-    }
-
-    def call(*arguments):
-        command = [sys.executable, "-B", "-m", "awscli", "--endpoint-url", server.url, "--output", "json", *arguments]
-        done = subprocess.run(command, env=env, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=4 * PATIENCE)
-        assert done.returncode == 0, done.stderr
-        try:
-            return json.loads(done.stdout)
-        except ValueError:
-            return done.stdout
-
-    return call
-
-
-def test_the_whole_way_with_the_aws_command(server, aws, tmp_path):
-    (tmp_path / "code.zip").write_bytes(zip_bytes({"index.py": HELLO}))
-    (tmp_path / "proxy.zip").write_bytes(zip_bytes({"index.py": PROXY}))
-    assert aws("sts", "get-caller-identity")["Account"] == "000000000000"
-
-    made = aws("lambda", "create-function", "--function-name", "cli", "--runtime", "python3.11", "--handler", "index.handler",
-               "--role", ROLE, "--zip-file", "fileb://code.zip")  # fmt: skip
-    aws("lambda", "wait", "function-active-v2", "--function-name", "cli")
-    answer = aws("lambda", "invoke", "--function-name", "cli", "--payload", '{"name": "aws"}',
-                 "--log-type", "Tail", "out.json")  # fmt: skip
-    assert json.loads((tmp_path / "out.json").read_text()) == {"greeting": "hello aws"}
-    assert "hello log" in base64.b64decode(answer["LogResult"]).decode()
-    answer = aws("lambda", "invoke", "--function-name", "cli", "--invocation-type", "Event", "--payload", "{}", "out2.json")
-    assert answer["StatusCode"] == 202
-
-    assert aws("lambda", "get-function-configuration", "--function-name", "cli")["Handler"] == "index.handler"
-    aws("lambda", "update-function-configuration", "--function-name", "cli", "--timeout", "9")
-    aws("lambda", "wait", "function-updated-v2", "--function-name", "cli")
-    aws("lambda", "update-function-code", "--function-name", "cli", "--zip-file", "fileb://proxy.zip")
-    aws("lambda", "wait", "function-updated-v2", "--function-name", "cli")
-    assert [f["FunctionName"] for f in aws("lambda", "list-functions")["Functions"]] == ["cli"]
-
-    api = aws("apigatewayv2", "create-api", "--name", "cli", "--protocol-type", "HTTP", "--target", made["FunctionArn"])["ApiId"]
-    aws("lambda", "add-permission", "--function-name", "cli", "--statement-id", "api", "--action", "lambda:InvokeFunction",
-        "--principal", "apigateway.amazonaws.com", "--source-arn", f"arn:aws:execute-api:us-east-1:000000000000:{api}/*")  # fmt: skip
-    answer = server.http("GET", "/x", host=f"{api}.execute-api.localhost:{server.port}")
-    assert (answer.status, answer.json()["path"]) == (200, "/x")
-    assert aws("apigatewayv2", "get-apis")["Items"][0]["ApiId"] == api
-    aws("apigatewayv2", "delete-api", "--api-id", api)
-
-    url = aws("lambda", "create-function-url-config", "--function-name", "cli", "--auth-type", "NONE")["FunctionUrl"]
-    aws("lambda", "add-permission", "--function-name", "cli", "--statement-id", "url", "--action", "lambda:InvokeFunctionUrl",
-        "--principal", "*", "--function-url-auth-type", "NONE")  # fmt: skip
-    aws("lambda", "add-permission", "--function-name", "cli", "--statement-id", "run", "--action", "lambda:InvokeFunction",
-        "--principal", "*", "--invoked-via-function-url")  # fmt: skip
-    assert server.http("GET", "/u", host=urllib.parse.urlsplit(url).netloc).status == 200
-    policy = json.loads(aws("lambda", "get-policy", "--function-name", "cli")["Policy"])
-    assert {s["Sid"] for s in policy["Statement"]} == {"api", "url", "run"}
-    aws("lambda", "remove-permission", "--function-name", "cli", "--statement-id", "url")
-    aws("lambda", "delete-function", "--function-name", "cli")
-    assert aws("lambda", "list-functions")["Functions"] == []
