@@ -1,13 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Cold starts: from the client's request to its answer with no instance of the function, after 20 ms of idleness, beside a bare start of
-the same program in the same run and beside `crun run` of it.  Usage: bench/cold.py [COUNT]
+the same program in the same run and beside `crun run` of it; with blanks (docs/blanks.md) and without.
+Usage: bench/cold.py [COUNT [LANGUAGE...]]
 
-Each sample calls a function of its own, created beforehand, so that no instance can be warm."""
+Each sample calls a function of its own, created beforehand, so that no instance can be warm. "blanks" waits, as well as for the 20 ms,
+until one is ready, as it would be for the cold start that comes alone; "burst" is a hundred calls at once of one function that was
+never called, after the first cold start of its runtime: the time until all are answered."""
 
+import concurrent.futures
 import http.client
 import json
+import re
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -78,13 +84,32 @@ def crun_loop(bundle, count):
     print(json.dumps(samples(count, lambda i: bare_start([*command, f"s{i}"]))))
 
 
-def first_answers(server, name, function, count):
+def ready_blanks(server):
+    return sum(map(int, re.findall(r'^sluice_blanks{.*state="ready"} (\d+)$', server.call("GET", "/_sluice/metrics").decode(), re.M)))
+
+
+def await_blank(server):
+    """Until the language waits again, and what was started last has come to rest."""
+    limit = time.monotonic() + 30
+    while not ready_blanks(server):
+        if time.monotonic() > limit:
+            sys.exit("bench: no blank becomes ready")
+        time.sleep(0.02)
+    time.sleep(0.02)
+
+
+def first_answers(server, name, function, count, blanks=False):
     runtime, handler, files = function
-    for i in range(count):
+    for i in range(count + blanks):
         server.function(f"{name}-{i}", runtime, handler, files)
+    if blanks:
+        server.invoke(f"{name}-{count}")
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.connect()
 
     def take(i):
+        if blanks:
+            await_blank(server)
         begin = time.perf_counter()
         connection.request("POST", f"/2015-03-31/functions/{name}-{i}/invocations", b"{}")
         answer = connection.getresponse()
@@ -96,6 +121,60 @@ def first_answers(server, name, function, count):
     return samples(count, take)
 
 
+def burst(server, name, function, calls):
+    """Seconds until `calls` calls at once of a function that was never called are answered, after a first one of the runtime."""
+    runtime, handler, files = function
+    for i in range(2):
+        server.function(f"{name}-burst-{i}", runtime, handler, files)
+    server.invoke(f"{name}-burst-0")
+    await_blank(server)
+    connections = [http.client.HTTPConnection("127.0.0.1", server.port) for _ in range(calls)]
+    for connection in connections:
+        connection.connect()
+
+    def call(connection):
+        connection.request("POST", f"/2015-03-31/functions/{name}-burst-1/invocations", b"{}")
+        return connection.getresponse().read()
+
+    with concurrent.futures.ThreadPoolExecutor(calls) as pool:
+        begin = time.perf_counter()
+        list(pool.map(call, connections))
+        return time.perf_counter() - begin
+
+
+def language_rows(folder, wanted):
+    """The functions to start and what to compare them with: those of common.py, and of the other languages if they are installed."""
+    functions = common.language_functions(folder)
+    hello = os.path.join(folder, "hello")
+    with open(hello + ".c", "w") as file:
+        file.write('#include <unistd.h>\nint main(void) { return write(1, "h", 1) != 1; }\n')
+    common.compile_c([hello + ".c"], hello, "-static")
+    bare = {
+        "c": [hello],
+        "python": ["/usr/bin/python3", "-I", "-S", "-c", "print(1)"],
+        "nodejs": ["node", "-e", "console.log(1)"],
+    }
+    if shutil.which("ruby"):
+        functions["ruby"] = ("ruby3.2", "app.handler", {"app.rb": (b"def handler(event:, context:)\n  {}\nend\n", 0o644)})
+        bare["ruby"] = ["ruby", "--disable=gems", "-e", "puts 1"]
+    if shutil.which("javac"):
+        source = os.path.join(folder, "App.java")
+        with open(source, "w") as file:
+            file.write("public class App { public Object handle(java.util.Map<String, Object> event) { return event; }\n"
+                       "public static void main(String[] a) { System.out.println(1); } }\n")
+        subprocess.run(["javac", "--release", "8", "-Xlint:-options", "-d", folder, source], check=True)
+        functions["java"] = ("java17", "App::handle", {"App.class": (common.read(folder, "App.class"), 0o644)})
+        bare["java"] = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", folder, "App"]
+    if shutil.which("mcs"):
+        source = os.path.join(folder, "Net.cs")
+        with open(source, "w") as file:
+            file.write("public class Net { public object Handle(object e) { return e; } public static void Main() { System.Console.WriteLine(1); } }\n")
+        subprocess.run(["mcs", "-out:" + os.path.join(folder, "Net.exe"), source], check=True)
+        functions["dotnet"] = ("dotnet8", "Net::Net::Handle", {"Net.exe": (common.read(folder, "Net.exe"), 0o644)})
+        bare["dotnet"] = ["mono", os.path.join(folder, "Net.exe")]
+    return [(name, functions[name], bare[name]) for name in bare if not wanted or name in wanted]
+
+
 def main():
     if sys.argv[1:2] == ["--crun"]:
         crun_loop(sys.argv[2], int(sys.argv[3]))
@@ -104,25 +183,26 @@ def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     common.row("cold start", "samples", "p50", "p99", "ratio")
     with common.scratch() as folder:
-        functions = common.language_functions(folder)
-        hello = os.path.join(folder, "hello")
-        with open(hello + ".c", "w") as file:
-            file.write('#include <unistd.h>\nint main(void) { return write(1, "h", 1) != 1; }\n')
-        common.compile_c([hello + ".c"], hello, "-static")
-        bare = {
-            "c": [hello],
-            "python": ["/usr/bin/python3", "-I", "-S", "-c", "print(1)"],
-            "nodejs": ["node", "-e", "console.log(1)"],
-        }
+        rows = language_rows(folder, sys.argv[2:])
         reference = {}
-        for name, command in bare.items():
+        for name, _, command in rows:
             reference[name] = samples(min(count, 100), lambda _: bare_start(command))
             show(f"bare start, {name}", reference[name])
-        for name, command in bare.items():
-            crun_samples(folder, name, command if name != "c" else ["/usr/bin/printf", "h"], 30)
-        with common.Sluice(options=("--idle", "1")) as server:
-            for name, function in functions.items():
+        for name, _, command in rows:
+            if name in ("c", "python", "nodejs"):
+                crun_samples(folder, name, command if name != "c" else ["/usr/bin/printf", "h"], min(count, 30))
+        with common.Sluice(options=("--idle", "1", "--blanks", "0")) as server:
+            for name, function, _ in rows:
                 show(f"sluice, {name}", first_answers(server, name, function, count), reference[name])
+        for name, function, _ in rows:
+            if name == "c":
+                continue
+            with common.Sluice(options=("--idle", "1")) as server:
+                show(f"sluice with blanks, {name}", first_answers(server, name, function, count, blanks=True), reference[name])
+        for name, function, _ in rows:
+            if name == "python":
+                with common.Sluice() as server:
+                    common.row(f"burst of 100, {name}", "100", f"{burst(server, name, function, 100) * 1000:.0f} ms", "-", "all answered")
 
 
 if __name__ == "__main__":
