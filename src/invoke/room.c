@@ -3,10 +3,11 @@
 // room: whether this machine has room for one more instance, and making it.
 //
 // Every instance is charged to one budget of memory (config.memory_bytes): with what an instance of its function was
-// seen to use at most, or, before any was seen, with the function's whole memory size. So a thousand small instances
-// may be kept on a machine that could not hold a thousand times their limit; a function that suddenly needs more than
-// ever is met by its own cgroup, by the kernel's report of what is available, which is looked at before each start, and
-// at last by the kernel, which ends the largest sandbox first. The number of instances has a limit as well.
+// seen to use at most, or, before any was seen, with a quarter of the function's memory size (which is often chosen for
+// the share of the processor that comes with it). So a thousand small instances may be kept on a machine that could not
+// hold a thousand times their limit; a function that suddenly needs more than ever is met by its own cgroup, by the
+// kernel's report of what is available, which is looked at before each start, and at last by the kernel, which ends the
+// largest sandbox first. The number of instances has a limit as well.
 //
 // A start for which there is no room makes some: the instance on demand that was idle longest, on whatever loop, is
 // stopped (instances of provisioned concurrency never). It waits for that, or for whatever else ends, in its loop's
@@ -27,6 +28,7 @@ enum {
     RETRY_MS = 5,           // an instance that is stopped is gone in about this time
     AVAILABLE_AGE_MS = 100, // how old the kernel's report may be
     MB = 1024 * 1024,
+    GUESS_MIN_MB = 128,
 };
 
 // ---- what there is ----------------------------------------------------------------------------------------------
@@ -56,10 +58,12 @@ static bool machine_is_full(struct sl_invoker *invoker, int64_t charge) {
 }
 
 int64_t sl_invoke__charge_of(const struct sl_invoke__pool *pool) {
-    int64_t whole = (int64_t)pool->spec.memory_mb * MB;
     if (pool->parent) pool = pool->parent; // what the function needs, not what a tenant of it did
+    int64_t whole = (int64_t)pool->spec.memory_mb * MB, guess = whole / 4;
     int64_t peak = atomic_load_explicit(&pool->peak, memory_order_relaxed);
-    return peak && peak < whole ? peak : whole;
+    if (peak) return peak < whole ? peak : whole;
+    if (guess < GUESS_MIN_MB * MB) guess = GUESS_MIN_MB * MB;
+    return guess < whole ? guess : whole;
 }
 
 bool sl_invoke__room_take(struct sl_invoker *invoker, int64_t charge) {
