@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// image: what a container image runs: its command, whose program is looked for along PATH as execvp(3) would, but in the
-// image: names are resolved as if its root were the root (openat2(2)).
+// image: what a container image runs: its command, whose program is looked for along PATH as execvp(3) would, but in
+// the image: names are resolved as if its root were the root (openat2(2)).
 #include "invoke/internal.h"
 
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// image: functions whose package is a container image. There is no ECR here; ImageUri names an OCI image on this machine,
+// image: functions whose package is a container image. There is no ECR here; ImageUri names an OCI image on this
+// machine,
 //
 //   file:///home/me/image.tar          an archive of an image layout
 //   file:///home/me/layout#latest      a layout's folder, and the tag where it holds several images
@@ -9,8 +10,9 @@
 // files of this machine, so it is taken on loopback listeners only; elsewhere, and for every other URI, the answer is
 // AWS's for an image that does not exist.
 //
-// The document: PackageType Image, CodeSha256 the manifest's digest in hexadecimal [AWS], CodeSize 0, ImageConfigResponse
-// if the request has an ImageConfig; "_image": {"uri", "config": the image's own}; no Runtime and no Handler.
+// The document: PackageType Image, CodeSha256 the manifest's digest in hexadecimal [AWS], CodeSize 0,
+// ImageConfigResponse if the request has an ImageConfig; "_image": {"uri", "config": the image's own}; no Runtime and
+// no Handler.
 #include "lambda/image.h"
 
 #include "store/oci.h"
@@ -90,9 +92,9 @@ void sl_lambda__image_show(struct sl_op *op, const struct sl_json *document, str
     struct sl_str place = hash >= 0 ? sl_str_sub(uri, 0, (size_t)hash) : uri;
     sl_lambda__put(op, code, "RepositoryType", SL_STR("ECR"));
     sl_lambda__put(op, code, "ImageUri", uri);
-    sl_lambda__put(op, code, "ResolvedImageUri",
-                   sl_arena_printf(op->arena, "%.*s@sha256:%.*s", SL_FMT(place),
-                                   SL_FMT(sl_json_string(document, "CodeSha256"))));
+    sl_lambda__put(
+        op, code, "ResolvedImageUri",
+        sl_arena_printf(op->arena, "%.*s@sha256:%.*s", SL_FMT(place), SL_FMT(sl_json_string(document, "CodeSha256"))));
 }
 
 // --- for the data plane

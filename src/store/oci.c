@@ -110,7 +110,8 @@ static int parse(struct sl_oci *oci, struct sl_oci__blob *blob, struct sl_json *
     size_t len = 0;
     ssize_t got = 1;
     if (!text) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for an image");
-    while (len < DOCUMENT_MAX && (got = sl_oci__blob_read(blob, text + len, DOCUMENT_MAX - len)) > 0) len += (size_t)got;
+    while (len < DOCUMENT_MAX && (got = sl_oci__blob_read(blob, text + len, DOCUMENT_MAX - len)) > 0)
+        len += (size_t)got;
     if (got != 0) return damaged(err, "cannot be read, or is too large", "a document");
     if (sl_json_parse(oci->arena, sl_str_n(text, len), ret, err) != 0 || (*ret)->type != SL_JSON_OBJECT)
         return damaged(err, "is no JSON object", "a document");
@@ -144,8 +145,7 @@ static bool fits(const struct sl_json *descriptor) {
 }
 
 static bool is_tagged(const struct sl_json *descriptor, struct sl_str tag) {
-    struct sl_str name =
-        sl_json_string(sl_json_get(descriptor, "annotations"), "org.opencontainers.image.ref.name");
+    struct sl_str name = sl_json_string(sl_json_get(descriptor, "annotations"), "org.opencontainers.image.ref.name");
     return tag.len == 0 || sl_str_eq(name, tag);
 }
 
@@ -189,7 +189,8 @@ int sl_oci_open(struct sl_arena *arena, const char *path, struct sl_str tag, str
     struct stat info;
     struct sl_oci *oci = sl_arena_zalloc(arena, sizeof(*oci));
     if (!oci) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for an image");
-    if (stat(path, &info) != 0) return sl_fail(err, SL_E_INVALID_PARAMETER, "there is no readable file or folder %s", path);
+    if (stat(path, &info) != 0)
+        return sl_fail(err, SL_E_INVALID_PARAMETER, "there is no readable file or folder %s", path);
     *oci = (struct sl_oci){.arena = arena, .archive = !S_ISDIR(info.st_mode)};
     oci->path = sl_arena_cstr(arena, sl_str_of(path));
     if (!oci->path) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for an image");
@@ -198,7 +199,9 @@ int sl_oci_open(struct sl_arena *arena, const char *path, struct sl_str tag, str
     return result;
 }
 
-struct sl_str sl_oci_digest(const struct sl_oci *oci) { return oci->digest; }
+struct sl_str sl_oci_digest(const struct sl_oci *oci) {
+    return oci->digest;
+}
 const struct sl_json *sl_oci_config(const struct sl_oci *oci) { return oci->config; }
 
 int sl_oci_unpack(struct sl_oci *oci, int dest_dirfd, const struct sl_oci_limits *limits, struct sl_error *err) {

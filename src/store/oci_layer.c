@@ -4,8 +4,8 @@
 //
 // Names. Entries of a layer may lie behind links of the layers below ("lib/x" where /lib is a link to usr/lib), also
 // absolute ones, which mean the image's root. So the parent of every entry is opened with openat2(RESOLVE_IN_ROOT): the
-// kernel resolves as if the destination were the root, and ".." and links cannot leave it; the entry itself is then made
-// by its last name in that parent, never through a link. (path_resolution(7), openat2(2).)
+// kernel resolves as if the destination were the root, and ".." and links cannot leave it; the entry itself is then
+// made by its last name in that parent, never through a link. (path_resolution(7), openat2(2).)
 //
 // Whiteouts (image specification, "Representing Changes"): ".wh.name" removes name, ".wh..wh..opq" everything that
 // lower layers have in the directory. This layer's own entries come back after it; an opaque mark that comes late would
@@ -233,7 +233,8 @@ int sl_oci__layer_unpack(struct sl_oci__blob *blob, int root, struct sl_oci_limi
 // --------------------------------------------------------------------------------------------
 
 int sl_oci__make_places(int root, struct sl_error *err) {
-    static const char *const directories[] = {"proc", "dev", "tmp", "run", "run/sluice", "etc", "opt", "var", "var/task"};
+    static const char *const directories[] = {"proc", "dev", "tmp", "run",     "run/sluice",
+                                              "etc",  "opt", "var", "var/task"};
     static const char *const files[] = {"etc/resolv.conf", "etc/hosts"};
     int result = 0;
     for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]) && result == 0; i++) {
