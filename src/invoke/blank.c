@@ -31,6 +31,7 @@ enum {
     TICK_MS = 250,         // housekeeping while there is anything to keep
     WINDOW_MS = 30 * 1000, // over which surplus is found
     BOOT_LIMIT_MS = 30 * 1000,
+    SLOW_MS = 2000,       // a boot of which the others need not wait for the end
     YIELD_MS = 60 * 1000, // a kind that was used so much longer ago gives way
     RETRY_MS = 1000,      // after a failure, doubled with each further one
     RETRIES_MAX = 8,
@@ -238,9 +239,12 @@ static struct sl_invoke__blank *find_free(struct sl_invoke__blanks *blanks) {
     return NULL;
 }
 
-static bool is_booting(const struct sl_invoke__blanks *blanks) {
-    for (unsigned i = 0; i < SL_BLANK_KINDS_MAX; i++) {
-        if (blanks->kinds[i].booting) return true;
+// One at a time; but one that takes long must not keep all others waiting.
+static bool is_booting(const struct sl_invoke__blanks *blanks, int64_t now) {
+    for (unsigned i = 0; i < blanks->count; i++) {
+        const struct sl_invoke__blank *blank = &blanks->blanks[i];
+        bool booting = blank->state == SL_BLANK_BOOTING || blank->state == SL_BLANK_STARTED;
+        if (booting && now - blank->since_ms < SLOW_MS) return true;
     }
     return false;
 }
@@ -256,7 +260,7 @@ static void mark_ending(struct sl_invoke__blank *blank, struct sl_invoke__order 
 
 static bool order_blank(struct sl_invoke__blanks *blanks, int64_t now, struct sl_invoke__order *ret) {
     struct sl_invoke__kind *kind = find_lack(blanks, now);
-    if (!kind || is_booting(blanks)) return false;
+    if (!kind || is_booting(blanks, now)) return false;
     if (now - blanks->last_take_ms < QUIET_MS) {
         blanks->due_ms = blanks->last_take_ms + QUIET_MS;
         return false;
@@ -420,10 +424,12 @@ bool sl_invoke__blank_report(struct sl_invoker *invoker, const struct sl_jail_ev
         blank->started = *event;
         if (blank->state == SL_BLANK_BOOTING) blank->state = SL_BLANK_STARTED;
     } else if (blank && event->kind == SL_JAIL_READY) {
-        if (blank->state == SL_BLANK_STARTED) came_up(blank);
+        blank->is_up = true;
     } else if (blank && (event->kind == SL_JAIL_FAILED || event->kind == SL_JAIL_EXITED)) {
         went_down(blanks, blank, event);
     }
+    // In either order: they come by different ways.
+    if (blank && blank->state == SL_BLANK_STARTED && blank->is_up) came_up(blank);
     pthread_mutex_unlock(&blanks->lock);
     if (blank) sl_invoke__blank_refill(&blanks->timer);
     return blank != NULL;

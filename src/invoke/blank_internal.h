@@ -42,6 +42,7 @@ struct sl_invoke__blank {
     enum sl_invoke__blank_state state;
     struct sl_invoke__kind *kind;
     unsigned slot;
+    bool is_up; // has said so
     int64_t since_ms;
     struct sl_jail_event started; // its id from the beginning, the rest from STARTED on
 };

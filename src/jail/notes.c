@@ -32,6 +32,11 @@ static void set_failure(struct sl_jail__slot *slot, int error, const char *step)
 
 // ---- replies about a sandbox ----
 
+static void reply_plain(struct sl_jail__spawner *s, enum sl_jail_event_kind kind, uint64_t id) {
+    struct sl_jail__reply plain = {.kind = kind, .id = id, .memory_peak = -1};
+    sl_jail__reply(s, &plain, NULL, 0);
+}
+
 static void reply_started(struct sl_jail__spawner *s, struct sl_jail__slot *slot) {
     struct sl_jail__reply started = {.kind = SL_JAIL_STARTED, .id = slot->id, .pid = slot->pid, .memory_peak = -1};
     int fds[SL_JAIL__REPLY_FDS] = {fcntl(slot->listener[0], F_DUPFD_CLOEXEC, 3),
@@ -54,6 +59,7 @@ static void reply_started(struct sl_jail__spawner *s, struct sl_jail__slot *slot
     }
     slot->state = SL_JAIL__RUNNING;
     sl_jail__reply(s, &started, fds, count);
+    if (slot->blank && slot->waits) reply_plain(s, SL_JAIL_READY, slot->id);
     if (slot->blank) sl_jail__orders_adopt(s, slot);
 }
 
@@ -69,11 +75,6 @@ static void reply_exited(struct sl_jail__spawner *s, struct sl_jail__slot *slot)
         memcpy(exited.step, slot->failure.step, sizeof exited.step);
     }
     sl_jail__reply(s, &exited, NULL, 0);
-}
-
-static void reply_plain(struct sl_jail__spawner *s, enum sl_jail_event_kind kind, uint64_t id) {
-    struct sl_jail__reply plain = {.kind = kind, .id = id, .memory_peak = -1};
-    sl_jail__reply(s, &plain, NULL, 0);
 }
 
 static void reply_program_exited(struct sl_jail__spawner *s, const struct sl_jail__slot *slot, unsigned program,
@@ -176,6 +177,7 @@ static void handle(struct sl_jail__spawner *s, struct sl_jail__slot *slot, struc
         note_failed(s, slot, note);
         break;
     case SL_JAIL__WAITS:
+        slot->waits = true;
         if (slot->state == SL_JAIL__RUNNING && slot->blank) reply_plain(s, SL_JAIL_READY, slot->id);
         break;
     case SL_JAIL__EXITED:

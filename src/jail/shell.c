@@ -72,7 +72,8 @@ int sl_jail__shell_build(struct sl_jail__shells *shells, struct sl_jail__slot *s
     }
     slot->control = pair[0];
     slot->network = network;
-    slot->stopped = slot->keep = slot->blank = slot->adopting = slot->killed = slot->active = slot->confined = false;
+    slot->stopped = slot->keep = slot->blank = slot->waits = slot->adopting = slot->killed = slot->active =
+        slot->confined = false;
     slot->has_status = slot->failed = slot->watched_oom = false;
     slot->template = 0;
     slot->watched_peak = -1;

@@ -61,6 +61,7 @@ struct sl_jail__slot {
     bool stopped;       // by request
     bool keep;          // spec.keep
     bool blank;         // not adopted yet
+    bool waits;         // ... and ready; a copy of a template may say so before it is known to have started
     bool adopting;      // init has the order
     bool killed;        // on its way out
     bool active;        // init is done with START

@@ -56,7 +56,10 @@ def starts(server, way):
 
 
 def await_blank(server, count=1):
-    wait_for(lambda: metric(server, r'blanks{.*state="ready"}') >= count, "a blank to be ready")
+    try:
+        wait_for(lambda: metric(server, r'blanks{.*state="ready"}') >= count, "a blank to be ready")
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {server.http('GET', '/_sluice/top').text}\n{server.log()[-2000:]}") from None
 
 
 def create(server, name, kind, files=None, **more):
