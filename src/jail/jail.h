@@ -265,6 +265,7 @@ enum sl_jail_feature_id {
     SL_JAIL_FEATURE_MEMORY,    // cgroup controllers
     SL_JAIL_FEATURE_CPU,
     SL_JAIL_FEATURE_PIDS,
+    SL_JAIL_FEATURE_FREEZE, // sl_jail_freeze
     SL_JAIL_FEATURE_NETNS,
     SL_JAIL_FEATURE_NETWORK, // veth + nftables + forwarding, or pasta / slirp4netns
     SL_JAIL_FEATURE_SECCOMP,

@@ -146,6 +146,22 @@ static void probe_ids(struct sl_jail_features *features, bool root) {
          "/etc/subgid.");
 }
 
+// Every version 2 tree can freeze (Linux 5.2), with or without controllers, if a directory may be made in it.
+static void probe_freezer(struct sl_jail_features *features, const struct sl_jail__cgroups *cgroups) {
+    int version = 0;
+    for (unsigned i = 0; i < cgroups->count && version != 2; i++) {
+        const struct sl_jail__hierarchy *at = &cgroups->at[i];
+        if (at->version == 2 && at->base[0] != '\0' && faccessat(AT_FDCWD, at->base, W_OK, AT_EACCESS) == 0)
+            version = 2;
+        if (at->version == 1 && (at->controllers & SL_JAIL__FREEZER) != 0) version = 1;
+    }
+    fill(
+        &features->item[SL_JAIL_FEATURE_FREEZE], "freeze when idle", version != 0,
+        version == 1 ? "freezer of cgroup v1" : "cgroup v2",
+        "Between invocations a function's threads go on running, unlike on AWS: start Sluice as root or in a delegated "
+        "control group (systemd: Delegate=yes).");
+}
+
 static void probe_cgroups(struct sl_jail_features *features) {
     static const struct {
         enum sl_jail_feature_id id;
@@ -169,6 +185,7 @@ static void probe_cgroups(struct sl_jail_features *features) {
                  "%s: start Sluice as root or in a delegated control group (systemd: Delegate=yes).", rows[i].weaker);
         fill(&features->item[rows[i].id], rows[i].name, version != 0, version == 1 ? "cgroup v1" : "cgroup v2", advice);
     }
+    probe_freezer(features, &cgroups);
 }
 
 static void probe_network(struct sl_jail_features *features, bool root) {

@@ -329,6 +329,27 @@ static void many_copies_at_once(bool root) {
     jail_assert_no_traces(world.spawner);
 }
 
+static void templates_die_with_their_spawner(bool root) {
+    struct jail_world world = {0};
+    struct jail_world other = {0};
+    struct sl_jail_event started;
+    struct sl_jail_event event;
+    char text[64];
+    struct sl_jail_config config = jail_usual();
+    open_world(&world, root, &python);
+    start_copy(&world, 5, &started);
+    assert_int_equal(kill(world.spawner, SIGKILL), 0);
+    jail_read_log(started.log_fd, text, sizeof text); // the copy is gone
+    jail_close_event(&started);
+    assert_int_equal(waitpid(world.spawner, NULL, 0), world.spawner);
+    while (sl_jail_poll(world.client, &event) == 1) jail_close_event(&event);
+    sl_jail_client_free(world.client);
+    // The next start removes its control group, which works only when no process is left in it.
+    jail_world_open(&other, root, &config);
+    jail_assert_no_traces(world.spawner);
+    jail_world_close(&other);
+}
+
 static void ruby_can_be_a_template(bool root) {
     struct jail_world world = {0};
     char text[2][256];
@@ -351,6 +372,7 @@ JAIL_BOTH(copies_draw_differently)
 JAIL_BOTH(the_end_of_a_copy_is_known)
 JAIL_BOTH(templates_come_and_go)
 JAIL_BOTH(many_copies_at_once)
+JAIL_BOTH(templates_die_with_their_spawner)
 JAIL_BOTH(ruby_can_be_a_template)
 
 int main(int argc, char **argv) {
@@ -359,7 +381,7 @@ int main(int argc, char **argv) {
         JAIL_BOTH_ROWS(copies_are_confined),     JAIL_BOTH_ROWS(copies_are_whole_processes),
         JAIL_BOTH_ROWS(copies_draw_differently), JAIL_BOTH_ROWS(the_end_of_a_copy_is_known),
         JAIL_BOTH_ROWS(templates_come_and_go),   JAIL_BOTH_ROWS(many_copies_at_once),
-        JAIL_BOTH_ROWS(ruby_can_be_a_template),
+        JAIL_BOTH_ROWS(ruby_can_be_a_template),  JAIL_BOTH_ROWS(templates_die_with_their_spawner),
     };
     return cmocka_run_group_tests(tests, jail_make_code, jail_remove_code);
 }
