@@ -52,6 +52,7 @@ bool sl_jail__replies_flush(struct sl_jail__replies *replies, int socket) {
         replies->first = (replies->first + 1) % replies->room;
         replies->count--;
     }
+    replies->first = 0; // the next ones go where these were, not into memory that was never touched
     return true;
 }
 

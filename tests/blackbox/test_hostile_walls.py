@@ -17,7 +17,7 @@ import subprocess
 import pytest
 
 from hostile_support import LANGUAGES, outside, program, remove_program, world
-from support import wait_for
+from support import ROOT, wait_for
 from users import SECRET, USER
 
 __all__ = ["remove_program", "world"]
@@ -378,3 +378,18 @@ def test_a_daemon_ends_with_its_sandbox(world, language):
 def test_flushing_every_disk_is_only_said_to_be_done(world, language):
     for name in ("sync", "syncfs"):
         assert world.attack(language, f"call {name} -1") == "ok"  # with a descriptor that is none, syncfs would fail
+
+
+def test_every_attack_is_documented():
+    """docs/security.md names each file and each system call of ATTACKS, and what defends it."""
+    text = (ROOT / "docs" / "security.md").read_text()
+    names = {"457": "statmount", "458": "listmount", "461": "lsm_list_modules", "467": "open_tree_attr"}
+    for rows in ATTACKS.values():
+        for row in rows:
+            verb, *words = row[0].split(" ")
+            if verb == "call" and words[0] != "socket":
+                assert f"`{names.get(words[0], words[0])}`" in text, row[0]
+            elif verb in ("open", "list", "exe", "device", "write") and words[0].startswith("/"):
+                assert f"`{words[0]}`" in text or os.path.dirname(words[0]) in ("/root", "/var/task"), row[0]
+            elif verb == "make":
+                assert f"`{os.path.dirname(words[0])}`" in text, row[0]
