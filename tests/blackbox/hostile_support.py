@@ -52,7 +52,7 @@ def program():
 def remove_program():
     yield
     if program.cache_info().currsize:
-        shutil.rmtree(program().parent)
+        shutil.rmtree(program().parent, ignore_errors=True)  # each module that uses it has a fixture of its own
 
 
 @functools.cache
