@@ -372,3 +372,21 @@ def test_the_deadline_is_the_servers(server, probe):
     answer = run("answered.append(1)\nwhile True: time.sleep(1)" if False else "while True: time.sleep(1)")
     assert answer["Json"]["errorType"] == "Sandbox.Timedout"
     wait_for(lambda: value(run("return 'new'")) == "new", "a new instance")
+
+
+def test_a_framed_message_stays_one_event_of_the_log(server, probe):
+    # What AWS's interface clients do with the descriptor that they are told; text around it is text.
+    run = probe()
+    frame = "import struct\nmessage = b'first\\nsecond\\nthird'\n" \
+            "frame = struct.pack('>IIQ', 0xa55a0003, len(message), 1) + message\n" \
+            "os.write(int(os.environ['_LAMBDA_TELEMETRY_LOG_FD']), b'before\\n' + frame + b'after\\n')\nreturn 1"
+    assert value(run(frame)) == 1
+    wait_for(lambda: "after" in server.cli("logs", run.name).stdout, "the log")
+    events = server.client("logs").filter_log_events
+
+    def messages():
+        return [event["message"] for event in events(logGroupName=f"/aws/lambda/{run.name}")["events"]]
+
+    wait_for(lambda: "after" in [message.strip() for message in messages()], "the lines")
+    found = [message.rstrip("\n") for message in messages()]
+    assert found[found.index("before") + 1 : found.index("after")] == ["first\rsecond\rthird"]
