@@ -271,7 +271,7 @@ static void take_dirty(struct sl_event_queue *queue) {
     memcpy(dirty, queue->dirty, count * sizeof *dirty);
     bool all = queue->dirty_all;
     queue->dirty_count = 0;
-    queue->dirty_all = queue->woken = false;
+    queue->dirty_all = false;
     pthread_mutex_unlock(&queue->lock);
     for (unsigned i = 0; i < count; i++) sl_events__due(queue, dirty[i], now);
     if (all) sl_events__scan(queue);

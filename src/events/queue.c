@@ -18,7 +18,14 @@ struct accept {
     void *user;
 };
 
-static void woken(struct sl_mail *mail) { sl_events__pump(SL_CONTAINER(mail, struct sl_event_queue, wake_mail)); }
+// Only here may the letter be sent again: until now it stood in the mailbox.
+static void woken(struct sl_mail *mail) {
+    struct sl_event_queue *queue = SL_CONTAINER(mail, struct sl_event_queue, wake_mail);
+    pthread_mutex_lock(&queue->lock);
+    queue->woken = false;
+    pthread_mutex_unlock(&queue->lock);
+    sl_events__pump(queue);
+}
 
 void sl_event_queue_note(struct sl_event_queue *queue, int64_t lane) {
     pthread_mutex_lock(&queue->lock);
