@@ -17,6 +17,8 @@ import contextlib
 import json
 import os
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -175,6 +177,14 @@ def address():
     subprocess.run(["ip", "address", "add", own + "/32", "dev", "lo"], check=True)
     yield own
     subprocess.run(["ip", "address", "del", own + "/32", "dev", "lo"], check=True)
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that every user may read, all the way up: pytest's own are its user's."""
+    with tempfile.TemporaryDirectory(prefix="sluice-open-") as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
 
 
 # --- skips and reports ----------------------------------------------------------------------------------------------

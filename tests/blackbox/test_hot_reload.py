@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """S3Bucket "hot-reload": a function whose code is a folder that is being edited."""
 
-import os
-import stat
-
 import botocore.exceptions
 import pytest
 
@@ -14,14 +11,8 @@ SAYS = "import words\n\ndef handler(event, context):\n    return [words.WORD, co
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A folder that functions can read; pytest's own are closed to others."""
-    place = tmp_path
-    while place != place.parent:
-        if place.stat().st_uid == os.geteuid() and not place.stat().st_mode & stat.S_IXOTH:
-            place.chmod(0o755)
-        place = place.parent
-    code = tmp_path / "code"
+def folder(open_folder):
+    code = open_folder / "code"
     code.mkdir(mode=0o755)
     write(code, "index.py", SAYS)
     write(code, "words.py", "WORD = 'first'\n")

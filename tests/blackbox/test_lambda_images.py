@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Functions from container images: OCI layouts and archives, made here by hand, unpacked without a daemon."""
 
-import os
 import shutil
-import stat
 import subprocess
 import tarfile
 
@@ -77,14 +75,8 @@ def program(tmp_path_factory):
 
 
 @pytest.fixture
-def image(tmp_path):
-    place = tmp_path
-    while place != place.parent:
-        if place.stat().st_uid == os.geteuid() and not place.stat().st_mode & stat.S_IXOTH:
-            place.chmod(0o755)
-        place = place.parent
-    (tmp_path / "layout").mkdir()
-    return Image(tmp_path / "layout")
+def image(open_folder):
+    return Image(open_folder / "layout")
 
 
 def create(client, name, uri, **more):
@@ -114,9 +106,9 @@ def test_an_image_runs_with_its_own_root_command_and_variables(server, lambda_, 
     assert code == {"RepositoryType": "ECR", "ImageUri": image.uri, "ResolvedImageUri": f"{image.uri}@sha256:{digest}"}
 
 
-def test_an_archive_is_as_good_as_a_folder_and_image_config_overrides(server, lambda_, image, program, tmp_path):
+def test_an_archive_is_as_good_as_a_folder_and_image_config_overrides(server, lambda_, image, program, open_folder):
     image.add([base(program)], Entrypoint=["nothing"], WorkingDir="/app")
-    uri = image.archive(tmp_path / "image.tar")
+    uri = image.archive(open_folder / "image.tar")
     config = {"EntryPoint": ["/app/main"], "Command": ["a", "b"], "WorkingDirectory": "/tmp"}
     created = create(lambda_, "archived", uri, ImageConfig=config)
     assert created["ImageConfigResponse"] == {"ImageConfig": config}
@@ -178,8 +170,8 @@ def test_names_that_lead_out_are_refused(lambda_, image, program, entry):
     assert code == "InvalidParameterValueException" and "damaged" in message
 
 
-def test_links_that_lead_out_stay_inside(server, lambda_, image, program, tmp_path):
-    outside = tmp_path / "outside"
+def test_links_that_lead_out_stay_inside(server, lambda_, image, program, open_folder):
+    outside = open_folder / "outside"
     outside.mkdir(mode=0o777)
     outside.chmod(0o777)
     same = [member(f"{name}/", type=tarfile.DIRTYPE, mode=0o755) for name in (str(outside)[1:], "srv/place")]
