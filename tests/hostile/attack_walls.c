@@ -376,6 +376,7 @@ const struct attack_verb attack_wall_verbs[] = {
     {"plant", plant},
     {"daemon", leave_daemon},
     {"exe", overwrite_exe},
-    {"ids", ids}, {"end", end},
+    {"ids", ids},
+    {"end", end},
     {NULL, NULL},
 };
