@@ -271,14 +271,16 @@ def test_invoke_async_is_served(server, lambda_):
 
 def test_accepted_events_survive_kill_9(start_server):
     server = start_server()
-    # Reserved concurrency 0 keeps the event in the queue until after the restart.
-    server.create_function("later", {"index.py": KEEP})
+    # The first event occupies the one instance that there may be, so that the second is in the queue until after the restart.
+    slow = "import time\ndef handler(event, context):\n    print('ran with', event)\n    time.sleep(event.get('sleep', 0))\n"
+    server.create_function("later", {"index.py": slow}, Timeout=10)
     client = server.client("lambda")
-    client.put_function_concurrency(FunctionName="later", ReservedConcurrentExecutions=0)
-    assert client.invoke(FunctionName="later", InvocationType="Event", Payload=b'{"n": 9}')["StatusCode"] == 202
+    client.put_function_concurrency(FunctionName="later", ReservedConcurrentExecutions=1)
+    for payload in (b'{"sleep": 3}', b'{"n": 9}'):
+        assert client.invoke(FunctionName="later", InvocationType="Event", Payload=payload)["StatusCode"] == 202
     server.kill()
+    assert "ran with {'n': 9}" not in log_of(server, "later")
     server.restart()
-    server.client("lambda").delete_function_concurrency(FunctionName="later")
     wait_for(lambda: "ran with {'n': 9}" in log_of(server, "later"), "the event to be executed after the restart")
 
 

@@ -110,7 +110,7 @@ static void every_kind_has_a_name_and_a_status(void **state) {
     (void)state;
     for (int kind = 1; kind < SL_E_COUNT; kind++) {
         assert_true(strlen(sl_error_name(kind)) > 0);
-        assert_in_range(sl_error_status(kind), 400, 599);
+        if (kind != SL_E_S3_NOT_MODIFIED) assert_in_range(sl_error_status(kind), 400, 599);
     }
     assert_string_equal(sl_error_name(SL_E_THROTTLED), "TooManyRequestsException");
     assert_int_equal(sl_error_status(SL_E_THROTTLED), 429);
