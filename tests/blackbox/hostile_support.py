@@ -86,6 +86,8 @@ class World:
         """command: words that run the server, before its own (root's only); functions: settings of the hostile ones."""
         self.kind, self.folder, self.restarts = kind, None, 0
         environment = {"SERVER_SECRET": SECRET}
+        # Without blanks a process shows in its first environment whose it is, which tells the tests' functions apart.
+        options = ("--blanks", "0", *options)
         if kind == "root":
             self.server = Server(*options, env=environment, command=[*(command or []), str(BIN)])
             answer = subprocess.run([str(BIN), "doctor", "--json"], capture_output=True, text=True, timeout=PATIENCE)
