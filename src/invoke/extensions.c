@@ -360,8 +360,7 @@ static void deliver(struct sl_mail *mail) {
     struct letter *letter = SL_CONTAINER(mail, struct letter, mail);
     struct sl_loop *owner;
     bool moving;
-    struct sl_instance *instance =
-        sl_invoke__slot_owner(letter->invoker, letter->event.id, &owner, &moving);
+    struct sl_instance *instance = sl_invoke__slot_owner(letter->invoker, letter->event.id, &owner, &moving);
     if (instance && (owner != sl_loop_current() || moving)) {
         sl_loop_post(owner, &letter->mail, deliver);
         return;

@@ -214,7 +214,8 @@ static bool take_head(struct sl_subscriber *subscriber, bool *ret_bad) {
             *ret_bad = true;
             return false;
         }
-        subscriber->status = atoi((char[]){reply[9], reply[10], reply[11], '\0'});
+        int64_t status;
+        subscriber->status = sl_str_to_i64(sl_str_n(reply + 9, 3), &status) ? (int)status : 0;
         bool interim = subscriber->status >= 100 && subscriber->status < 200;
         if (!interim) read_fields(subscriber, reply, end + 2);
         memmove(reply, reply + head, subscriber->reply_len - head);
