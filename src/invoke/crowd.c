@@ -14,11 +14,12 @@
 #include "invoke/internal.h"
 
 enum {
-    LIMIT_MIN = 3, // one computes, one's answer is read, one's event is on its way
+    LIMIT_MIN = 6, // fewer, and the loop is woken for every answer alone
     LIMIT_START = 8,
     LIMIT_MAX = 4096,
     WINDOW = 32,    // invocations between two decisions
     LONG_US = 1000, // shortest duration from which there is no limit
+    UNEVEN = 8,     // compilers and collectors make computing uneven by so much; more is waiting
 };
 
 static unsigned busy_of(const struct sl_invoke__shard *shard) {
@@ -30,7 +31,7 @@ static unsigned busy_of(const struct sl_invoke__shard *shard) {
 // The limit after a window with this average.
 static unsigned decide(const struct sl_invoke__crowd *crowd, int64_t average, unsigned busy) {
     unsigned limit = crowd->limit ? crowd->limit : LIMIT_START;
-    if (crowd->floor_us >= LONG_US || average > 2 * crowd->floor_us * (busy + 1)) return LIMIT_MAX;
+    if (crowd->floor_us >= LONG_US || average > UNEVEN * crowd->floor_us * (busy + 1)) return LIMIT_MAX;
     if (limit == LIMIT_MAX) return LIMIT_START;
     if (2 * average < 3 * crowd->floor_us)
         return limit + limit / 4 + 1 < LIMIT_MAX ? limit + limit / 4 + 1 : LIMIT_MAX - 1;
