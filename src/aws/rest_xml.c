@@ -178,7 +178,7 @@ static void put_element(struct sl_buf *out, struct sl_arena *arena, struct sl_st
 // Body members only; `object` may hold more than the shape knows.
 static void put_structure(struct sl_buf *out, struct sl_arena *arena, const struct sl_shape *shape,
                           const struct sl_json *object) {
-    for (unsigned i = 0; i < shape->member_count; i++) {
+    for (unsigned i = 0; shape->members && i < shape->member_count; i++) {
         const struct sl_member *member = &shape->members[i];
         const struct sl_json *value =
             member->location == SL_IN_BODY && !member->attribute ? sl_json_get_str(object, member->name) : NULL;
@@ -223,7 +223,8 @@ static void put_value(struct sl_buf *out, struct sl_arena *arena, const struct s
 
 // GetBucketLocation's document is its only member's value (Smithy, "s3UnwrappedXmlOutput").
 static bool is_unwrapped(const struct sl_operation *model) {
-    return model->output->member_count == 1 && sl_str_eq(model->wrapper, model->output->members[0].name);
+    return model->output->members && model->output->member_count == 1 &&
+           sl_str_eq(model->wrapper, model->output->members[0].name);
 }
 
 static void put_document(struct sl_buf *out, struct sl_op *op, struct sl_str name, const struct sl_shape *shape,

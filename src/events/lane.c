@@ -401,8 +401,8 @@ void sl_events__tick(struct sl_timer *timer) {
 
 void sl_events__free_lanes(struct sl_event_queue *queue) {
     for (unsigned i = 0; i < SL_EVENTS_BUCKETS; i++) {
-        while (queue->buckets[i]) {
-            struct sl_events__lane *lane = queue->buckets[i];
+        for (struct sl_events__lane *lane = queue->buckets[i], *after; lane; lane = after) {
+            after = lane->next_in_bucket;
             for (struct sl_events__job *job = lane->taken, *next; job; job = next) {
                 next = job->next;
                 sl_events__release(job);

@@ -15,7 +15,7 @@ static bool is_leaf(const struct sl_json *value) {
 
 static bool equal(const struct sl_json *want, const struct sl_json *value) {
     double left, right;
-    if (!is_leaf(value) || want->type != value->type) return false;
+    if (!value || !is_leaf(value) || want->type != value->type) return false;
     if (want->type == SL_JSON_STRING) return sl_str_eq(want->text, value->text);
     if (want->type != SL_JSON_NUMBER) return true;
     return sl_json_to_double(want, &left) && sl_json_to_double(value, &right) ? left == right

@@ -15,7 +15,7 @@ static void list_kind(const struct sl_invoke__kind *kind, struct sl_buf *out) {
                   kind->id.name, kind->ready, kind->booting, kind->wish, template_text(kind),
                   (unsigned long long)kind->hits, (unsigned long long)kind->forks, (unsigned long long)kind->misses,
                   (unsigned long long)kind->refills, (unsigned long long)kind->lost, (long long)kind->boot_ms,
-                  (long long)(kind->bytes * (kind->ready + kind->booting)));
+                  (long long)kind->bytes * (kind->ready + kind->booting));
 }
 
 void sl_invoke__blank_list(struct sl_invoker *invoker, struct sl_buf *out) {

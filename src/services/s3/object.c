@@ -80,7 +80,7 @@ static int check_features(struct sl_op *op, struct sl_error *err) {
                                           "DEEP_ARCHIVE", "GLACIER_IR"};
     struct sl_str class = sl_op_in(op, "StorageClass");
     bool known = !class.ptr;
-    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) known |= sl_str_is(class, classes[i]);
+    for (size_t i = 0; !known && i < sizeof classes / sizeof classes[0]; i++) known = sl_str_is(class, classes[i]);
     if (!known) return sl_fail(err, SL_E_S3_INVALID_STORAGE_CLASS, "The storage class you specified is not valid");
     if (sl_op_in(op, "SSECustomerAlgorithm").ptr || sl_op_in(op, "SSECustomerKey").ptr)
         return sl_fail(err, SL_E_S3_NOT_IMPLEMENTED,
