@@ -124,8 +124,8 @@ def run_replays(build):
     return count
 
 
-def run_pytest(folder, build):
-    """One folder of pytest tests against the program of a build folder; counted from its JUnit file."""
+def run_pytest(folder, build, without=()):
+    """One folder of pytest tests, but for the files named, against the program of a build folder; counted from its JUnit file."""
     count = Count()
     if not glob.glob(os.path.join(ROOT, folder, "test_*.py")):
         return count
@@ -135,6 +135,7 @@ def run_pytest(folder, build):
     command = [os.path.join(ROOT, "build/venv/bin/python"), "-B", "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--no-header", "--timeout", "240"]
     # A file's tests stay together: they share what the first of them made. Most of a test is waiting, for two at a time on two cores.
     command += ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "--durations", "15", "--junitxml", report, folder]
+    command += [f"--ignore={folder}/{name}" for name in without]
     env = {**SANITIZER_ENV, **os.environ, "SLUICE_BIN": os.path.join(ROOT, build, "sluice")}
     try:
         subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, env=env, timeout=PYTEST_TIMEOUT)
