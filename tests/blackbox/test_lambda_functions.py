@@ -192,7 +192,7 @@ MANDATORY = "Runtime and Handler are mandatory parameters for functions created 
             "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does not exist",
         ),
         (
-            {"Code": {"ImageUri": "1.dkr.ecr.us-east-1.amazonaws.com/x:y"}, "PackageType": "Image"},
+            {"Code": {"ImageUri": "1.dkr.ecr.us-east-1.amazonaws.com/x:y"}, "PackageType": "Image", "Handler": None, "Runtime": None},
             "InvalidParameterValueException",
             "Source image 1.dkr.ecr.us-east-1.amazonaws.com/x:y does not exist. Provide a valid source image.",
         ),

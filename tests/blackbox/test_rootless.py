@@ -38,6 +38,9 @@ def start_user_server(start_server, user):
     return lambda *options: start_server(*options, data=user.data(), env=user.env, command=user.command)
 
 
+NO_BLANKS = ("--blanks", "0")  # for tests that count processes: blanks are processes of the language too
+
+
 def status(pid):
     """/proc/PID/status as {name: text}."""
     lines = Path("/proc", str(pid), "status").read_text().splitlines()
@@ -127,7 +130,7 @@ def handler(event, context):
 
 
 def test_failures_are_awss_and_the_whole_tree_is_killed(start_user_server):
-    server = start_user_server()
+    server = start_user_server(*NO_BLANKS)
     server.create_function("fails", {"index.py": FAILS}, Timeout=2)
     server.create_function("eats", {"index.py": FAILS}, Timeout=20, MemorySize=128)
     for event, kind, text in (("sleep", "Sandbox.Timedout", r"RequestId: \S+ Error: Task timed out after 2\.00 seconds"), ("exit", "Runtime.ExitError", r"RequestId: \S+ Error: Runtime exited with error: exit status 7"),
@@ -319,7 +322,7 @@ def test_functions_of_a_users_server_reach_what_is_allowed_and_nothing_else_of_t
 
 
 def test_the_processes_of_a_users_server_hold_nothing(start_user_server, user):
-    server = start_user_server()
+    server = start_user_server(*NO_BLANKS)
     for name in ("one", "two"):
         server.create_function(name, {"index.py": PYTHON})
         server.invoke(name)
@@ -341,7 +344,7 @@ def test_the_processes_of_a_users_server_hold_nothing(start_user_server, user):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="this is about a server that root started")
 def test_roots_server_gives_its_rights_away(start_server):
-    server = start_server()
+    server = start_server(*NO_BLANKS)
     for name in ("one", "two"):
         server.create_function(name, {"index.py": PYTHON})
         server.invoke(name)
