@@ -33,13 +33,14 @@ int sl_jail_extensions(int opt_dir_fd, char names[][SL_JAIL_EXTENSION_NAME], uns
     }
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         if (!is_program(fd, entry->d_name)) continue;
-        if (count == room || strlen(entry->d_name) >= SL_JAIL_EXTENSION_NAME) {
+        size_t length = strlen(entry->d_name);
+        if (count == room || length >= SL_JAIL_EXTENSION_NAME) {
             closedir(dir);
             return sl_fail(err, SL_E_LIMIT, "more than %u extensions, or a name of more than %d bytes", room,
                            SL_JAIL_EXTENSION_NAME - 1),
                    -1;
         }
-        snprintf(names[count++], SL_JAIL_EXTENSION_NAME, "%s", entry->d_name);
+        memcpy(names[count++], entry->d_name, length + 1);
     }
     closedir(dir);
     qsort(names, count, SL_JAIL_EXTENSION_NAME, compare);

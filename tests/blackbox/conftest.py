@@ -82,7 +82,7 @@ def server(request):
     else:
         try:
             empty(server)
-            wait_for(lambda: server.footprint() <= server.base, "descriptors and processes back to base", timeout=10)
+            wait_for(lambda: server.footprint() <= server.base, "descriptors and processes back to base")
         except Exception as error:  # whatever the clean-up met, the next test must get a sound server
             problems.append(f"{error}: base {server.base}, now {server.footprint()}, {descendants(server.process.pid)}")
     problems += [line for line in server.bad_log_lines() if line in server.log()[log_start:]]

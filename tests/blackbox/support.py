@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("SLUICE_BIN", ROOT / "build" / "sluice")).resolve()
 SANITIZED = "asan" in str(BIN) or "tsan" in str(BIN)
 # A sanitizer's build is several times slower; a shared machine too. Waits end as soon as their condition holds.
-PATIENCE = 60 if SANITIZED else 30
+PATIENCE = 120 if SANITIZED else 60
 ROLE = "arn:aws:iam::000000000000:role/test"
 REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer")
 ERROR_LINE = re.compile(r"^\S+Z error ")
@@ -319,7 +319,7 @@ class Server:
             return [*(f"process {pid} {name}" for pid, name in lost.items()), *self.cgroups(), *self.mounts()]
 
         with contextlib.suppress(AssertionError):
-            wait_for(lambda: not remaining(), timeout=10)
+            wait_for(lambda: not remaining())
         left = remaining()
         for line in left:
             if line.startswith("process "):

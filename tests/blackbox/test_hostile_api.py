@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hostile_support import NEIGHBOUR, Pings, World, remove_program
-from support import SANITIZED, descriptors, wait_for
+from support import SANITIZED, descendants, descriptors, wait_for
 from test_runtime_api import PROBE
 
 __all__ = ["remove_program"]
@@ -65,7 +65,30 @@ def memory_of(world):
 
 
 def open_files(world):
-    return sum(descriptors(pid) for pid in (world.pid, *world.server_processes()))
+    """(descriptors of the server's processes, sandboxes)"""
+    sandboxes = sum(name == "sluice-init" for name in descendants(world.pid).values())
+    return sum(descriptors(pid) for pid in (world.pid, *world.server_processes())), sandboxes
+
+
+def as_before(world, before):
+    """No more descriptors than before, but for those of sandboxes that have come since: a neighbour's second instance, a spare one."""
+    files, sandboxes = open_files(world)
+    return files <= before[0] + 16 + 16 * max(0, sandboxes - before[1])
+
+
+def held_connections(world):
+    """How many connections the server holds from inside of one sandbox, at most: those that the sandbox's own namespace lists."""
+    held, most = set(), 0
+    for pid in (world.pid, *world.server_processes()):
+        for name in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                held.add(os.readlink(name))
+    for pid in world.instances():
+        with contextlib.suppress(OSError):
+            rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+            # 2329: port 9001 in hexadecimal; 0A: the listener
+            most = max(most, sum(row[1].endswith(":2329") and row[3] != "0A" and f"socket:[{row[9]}]" in held for row in rows))
+    return most
 
 
 @pytest.fixture
@@ -87,9 +110,7 @@ def run(world):
     yield attack
     assert memory_of(world) - memory < GROWTH, (memory, memory_of(world))
     world.server.close_clients()
-    with contextlib.suppress(AssertionError):
-        wait_for(lambda: open_files(world) <= files, timeout=5)
-    assert open_files(world) <= files + 16, (files, open_files(world))  # a second instance of the neighbour, or a spare sandbox
+    wait_for(lambda: as_before(world, files), f"no more descriptors than before: {files}")
     assert world.server.invoke("probe", {"run": "return 2"})["Json"] == 2
     world.check()
 
@@ -98,16 +119,17 @@ def run(world):
 
 
 def test_a_thousand_connections(world, run):
-    files = open_files(world)
+    """The server holds SL_RUNTIME_CONNS of them, and closes the others in their face."""
     seen = []
     code = "kept[:] = []\nn = tries(900, lambda: kept.append(Conn().send('POST / HT')))\ntime.sleep(2)\nfor c in kept: c.s.close()\nkept[:] = []\nreturn n"
     with Pings(world) as pings:
         attack = pings.beside(lambda: seen.append(world.server.invoke("probe", {"run": code})["Json"]))
         most = 0
         while attack.is_alive():
-            most = max(most, open_files(world))
-    assert seen and seen[0] > 100
-    assert most - files < 60, (files, most)  # SL_RUNTIME_CONNS and those of the clients
+            most = max(most, held_connections(world))
+        pings.more(1)
+    assert seen and isinstance(seen[0], int) and seen[0] > 100, seen
+    assert 16 < most <= 40, most  # a connection more is accepted before it is closed
 
 
 def test_a_storm_of_connections(run):
@@ -207,8 +229,8 @@ def test_the_id_of_somebody_elses_invocation(world, run):
 
         # Told by the log, or, when that comes only with the end of the invocation, guessed too late: then it proves nothing.
         with contextlib.suppress(AssertionError):
-            wait_for(lambda: ids() or not other.is_alive(), "the other's id", timeout=10)
-        if other.is_alive():
+            wait_for(lambda: ids() or not other.is_alive(), "the other's id")
+        if other.is_alive() and ids():
             for verb in ("response", "error"):
                 assert world.server.invoke("probe", {"run": f"return call('POST', 'invocation/{ids()[0]}/{verb}', '\"stolen\"')[0]"})["Json"] == 400
     assert told == ["its own"]

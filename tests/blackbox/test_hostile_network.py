@@ -87,7 +87,7 @@ def test_without_a_jail_the_services_of_the_host_answer(listener):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_is_allowed_is_reached(world, language, allowed):
     if not has_network(world):
-        pytest.skip("functions have no network here")
+        pytest.skip("this kernel or user lacks: outgoing network")
     assert world.attack(language, f"connect {allowed[0]} {allowed[1]}") == "ok"
 
 

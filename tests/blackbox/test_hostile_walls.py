@@ -48,12 +48,12 @@ ATTACKS = {
         ("make /new", READ_ONLY),
         ("make /usr/new", READ_ONLY),
         ("make /etc/new", READ_ONLY),
-        ("make /var/task/new", READ_ONLY),
-        ("make /var/runtime/new", READ_ONLY),
+        ("make /var/task/new", READ_ONLY, None),
+        ("make /var/runtime/new", READ_ONLY, None),
         ("make /opt/new", READ_ONLY),
         ("make /dev/new", READ_ONLY),
         ("open /usr/bin/env w", READ_ONLY),
-        ("open /var/task/bootstrap w", READ_ONLY | {"ENOENT", "ETXTBSY"}),
+        ("open /var/task/bootstrap w", READ_ONLY | {"ENOENT", "ETXTBSY"}, None),
         ("open /etc/passwd w", READ_ONLY),
     ],
     "/proc and /sys": [
@@ -248,8 +248,8 @@ def test_an_attack_comes_to_nothing(world, language, text, expected):
 @pytest.mark.parametrize("text, expected", FREE)
 def test_without_a_jail_it_comes_to_something_else(text, expected):
     result = outside(text)
-    if result in LACKING:
-        pytest.skip("this machine has not what the attack is after")
+    if result in LACKING and result in expected:
+        pytest.skip(f"this kernel lacks what the attack is after: {text} ({result})")
     assert result not in expected
 
 

@@ -199,6 +199,7 @@ def test_an_exception_is_reported_and_logged_in_awss_shape(api, run, tmp_path):
     assert outcome.json["errorMessage"] == "no é"
     assert outcome.json["errorType"] == "Function<IOError>"
     assert [line.partition(":in ")[0] for line in outcome.json["stackTrace"]] == ["%s/app.rb:5" % tmp_path, "%s/app.rb:2" % tmp_path]
+    runtime.stdout_line("no é")
     assert runtime.stdout.startswith("Error raised from handler method\n{\n  \"errorMessage\": \"no é\",\n")
     assert api.invoke("again").kind == "error"
 

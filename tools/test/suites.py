@@ -132,7 +132,7 @@ def run_pytest(folder, build, without=()):
     report = os.path.join(ROOT, build, f"pytest-{os.path.basename(folder)}.xml")
     if os.path.exists(report):
         os.unlink(report)
-    command = [os.path.join(ROOT, "build/venv/bin/python"), "-B", "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--no-header", "--timeout", "240"]
+    command = [os.path.join(ROOT, "build/venv/bin/python"), "-B", "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--no-header", "--timeout", "400"]
     # A file's tests stay together: they share what the first of them made. Most of a test is waiting, for two at a time on two cores.
     command += ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "--durations", "15", "--junitxml", report, folder]
     command += [f"--ignore={folder}/{name}" for name in without]
