@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// call: one request in progress, as engine.c and stream.c share it (internal to aws/).
+// call: one request in progress, as the engine's files share it (internal to aws/).
 #ifndef SL_AWS_CALL_H
 #define SL_AWS_CALL_H
 
@@ -46,8 +46,21 @@ struct call {
     struct sl_error error;
 };
 
-// engine.c. Head and body of an answer by the call's protocol, from op->out. 0, or the kind with call->error.
+static inline bool sl_call__is_query(const struct call *call) { return call->op.protocol == SL_PROTOCOL_QUERY; }
+static inline bool sl_call__is_rpc(const struct call *call) { return call->op.protocol == SL_PROTOCOL_JSON; }
+static inline bool sl_call__is_xml(const struct call *call) { return call->op.protocol == SL_PROTOCOL_REST_XML; }
+
+// understand.c. Signature, input, constraints and preparation; sets call->kind on failure. Worker or loop thread.
+void sl_call__understand(struct call *call);
+// answer.c. Marks the call as failed; the message is the caller's (fail) or copied (fail_with).
+void sl_call__fail(struct call *call, int kind, struct sl_str message);
+void sl_call__fail_with(struct call *call, const struct sl_error *err);
+// Encodes and sends; the request (and an arena of its own) is gone afterwards. Loop thread.
+void sl_call__send(struct call *call);
+// Head and body of an answer by the call's protocol, from op->out. 0, or the kind with call->error.
 int sl_aws__encode(struct call *call, struct sl_reply *ret);
+// Sends the head; what follows is the caller's.
+void sl_aws__begin(struct call *call, const struct sl_reply *reply);
 // call_s3.c. Whether it is a request to S3, by its signature's service, host or form.
 bool sl_aws__is_s3(const struct sl_aws_request *request, struct sl_str signing_name);
 // Finds the operation (sets call->kind if there is none), and makes the call one of S3's.
@@ -57,7 +70,5 @@ int sl_aws__s3_check(struct call *call, const struct sl_sigv4 *signature, struct
 // stream.c. What the request says about its body.
 int sl_aws__announce_body(struct call *call, const struct sl_sigv4 *signature, struct sl_str secret,
                           struct sl_error *err);
-// Sends the head; what follows is the caller's.
-void sl_aws__begin(struct call *call, const struct sl_reply *reply);
 
 #endif

@@ -12,98 +12,18 @@
 // loop thread only.
 #include "aws/call.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "aws/arn.h"
-#include "aws/codec.h"
 #include "aws/route_s3.h"
 #include "base/clock.h"
 #include "base/encoding.h"
-#include "base/log.h"
 #include "http/http.h"
 #include "store/store.h"
 
 enum { HOISTED = 64 }; // headers that a presigned URL may bring as parameters
 
-static const struct sl_str default_account = SL_STR_INIT("000000000000");
-
 // --- answering
 // ---------------------------------------------------------------------------------------------------------------------
-
-static bool is_query(const struct call *call) { return call->op.protocol == SL_PROTOCOL_QUERY; }
-static bool is_rpc(const struct call *call) { return call->op.protocol == SL_PROTOCOL_JSON; }
-static bool is_xml(const struct call *call) { return call->op.protocol == SL_PROTOCOL_REST_XML; }
-
-void sl_aws__begin(struct call *call, const struct sl_reply *reply) {
-    sl_http_begin(call->http, reply->status);
-    sl_http_add(call->http, is_xml(call) ? SL_STR("x-amz-request-id") : SL_STR("x-amzn-RequestId"),
-                sl_str_of(call->op.request_id));
-    if (is_xml(call)) sl_http_add(call->http, SL_STR("x-amz-id-2"), sl_str_of(call->host_id));
-    if (reply->content_type.ptr) sl_http_add(call->http, SL_STR("Content-Type"), reply->content_type);
-    for (unsigned i = 0; i < reply->header_count; i++)
-        sl_http_add(call->http, reply->headers[i].name, reply->headers[i].value);
-    for (const struct sl_json *at = reply->map ? reply->map->first : NULL; at; at = at->next)
-        sl_http_add(call->http, sl_arena_printf(call->op.arena, "%.*s%.*s", SL_FMT(reply->map_prefix), SL_FMT(at->key)),
-                    at->text);
-}
-
-static void make_error(struct call *call, int kind, struct sl_str message, struct sl_reply *reply) {
-    if (is_query(call)) {
-        sl_query_error(call->op.arena, call->service, call->op.model, kind, message, sl_str_of(call->op.request_id),
-                       reply);
-    } else if (is_rpc(call)) {
-        sl_json_rpc_error(call->op.arena, call->service, call->op.model, kind, message, call->op.error_members, reply);
-    } else if (is_xml(call)) {
-        sl_rest_xml_error(call->op.arena, kind, message, call->op.error_members, sl_str_of(call->op.request_id),
-                          sl_str_of(call->host_id), reply);
-    } else {
-        sl_rest_json_error(call->op.arena, call->service, call->op.model, kind, message, call->op.error_members, reply);
-    }
-    if (kind <=
-        SL_E_UNAVAILABLE) { // ours; the others, 5xx among them, are answers that AWS gives to a caller's mistake
-        struct sl_str name = call->op.model ? call->op.model->name : SL_STR("?");
-        sl_log_error("aws", "%.*s (request %s): %.*s", SL_FMT(name), call->op.request_id, SL_FMT(message));
-    }
-}
-
-int sl_aws__encode(struct call *call, struct sl_reply *ret) {
-    switch (call->op.protocol) {
-    case SL_PROTOCOL_QUERY:
-        return sl_query_encode(&call->op, ret, &call->error);
-    case SL_PROTOCOL_JSON:
-        return sl_json_rpc_encode(&call->op, ret, &call->error);
-    case SL_PROTOCOL_REST_XML:
-        return sl_rest_xml_encode(&call->op, ret, &call->error);
-    default:
-        return sl_rest_json_encode(&call->op, ret, &call->error);
-    }
-}
-
-// Encodes and sends; the request (and an arena of its own) is gone afterwards.
-static void send_answer(struct call *call) {
-    struct sl_reply reply;
-    int kind = call->kind;
-    struct sl_str message = call->message;
-    if (!kind) {
-        kind = sl_aws__encode(call, &reply);
-        message = sl_str_of(call->error.message);
-    }
-    if (kind) make_error(call, kind, message, &reply);
-    sl_aws__begin(call, &reply);
-    sl_http_body(call->http, reply.body);
-}
-
-static void fail(struct call *call, int kind, struct sl_str message) {
-    call->kind = kind;
-    call->message = message;
-}
-
-static void fail_with(struct call *call, const struct sl_error *err) {
-    // An empty message is a null one: some of AWS's refusals say nothing.
-    struct sl_str copy = sl_arena_dup(call->op.arena, sl_str_of(err->message));
-    fail(call, err->kind, copy.len > 0 ? copy : (struct sl_str){NULL, 0});
-}
 
 static void finish(struct call *call);
 
@@ -111,14 +31,14 @@ static void end(struct call *call) {
     if (call->entry->mode == SL_OP_WAIT) {
         finish(call);
     } else {
-        send_answer(call);
+        sl_call__send(call);
     }
 }
 
 void sl_op_answer(struct sl_op *op) { end((struct call *)op); }
 
 void sl_op_answer_error(struct sl_op *op, const struct sl_error *err) {
-    fail_with((struct call *)op, err);
+    sl_call__fail_with((struct call *)op, err);
     end((struct call *)op);
 }
 
@@ -133,70 +53,6 @@ void sl_op_begin(struct sl_op *op, int status) {
     reply.status = status;
     reply.content_type = (struct sl_str){0}; // the handler's, by sl_http_add
     sl_aws__begin(call, &reply);
-}
-
-// --- understanding: signature, input, constraints
-// ----------------------------------------------------------------------------------
-
-static int identify(struct call *call, struct sl_error *err) {
-    struct sl_op *op = &call->op;
-    struct sl_aws *aws = call->aws;
-    struct sl_sigv4 signature = {0};
-    struct sl_aws_identity identity = {.account = default_account};
-    int kind = sl_sigv4_parse(op->arena, &call->request, &signature, err);
-    signature.body_follows = op->body != NULL;
-    if (is_xml(call) && sl_aws__s3_check(call, &signature, err)) return err->kind;
-    if (kind && (aws->config.identify || kind != SL_E_MISSING_TOKEN)) return kind;
-    if (aws->config.identify) {
-        if (!aws->config.identify(aws->config.user, signature.access_key, &identity)) {
-            return sl_fail(err, SL_E_UNRECOGNIZED_CLIENT, "The security token included in the request is invalid.");
-        }
-        kind = sl_sigv4_verify(op->arena, &call->request, &signature, identity.secret, op->now_ms, err);
-        if (kind) return kind;
-    } else if (sl_is_account(signature.access_key)) {
-        identity.account = signature.access_key;
-    }
-    const char *region = aws->config.default_region ? aws->config.default_region : "us-east-1";
-    op->access_key = signature.access_key;
-    op->account = identity.account;
-    op->region = signature.region.len ? signature.region : sl_str_of(region);
-    op->partition = sl_partition_of(op->region);
-    op->caller = identity.caller.len ? identity.caller
-                                     : sl_arena_printf(op->arena, "arn:%.*s:iam::%.*s:root", SL_FMT(op->partition),
-                                                       SL_FMT(op->account));
-    op->caller_id = identity.caller_id.len ? identity.caller_id : op->account;
-    return op->body ? sl_aws__announce_body(call, &signature, identity.secret, err) : SL_OK;
-}
-
-static int decode(struct call *call, struct sl_error *err) {
-    if (is_query(call)) return sl_query_decode(call->op.arena, call->op.model, &call->request, &call->op.in, err);
-    if (is_rpc(call)) return sl_json_rpc_decode(call->op.arena, call->op.model, &call->request, &call->op.in, err);
-    if (is_xml(call)) return sl_rest_xml_decode(call->op.arena, &call->route, &call->request, &call->op.in, err);
-    return sl_rest_json_decode(call->op.arena, &call->route, &call->request, &call->op.in, err);
-}
-
-// Everything that needs no store. Sets call->kind on failure. Worker or loop thread.
-static void understand(struct call *call) {
-    struct sl_error *err = &call->error;
-    if (identify(call, err) || decode(call, err)) {
-        fail_with(call, err);
-        return;
-    }
-    struct sl_str message = {0};
-    int kind = is_xml(call) ? SL_OK : sl_validate(call->op.arena, call->op.model, call->op.in, &message);
-    if (kind) {
-        fail(call, kind, message);
-        return;
-    }
-    call->op.out = sl_json_new_object(call->op.arena);
-    if (!call->op.out) {
-        fail(call, SL_E_NO_MEMORY, SL_STR("request too large"));
-        return;
-    }
-    if (call->entry->mode == SL_OP_STORE && call->entry->prepare) {
-        call->prepared = true;
-        if (call->entry->prepare(&call->op, err)) fail_with(call, err);
-    }
 }
 
 // --- operations with a copy of their request: those that run in the store, and those that wait
@@ -216,7 +72,7 @@ static void finish(struct call *call) {
         call->http->aborted = NULL;
         if (call->op.body && !call->received) sl_http_pause(call->http, false); // the rest is discarded
         if (!call->sending)
-            send_answer(call);
+            sl_call__send(call);
         else if (call->kind)
             sl_http_abort(call->http);
         else
@@ -245,7 +101,7 @@ static void job_committed(struct sl_store_job *job) {
 
 static void job_done(struct sl_store_job *job, int result, const struct sl_error *err) {
     struct call *call = (struct call *)((char *)job - offsetof(struct call, job));
-    if (result) fail_with(call, err);
+    if (result) sl_call__fail_with(call, err);
     finish(call);
 }
 
@@ -261,12 +117,12 @@ static bool reads_only(const struct sl_operation *operation) {
 static void submit(struct call *call) {
     if (!call->kind && call->entry->mode == SL_OP_WAIT) {
         if (call->entry->run(&call->op, &call->error) == SL_OK) return;
-        fail_with(call, &call->error);
+        sl_call__fail_with(call, &call->error);
     } else if (!call->kind) {
         call->job = (struct sl_store_job){
             .run = job_run, .committed = job_committed, .done = job_done, .read_only = reads_only(call->op.model)};
         if (sl_store_submit(call->aws->config.store, &call->job, &call->error) == SL_OK) return;
-        fail_with(call, &call->error);
+        sl_call__fail_with(call, &call->error);
     }
     finish(call);
 }
@@ -292,7 +148,7 @@ int sl_op_work(struct sl_op *op, void (*run)(struct sl_op *op), void (*done)(str
     return SL_OK;
 }
 
-static void work_run(void *argument) { understand(argument); }
+static void work_run(void *argument) { sl_call__understand(argument); }
 static void work_done(void *argument) { submit(argument); }
 
 // The request's text, copied into the call's arena.
@@ -306,7 +162,7 @@ static bool copy_request(struct call *call, const struct sl_aws_request *from) {
         headers[i].value = sl_arena_dup(arena, from->headers[i].value);
     }
     struct sl_str query = sl_arena_dup(arena, from->query);
-    if (is_xml(call)) count += sl_s3_hoisted(arena, query, headers + count, HOISTED);
+    if (sl_call__is_xml(call)) count += sl_s3_hoisted(arena, query, headers + count, HOISTED);
     call->request = (struct sl_aws_request){.method = sl_arena_dup(arena, from->method),
                                             .path = sl_arena_dup(arena, from->path),
                                             .query = query,
@@ -344,8 +200,8 @@ static void start_own(const struct call *routed) {
     // The labels are views into the path: route again, in the copy.
     bool rest = call->op.protocol == SL_PROTOCOL_REST_JSON;
     if (!copied || (rest && !sl_route_rest(call->service, &call->request, &call->route)) ||
-        (is_xml(call) && !sl_s3_route(&call->request, &call->route))) {
-        fail(call, SL_E_NO_MEMORY, SL_STR("request too large"));
+        (sl_call__is_xml(call) && !sl_s3_route(&call->request, &call->route))) {
+        sl_call__fail(call, SL_E_NO_MEMORY, SL_STR("request too large"));
         finish(call);
         return;
     }
@@ -354,11 +210,11 @@ static void start_own(const struct call *routed) {
     const struct sl_aws_config *config = &call->aws->config;
     if (config->offload && (call->entry->prepare || http->body.len > SL_AWS_INLINE_BODY)) {
         if (config->offload(config->user, call->home, work_run, work_done, call, &call->error) == SL_OK) return;
-        fail_with(call, &call->error);
+        sl_call__fail_with(call, &call->error);
         finish(call);
         return;
     }
-    understand(call);
+    sl_call__understand(call);
     submit(call);
 }
 
@@ -370,12 +226,12 @@ static void start_data(const struct call *routed) {
     }
     *call = *routed;
     call->op.http = call->http;
-    understand(call);
+    sl_call__understand(call);
     if (call->kind) {
-        send_answer(call);
+        sl_call__send(call);
     } else if (call->entry->run(&call->op, &call->error)) {
-        fail_with(call, &call->error);
-        send_answer(call);
+        sl_call__fail_with(call, &call->error);
+        sl_call__send(call);
     }
 }
 
@@ -414,21 +270,22 @@ static void route(struct call *call, struct sl_str signing_name) {
         call->op.prefix = call->route.prefix;
         return;
     }
-    if (is_rpc(call)) {
-        fail(call, SL_E_UNKNOWN_OPERATION, (struct sl_str){0});
+    if (sl_call__is_rpc(call)) {
+        sl_call__fail(call, SL_E_UNKNOWN_OPERATION, (struct sl_str){0});
         return;
     }
     call->service = sl_route_query_service(signing_name);
     if (call->service) {
         call->op.protocol = SL_PROTOCOL_QUERY;
-        fail(call, SL_E_INVALID_ACTION,
-             sl_arena_printf(arena, "Could not find operation %.*s for version %.*s", SL_FMT(action),
-                             SL_FMT(call->service->api_version)));
+        sl_call__fail(call, SL_E_INVALID_ACTION,
+                      sl_arena_printf(arena, "Could not find operation %.*s for version %.*s", SL_FMT(action),
+                                      SL_FMT(call->service->api_version)));
     } else if (signing_name.len && !sl_route_knows(signing_name)) {
-        fail(call, SL_E_UNKNOWN_OPERATION,
-             sl_arena_printf(arena, "Sluice has no service '%.*s'; see docs/compatibility.md", SL_FMT(signing_name)));
+        sl_call__fail(
+            call, SL_E_UNKNOWN_OPERATION,
+            sl_arena_printf(arena, "Sluice has no service '%.*s'; see docs/compatibility.md", SL_FMT(signing_name)));
     } else {
-        fail(call, SL_E_UNKNOWN_OPERATION, (struct sl_str){0});
+        sl_call__fail(call, SL_E_UNKNOWN_OPERATION, (struct sl_str){0});
     }
 }
 
@@ -499,14 +356,14 @@ static void begin_call(struct call *call, struct sl_aws *aws, struct sl_http_req
 
 static void refuse_size(struct call *call, struct sl_str name, size_t limit) {
     if (streams(call->op.model)) {
-        fail(call, SL_E_S3_TOO_LARGE, SL_STR("Your proposed upload exceeds the maximum allowed size"));
-        send_answer(call);
+        sl_call__fail(call, SL_E_S3_TOO_LARGE, SL_STR("Your proposed upload exceeds the maximum allowed size"));
+        sl_call__send(call);
         return;
     }
-    fail(call, SL_E_REQUEST_ENTITY_TOO_LARGE,
-         sl_arena_printf(call->op.arena, "Request must be smaller than %zu bytes for the %.*s operation", limit,
-                         SL_FMT(name)));
-    send_answer(call);
+    sl_call__fail(call, SL_E_REQUEST_ENTITY_TOO_LARGE,
+                  sl_arena_printf(call->op.arena, "Request must be smaller than %zu bytes for the %.*s operation",
+                                  limit, SL_FMT(name)));
+    sl_call__send(call);
 }
 
 int sl_aws_head(struct sl_aws *aws, struct sl_http_request *http, size_t *max_body) {
@@ -557,91 +414,19 @@ void sl_aws_handle(struct sl_aws *aws, struct sl_http_request *http) {
         }
         call.entry = aws->handlers[call.op.model->index];
         if (!call.entry) {
-            fail(&call, SL_E_NOT_IMPLEMENTED,
-                 sl_arena_printf(http->arena,
-                                 "The API for service '%.*s' operation '%.*s' is not available in this version of "
-                                 "Sluice; see docs/compatibility.md",
-                                 SL_FMT(call.service->name), SL_FMT(call.op.model->name)));
+            sl_call__fail(
+                &call, SL_E_NOT_IMPLEMENTED,
+                sl_arena_printf(http->arena,
+                                "The API for service '%.*s' operation '%.*s' is not available in this version of "
+                                "Sluice; see docs/compatibility.md",
+                                SL_FMT(call.service->name), SL_FMT(call.op.model->name)));
         }
     }
     if (call.kind) {
-        send_answer(&call);
+        sl_call__send(&call);
     } else if (call.entry->mode == SL_OP_DATA) {
         start_data(&call);
     } else {
         start_own(&call);
     }
-}
-
-// --- the engine itself
-// -------------------------------------------------------------------------------------------------------------
-
-static const struct sl_operation *operation_of(const struct sl_op_entry *entry) {
-    return sl_operation_find(sl_service_find(sl_str_of(entry->service)), sl_str_of(entry->operation));
-}
-
-int sl_aws_new(struct sl_aws **ret, const struct sl_aws_config *config, struct sl_error *err) {
-    struct sl_aws *aws = calloc(1, sizeof *aws);
-    if (!aws) return sl_fail(err, SL_E_NO_MEMORY, "operation engine: out of memory");
-    aws->config = *config;
-    aws->handlers = calloc(sl_operation_total, sizeof(void *));
-    if (!aws->handlers) {
-        sl_aws_free(aws);
-        return sl_fail(err, SL_E_NO_MEMORY, "operation engine: out of memory");
-    }
-    for (const struct sl_op_entry *const *table = config->tables; table && *table; table++) {
-        for (const struct sl_op_entry *entry = *table; entry->service; entry++) {
-            const struct sl_operation *operation = operation_of(entry);
-            if (!operation || aws->handlers[operation->index]) {
-                sl_aws_free(aws);
-                return sl_fail(err, SL_E_INVALID, "handler table: %s.%s is %s", entry->service, entry->operation,
-                               operation ? "given twice" : "not an operation of the models");
-            }
-            aws->handlers[operation->index] = entry;
-        }
-    }
-    *ret = aws;
-    return SL_OK;
-}
-
-void sl_aws_free(struct sl_aws *aws) {
-    if (!aws) return;
-    free(aws->handlers);
-    free(aws);
-}
-
-unsigned sl_aws_busy(const struct sl_aws *aws) { return atomic_load(&aws->busy); }
-
-static const struct sl_op_entry *entry_of(const struct sl_op_entry *const *tables,
-                                          const struct sl_operation *operation) {
-    for (const struct sl_op_entry *const *table = tables; table && *table; table++) {
-        for (const struct sl_op_entry *entry = *table; entry->service; entry++) {
-            if (operation_of(entry) == operation) return entry;
-        }
-    }
-    return NULL;
-}
-
-void sl_aws_operations_print(const struct sl_op_entry *const *tables, struct sl_buf *out) {
-    sl_buf_cstr(out, "{\"services\":[");
-    for (const struct sl_service *const *at = sl_services; *at; at++) {
-        const struct sl_service *service = *at;
-        sl_buf_printf(
-            out,
-            "%s\n{\"service\":\"%.*s\",\"source\":\"%.*s\",\"apiVersion\":\"%.*s\",\"partial\":%s,\"operations\":[",
-            at == sl_services ? "" : ",", SL_FMT(service->name), SL_FMT(service->source), SL_FMT(service->api_version),
-            service->partial ? "true" : "false");
-        for (unsigned i = 0; i < service->operation_count; i++) {
-            const struct sl_operation *operation = &service->operations[i];
-            const struct sl_op_entry *entry = entry_of(tables, operation);
-            sl_buf_printf(out, "%s\n{\"name\":\"%.*s\",\"method\":\"%.*s\",\"uri\":\"%.*s\",\"handler\":%s}",
-                          i ? "," : "", SL_FMT(operation->name), SL_FMT(operation->method), SL_FMT(operation->uri),
-                          !entry                      ? "null"
-                          : entry->mode == SL_OP_DATA ? "\"data\""
-                          : entry->mode == SL_OP_WAIT ? "\"wait\""
-                                                      : "\"store\"");
-        }
-        sl_buf_cstr(out, "]}");
-    }
-    sl_buf_cstr(out, "]}\n");
 }

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// understand: the first half of a call, which needs no store: who asks (signature, key, account, region), what (input
+// by protocol, constraints of the model), and the operation's own preparation. Failures are left in the call. Loop
+// thread for SL_OP_DATA and small requests, a worker's for the others: never both at once.
+#include "aws/call.h"
+
+#include "aws/arn.h"
+#include "aws/codec.h"
+
+static const struct sl_str default_account = SL_STR_INIT("000000000000");
+
+static int identify(struct call *call, struct sl_error *err) {
+    struct sl_op *op = &call->op;
+    struct sl_aws *aws = call->aws;
+    struct sl_sigv4 signature = {0};
+    struct sl_aws_identity identity = {.account = default_account};
+    int kind = sl_sigv4_parse(op->arena, &call->request, &signature, err);
+    signature.body_follows = op->body != NULL;
+    if (sl_call__is_xml(call) && sl_aws__s3_check(call, &signature, err)) return err->kind;
+    if (kind && (aws->config.identify || kind != SL_E_MISSING_TOKEN)) return kind;
+    if (aws->config.identify) {
+        if (!aws->config.identify(aws->config.user, signature.access_key, &identity)) {
+            return sl_fail(err, SL_E_UNRECOGNIZED_CLIENT, "The security token included in the request is invalid.");
+        }
+        kind = sl_sigv4_verify(op->arena, &call->request, &signature, identity.secret, op->now_ms, err);
+        if (kind) return kind;
+    } else if (sl_is_account(signature.access_key)) {
+        identity.account = signature.access_key;
+    }
+    const char *region = aws->config.default_region ? aws->config.default_region : "us-east-1";
+    op->access_key = signature.access_key;
+    op->account = identity.account;
+    op->region = signature.region.len ? signature.region : sl_str_of(region);
+    op->partition = sl_partition_of(op->region);
+    op->caller = identity.caller.len ? identity.caller
+                                     : sl_arena_printf(op->arena, "arn:%.*s:iam::%.*s:root", SL_FMT(op->partition),
+                                                       SL_FMT(op->account));
+    op->caller_id = identity.caller_id.len ? identity.caller_id : op->account;
+    return op->body ? sl_aws__announce_body(call, &signature, identity.secret, err) : SL_OK;
+}
+
+static int decode(struct call *call, struct sl_error *err) {
+    if (sl_call__is_query(call))
+        return sl_query_decode(call->op.arena, call->op.model, &call->request, &call->op.in, err);
+    if (sl_call__is_rpc(call))
+        return sl_json_rpc_decode(call->op.arena, call->op.model, &call->request, &call->op.in, err);
+    if (sl_call__is_xml(call))
+        return sl_rest_xml_decode(call->op.arena, &call->route, &call->request, &call->op.in, err);
+    return sl_rest_json_decode(call->op.arena, &call->route, &call->request, &call->op.in, err);
+}
+
+void sl_call__understand(struct call *call) {
+    struct sl_error *err = &call->error;
+    if (identify(call, err) || decode(call, err)) {
+        sl_call__fail_with(call, err);
+        return;
+    }
+    struct sl_str message = {0};
+    int kind = sl_call__is_xml(call) ? SL_OK : sl_validate(call->op.arena, call->op.model, call->op.in, &message);
+    if (kind) {
+        sl_call__fail(call, kind, message);
+        return;
+    }
+    call->op.out = sl_json_new_object(call->op.arena);
+    if (!call->op.out) {
+        sl_call__fail(call, SL_E_NO_MEMORY, SL_STR("request too large"));
+        return;
+    }
+    if (call->entry->mode == SL_OP_STORE && call->entry->prepare) {
+        call->prepared = true;
+        if (call->entry->prepare(&call->op, err)) sl_call__fail_with(call, err);
+    }
+}
