@@ -341,3 +341,11 @@ class Runtime:
             reader.join(WAIT)
         self.process.stdout.close()
         self.process.stderr.close()
+
+
+def write_files(root, files):
+    """Writes {name: text} below the task root."""
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)

@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from fake_runtime_api import REPO, RUNTIMES, FakeRuntimeApi, Runtime
+from fake_runtime_api import REPO, RUNTIMES, Runtime
+from wire import test_passes_six_megabytes_both_ways, test_reads_answers_however_they_are_framed_and_split, test_reconnects_when_the_server_closes_after_a_response  # noqa: F401
 
 HERE = REPO / "tests" / "runtimes"
 SUITE = REPO.parent / "shared" / "data" / "json-test-suite"
@@ -32,12 +33,6 @@ def program(tmp_path_factory):
 
 
 @pytest.fixture
-def api():
-    with FakeRuntimeApi() as fake:
-        yield fake
-
-
-@pytest.fixture
 def run(tmp_path, program):
     started = []
 
@@ -53,6 +48,11 @@ def run(tmp_path, program):
         assert "Sanitizer" not in runtime.stderr, runtime.stderr
 
 
+@pytest.fixture
+def echo(run):
+    return run
+
+
 def test_answers_events_one_after_another_and_pipelines_the_next_request(api, run):
     run(api)
     for event in ({"n": 1}, [1, "é"], "text", 3, None, {}):
@@ -61,29 +61,6 @@ def test_answers_events_one_after_another_and_pipelines_the_next_request(api, ru
         assert outcome.pipelined
         assert outcome.headers["content-type"] == "application/json"
     assert {r.headers["user-agent"] for r in api.requests} == {"sluice-c/1"}
-
-
-@pytest.mark.parametrize("mode", [{"hold_accept": False}, {"chunked": True}, {"drip": 7}, {"chunked": True, "drip": 1}])
-def test_reads_answers_however_they_are_framed_and_split(run, mode):
-    with FakeRuntimeApi(**mode) as api:
-        run(api)
-        for event in ({"text": "é" * 3000}, {"n": 2}):
-            assert api.invoke(event).json == event
-
-
-def test_reconnects_when_the_server_closes_after_a_response(run):
-    with FakeRuntimeApi(close_after_response=True) as api:
-        run(api)
-        assert [api.invoke(n).json for n in range(4)] == [0, 1, 2, 3]
-
-
-@pytest.mark.parametrize("chunked", [False, True])
-def test_passes_six_megabytes_both_ways(run, chunked):
-    with FakeRuntimeApi(chunked=chunked) as api:
-        run(api)
-        event = {"data": "x" * (6 * 1024 * 1024 - 12)}
-        assert api.invoke(event).json == event
-        assert api.invoke(1).json == 1
 
 
 @pytest.mark.parametrize("size, kind", [(LIMIT, "response"), (LIMIT + 1, "error")])

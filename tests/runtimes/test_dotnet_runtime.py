@@ -40,23 +40,11 @@ def assemblies(tmp_path_factory):
 
 
 @pytest.fixture
-def api():
-    with FakeRuntimeApi() as fake:
-        yield fake
-
-
-@pytest.fixture
-def run(api, assemblies):
-    started = []
-
+def run(api, assemblies, start_runtime):
     def start(handler, env=None, to=api, root=assemblies):
-        runtime = Runtime(COMMAND, to, root, handler, env)
-        started.append(runtime)
-        return runtime
+        return start_runtime(COMMAND, to, root, handler, env)
 
-    yield start
-    for runtime in started:
-        runtime.__exit__()
+    return start
 
 
 FORMS = "Functions::Tests.Forms::"

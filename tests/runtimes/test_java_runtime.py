@@ -31,23 +31,11 @@ def classes(tmp_path_factory):
 
 
 @pytest.fixture
-def api():
-    with FakeRuntimeApi() as fake:
-        yield fake
-
-
-@pytest.fixture
-def run(api, classes):
-    started = []
-
+def run(api, classes, start_runtime):
     def start(handler, env=None, to=api, root=classes, flags=()):
-        runtime = Runtime([JAVA, *FLAGS, *flags, "-cp", JAR, "sluice.runtime.Main"], to, root, handler, env)
-        started.append(runtime)
-        return runtime
+        return start_runtime([JAVA, *FLAGS, *flags, "-cp", JAR, "sluice.runtime.Main"], to, root, handler, env)
 
-    yield start
-    for runtime in started:
-        runtime.__exit__()
+    return start
 
 
 # ------------------------------------------------------------------------------------------ wire

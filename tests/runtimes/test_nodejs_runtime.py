@@ -7,7 +7,8 @@ import shutil
 
 import pytest
 
-from fake_runtime_api import RUNTIMES, FakeRuntimeApi, Runtime
+from fake_runtime_api import RUNTIMES, Runtime, write_files
+from wire import test_passes_six_megabytes_both_ways, test_reads_answers_however_they_are_framed_and_split, test_reconnects_when_the_server_closes_after_a_response  # noqa: F401
 
 NODE = shutil.which("node")
 BOOTSTRAP = RUNTIMES / "nodejs" / "bootstrap.cjs"
@@ -17,35 +18,25 @@ pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
 
 
 @pytest.fixture
-def api():
-    with FakeRuntimeApi() as fake:
-        yield fake
-
-
-@pytest.fixture
-def run(tmp_path, api):
+def run(tmp_path, api, start_runtime):
     """Starts the bootstrap with files written into the task root; a plain text becomes index.js."""
-    started = []
-
     def start(files, handler="index.handler", env=None, to=api, bootstrap=BOOTSTRAP):
         files = {"index.js": files} if isinstance(files, str) else files
-        for name, text in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        runtime = Runtime([NODE, bootstrap], to, tmp_path, handler, env)
-        started.append(runtime)
-        return runtime
+        write_files(tmp_path, files)
+        return start_runtime([NODE, bootstrap], to, tmp_path, handler, env)
 
-    yield start
-    for runtime in started:
-        runtime.__exit__()
+    return start
 
 
 ECHO = "exports.handler = async (event) => event;\n"
 
 
 # ------------------------------------------------------------------------------------------ the wire
+
+
+@pytest.fixture
+def echo(run):
+    return lambda to: run(ECHO, to=to)
 
 
 def test_answers_events_one_after_another_and_pipelines_the_next_request(api, run):
@@ -61,29 +52,6 @@ def test_answers_events_one_after_another_and_pipelines_the_next_request(api, ru
 def test_starts_as_an_es_module_as_well(api, run):
     run(ECHO, bootstrap=BOOTSTRAP.with_suffix(".mjs"))
     assert api.invoke({"n": 1}).json == {"n": 1}
-
-
-@pytest.mark.parametrize("mode", [{"hold_accept": False}, {"chunked": True}, {"drip": 7}, {"chunked": True, "drip": 5}])
-def test_reads_answers_however_they_are_framed_and_split(run, mode):
-    with FakeRuntimeApi(**mode) as api:
-        run(ECHO, to=api)
-        for event in ({"text": "é" * 3000}, {"n": 2}):
-            assert api.invoke(event).json == event
-
-
-def test_reconnects_when_the_server_closes_after_a_response(run):
-    with FakeRuntimeApi(close_after_response=True) as api:
-        run(ECHO, to=api)
-        assert [api.invoke(n).json for n in range(4)] == [0, 1, 2, 3]
-
-
-@pytest.mark.parametrize("chunked", [False, True])
-def test_passes_six_megabytes_both_ways(run, chunked):
-    with FakeRuntimeApi(chunked=chunked) as api:
-        run(ECHO, to=api)
-        event = {"data": "x" * (6 * 1024 * 1024 - 12)}
-        assert api.invoke(event).json == event
-        assert api.invoke({"t": "žluť 😀 \u2028 \x00"}).json == {"t": "žluť 😀 \u2028 \x00"}
 
 
 def test_a_response_above_the_limit_is_logged_and_the_runtime_lives_on(api, run):

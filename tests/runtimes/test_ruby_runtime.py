@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from fake_runtime_api import RUNTIMES, FakeRuntimeApi, Runtime
+from fake_runtime_api import RUNTIMES, FakeRuntimeApi, Runtime, write_files
 
 RUBY = os.environ.get("SLUICE_TEST_RUBY") or next((p for p in ("/usr/bin/ruby", shutil.which("ruby")) if p and os.path.exists(p)), None)
 FLAGS = ["--disable=gems,did_you_mean,error_highlight"]
@@ -22,29 +22,14 @@ pytestmark = pytest.mark.skipif(RUBY is None, reason="Ruby is not installed: apt
 
 
 @pytest.fixture
-def api():
-    with FakeRuntimeApi() as fake:
-        yield fake
-
-
-@pytest.fixture
-def run(tmp_path, api):
+def run(tmp_path, api, start_runtime):
     """Starts the bootstrap with files written into the task root."""
-    started = []
-
     def start(files, handler="app.handler", env=None, to=api):
         files = {"app.rb": files} if isinstance(files, str) else files
-        for name, text in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        runtime = Runtime([RUBY, *FLAGS, BOOTSTRAP], to, tmp_path, handler, {"GEM_PATH": GEM_PATH, **(env or {})})
-        started.append(runtime)
-        return runtime
+        write_files(tmp_path, files)
+        return start_runtime([RUBY, *FLAGS, BOOTSTRAP], to, tmp_path, handler, {"GEM_PATH": GEM_PATH, **(env or {})})
 
-    yield start
-    for runtime in started:
-        runtime.__exit__()
+    return start
 
 
 ECHO = "def handler(event:, context:)\n  event\nend\n"

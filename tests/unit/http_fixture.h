@@ -27,7 +27,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { FIXTURE_PATIENCE_S = 20 };
+enum { FIXTURE_PATIENCE_S = 60 };
 
 struct fixture {
     struct sl_loop *loop;
@@ -350,5 +350,25 @@ static inline void fixture_read_until(struct fixture *fixture, size_t len) {
     while (fixture->received.len < len)
         if (!fixture_receive(fixture)) fail_msg("the connection ended after %zu bytes", fixture->received.len);
 }
+
+// ---- the one that each test of a file gets
+
+static struct fixture *fx;
+
+static int setup(void **state) {
+    (void)state;
+    fx = fixture_new();
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    fixture_free(fx);
+    return 0;
+}
+
+#define TEST(name)             cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define OK(length, body)       "HTTP/1.1 200 OK\r\nContent-Length: " length "\r\n\r\n" body
+#define OK_CLOSE(length, body) "HTTP/1.1 200 OK\r\nContent-Length: " length "\r\nConnection: close\r\n\r\n" body
 
 #endif

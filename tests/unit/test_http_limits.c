@@ -5,22 +5,6 @@
 #include "http/conn.h"
 #include "http_fixture.h"
 
-static struct fixture *fx;
-
-static int setup(void **state) {
-    (void)state;
-    fx = fixture_new();
-    return 0;
-}
-
-static int teardown(void **state) {
-    (void)state;
-    fixture_free(fx);
-    return 0;
-}
-
-#define OK(length, body) "HTTP/1.1 200 OK\r\nContent-Length: " length "\r\n\r\n" body
-
 // ---- refusals -----------------------------------------------------------------------------------------------------
 
 static void refused_bytes_get_an_answer_and_the_close_and_nothing_behind_them_is_served(void **state) {
@@ -443,8 +427,6 @@ static void a_new_connection_uses_the_memory_of_a_closed_one(void **state) {
     assert_true(allocations_seen <= before + 1); // two may have been open at the same time for a moment
 }
 #endif
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
