@@ -5,7 +5,7 @@
 //
 // Queues of this server are polled (events/source.h). Kafka, MQ and DocumentDB are stored and answered, with a
 // LastProcessingResult that says that nothing connects to them; streams of Kinesis and DynamoDB are refused as AWS
-// refuses streams that the role cannot read (docs/compatibility-notes.md).
+// refuses streams that are not there: none is (docs/compatibility-notes.md).
 #include "lambda/event_source.h"
 
 #include "aws/page.h"
@@ -50,10 +50,7 @@ static int check_source(struct sl_op *op, const struct mapped *mapped, struct sl
     struct sl_str source = sl_op_in(op, "EventSourceArn");
     if (mapped->kind == SL_LAMBDA_SOURCE_SQS) return check_queue(op, source, mapped->function, err);
     if (mapped->kind != SL_LAMBDA_SOURCE_STREAM) return 0;
-    return sl_fail(err, SL_E_INVALID_PARAMETER,
-                   "Cannot access stream %.*s. Please ensure the role can perform the GetRecords, GetShardIterator, "
-                   "DescribeStream, and ListStreams Actions on your stream in IAM.",
-                   SL_FMT(source));
+    return sl_fail(err, SL_E_INVALID_PARAMETER, "Stream not found: %.*s", SL_FMT(source)); // [AWS]
 }
 
 // "kafka:1000,kafka:2000"

@@ -135,7 +135,7 @@ def test_a_visibility_timeout_below_the_functions_is_refused(server, lambda_, qu
 def test_a_source_that_nothing_polls_is_refused(server, lambda_):
     server.create_function("f", ECHO)
     found = refusal(lambda_.create_event_source_mapping, FunctionName="f", EventSourceArn=KINESIS, StartingPosition="LATEST")
-    assert found[:2] == (400, "InvalidParameterValueException")
+    assert found == (400, "InvalidParameterValueException", f"Stream not found: {KINESIS}")
     assert lambda_.list_event_source_mappings()["EventSourceMappings"] == []
 
 

@@ -46,6 +46,16 @@ the answers: members, their types, constants, status, error type and message, an
 |---:|---:|---:|---:|---:|
 | {cases} | {tried} | {equal} ({share:.1f} % of those tried) | {different} | {elsewhere} |
 """
+ERRORS = """
+### Recorded error messages
+
+Every error message of `{source}` (status, type, message, recorded from AWS) is produced by the situation that it
+names, and compared to the letter: in the cases above, or in `tests/blackbox/test_lambda_error_messages.py`.
+
+| Messages | produced by cases above | by situations of their own | differ | cannot occur |
+|---:|---:|---:|---:|---:|
+| {rows} | {replayed} | {situations} | 0 | {cannot} |
+"""
 
 
 def note(service, operation):
@@ -78,6 +88,17 @@ def render_replay(service):
     return "".join(out)
 
 
+def render_errors(service):
+    path = os.path.join(ROOT, "tests", "blackbox", "replay", service + "_errors.json")
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8") as f:
+        listed = json.load(f)
+    out = [ERRORS.format(**{**listed, "cannot": len(listed["cannot"])}), "\n| Cannot occur | Why |\n|---|---|\n"]
+    out += [f"| {message} | {why} |\n" for message, why in sorted(listed["cannot"].items())]
+    return "".join(out)
+
+
 def render(data):
     services = data["services"]
     out = [HEAD.format(sources=", ".join(sorted({s["source"] for s in services})))]
@@ -97,6 +118,7 @@ def render(data):
                 more = f"{note(service['service'], o['name'])} |" if notes else ""
                 out.append(f"| {o['name']} | `{o['method']} {o['uri']}` |{more}\n")
         out.append(render_replay(service["service"]))
+        out.append(render_errors(service["service"]))
     return "".join(out)
 
 
