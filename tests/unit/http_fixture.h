@@ -351,24 +351,11 @@ static inline void fixture_read_until(struct fixture *fixture, size_t len) {
         if (!fixture_receive(fixture)) fail_msg("the connection ended after %zu bytes", fixture->received.len);
 }
 
-// ---- the one that each test of a file gets
-
-static struct fixture *fx;
-
-static int setup(void **state) {
-    (void)state;
-    fx = fixture_new();
-    return 0;
+// Answers the request that /park keeps; on the loop's thread.
+static inline void fixture_answer_parked(struct fixture *fixture) {
+    struct sl_http_request *request = fixture->parked;
+    FIXTURE_CHANGE(fixture, fixture->parked = NULL);
+    sl_http_respond(request, 200, SL_STR(""), SL_STR("late"));
 }
-
-static int teardown(void **state) {
-    (void)state;
-    fixture_free(fx);
-    return 0;
-}
-
-#define TEST(name)             cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define OK(length, body)       "HTTP/1.1 200 OK\r\nContent-Length: " length "\r\n\r\n" body
-#define OK_CLOSE(length, body) "HTTP/1.1 200 OK\r\nContent-Length: " length "\r\nConnection: close\r\n\r\n" body
 
 #endif

@@ -2,7 +2,7 @@
 //
 // conn: requests and answers over a socket pair and a real loop: framing both ways, pipelining, keep-alive, streams,
 // parts, parked requests, abort, look-ups.
-#include "http_fixture.h"
+#include "http_conn_fixture.h"
 
 // ---- framing ------------------------------------------------------------------------------------------------------
 
@@ -247,12 +247,6 @@ static void the_end_of_the_client_during_parts_aborts(void **state) {
 
 // ---- answers that come later --------------------------------------------------------------------------------------
 
-static void answer_parked(struct fixture *fixture) {
-    struct sl_http_request *request = fixture->parked;
-    FIXTURE_CHANGE(fixture, fixture->parked = NULL);
-    sl_http_respond(request, 200, SL_STR(""), SL_STR("late"));
-}
-
 static void a_request_behind_one_that_waits_is_not_handled_before_its_answer(void **state) {
     (void)state;
     fixture_connect(fx);
@@ -260,11 +254,11 @@ static void a_request_behind_one_that_waits_is_not_handled_before_its_answer(voi
                      "HTTP/1.1\r\nHost: h\r\n\r\n");
     FIXTURE_AWAIT(fx, fx->parked != NULL);
     assert_int_equal(fx->handled, 1);
-    fixture_call(fx, fx->loop, answer_parked);
+    fixture_call(fx, fx->loop, fixture_answer_parked);
     fixture_expect(fx, OK("4", "late"));
     FIXTURE_AWAIT(fx, fx->parked != NULL);
     assert_int_equal(fx->handled, 2);
-    fixture_call(fx, fx->loop, answer_parked);
+    fixture_call(fx, fx->loop, fixture_answer_parked);
     fixture_expect(fx, OK("4", "late"));
     fixture_expect(fx, OK("1", "x"));
 }

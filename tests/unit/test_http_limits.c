@@ -3,7 +3,7 @@
 // limits: what a connection does to clients that are wrong, slow, greedy or gone: refusals and how they are delivered,
 // time-outs, back-pressure in both directions, drain; and that the warm path allocates nothing.
 #include "http/conn.h"
-#include "http_fixture.h"
+#include "http_conn_fixture.h"
 
 // ---- refusals -----------------------------------------------------------------------------------------------------
 
@@ -300,12 +300,6 @@ static void a_client_that_leaves_during_a_stream_aborts_it(void **state) {
 
 static void drain(struct fixture *fixture) { sl_http_conn_drain(fixture->conn); }
 
-static void answer_parked(struct fixture *fixture) {
-    struct sl_http_request *request = fixture->parked;
-    FIXTURE_CHANGE(fixture, fixture->parked = NULL);
-    sl_http_respond(request, 200, SL_STR(""), SL_STR("late"));
-}
-
 static void an_idle_connection_is_closed_by_drain(void **state) {
     (void)state;
     fixture_connect(fx);
@@ -322,7 +316,7 @@ static void requests_that_have_arrived_are_answered_before_a_drained_connection_
                      "HTTP/1.1\r\nHost: h\r\n\r\n");
     FIXTURE_AWAIT(fx, fx->parked != NULL);
     fixture_call(fx, fx->loop, drain);
-    fixture_call(fx, fx->loop, answer_parked);
+    fixture_call(fx, fx->loop, fixture_answer_parked);
     fixture_expect(fx, OK("4", "late"));
     fixture_expect(fx, OK("1", "x"));
     fixture_expect(fx, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nxx");
@@ -394,7 +388,7 @@ static void round_of_requests(void) {
                        "4\r\none,\r\n13\r\ntwotwotwotwotwotwo,\r\n5\r\nthree\r\n0\r\n\r\n");
     fixture_send(fx, "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
     FIXTURE_AWAIT(fx, fx->parked != NULL);
-    fixture_call(fx, fx->loop, answer_parked);
+    fixture_call(fx, fx->loop, fixture_answer_parked);
     fixture_expect(fx, OK("4", "late"));
 }
 

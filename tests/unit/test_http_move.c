@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // moving: lazy answers, which leave with the next one, and connections that leave their loop for another.
-#include "http_fixture.h"
+#include "http_conn_fixture.h"
 
 // ---- lazy answers and moving --------------------------------------------------------------------------------------
 
@@ -13,7 +13,7 @@ static void a_lazy_answer_goes_out_with_the_next_one(void **state) {
     FIXTURE_AWAIT(fx, fx->parked != NULL);
     char byte;
     assert_int_equal(recv(fx->client, &byte, 1, MSG_DONTWAIT), -1); // held back
-    fixture_call(fx, fx->loop, answer_parked);
+    fixture_call(fx, fx->loop, fixture_answer_parked);
     char raw[1024];
     ssize_t got = recv(fx->client, raw, sizeof raw - 1, 0); // one write
     assert_true(got > 0);
@@ -32,7 +32,7 @@ static void a_lazy_answer_goes_out_at_once_when_nothing_follows(void **state) {
     fixture_expect(fx, "HTTP/1.1 202 Accepted\r\nContent-Length: 4\r\n\r\nlazy");
     fixture_send(fx, "t: h\r\n\r\n");
     FIXTURE_AWAIT(fx, fx->parked != NULL);
-    fixture_call(fx, fx->loop, answer_parked);
+    fixture_call(fx, fx->loop, fixture_answer_parked);
     fixture_expect(fx, OK("4", "late"));
 }
 
@@ -73,7 +73,7 @@ static void move_body(void) {
     fixture_call(fx, fx->loop, detach);
     fixture_call(fx, second, attach);
     assert_ptr_equal(sl_http_conn_loop(fx->conn), second);
-    fixture_call(fx, second, answer_parked);
+    fixture_call(fx, second, fixture_answer_parked);
     fixture_expect(fx, "HTTP/1.1 202 Accepted\r\nContent-Length: 4\r\n\r\nlazy" OK("4", "late"));
     fixture_send(fx, "GET /size/2 HTTP/1.1\r\nHost: h\r\n\r\n"); // served by the new loop
     fixture_expect(fx, OK("2", "xx"));
@@ -102,7 +102,7 @@ static void move_inside_body(void) {
     fixture_send(fx, "GET /size/4 HTTP/1.1\r\nHost: h\r\n\r\nGET /size/2 HTTP/1.1\r\nHost: h\r\n\r\n");
     FIXTURE_AWAIT(fx, fx->parked != NULL);
     fixture_call(fx, second, attach);
-    fixture_call(fx, second, answer_parked);
+    fixture_call(fx, second, fixture_answer_parked);
     fixture_expect(fx, OK("4", "late"));
     fixture_expect(fx, OK("2", "xx"));
 }
@@ -130,10 +130,8 @@ static void a_detached_connection_may_be_closed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_lazy_answer_goes_out_with_the_next_one),
-        TEST(a_lazy_answer_goes_out_at_once_when_nothing_follows),
-        TEST(a_parked_request_moves_to_another_loop),
-        TEST(a_connection_may_be_detached_inside_its_handler),
+        TEST(a_lazy_answer_goes_out_with_the_next_one), TEST(a_lazy_answer_goes_out_at_once_when_nothing_follows),
+        TEST(a_parked_request_moves_to_another_loop),   TEST(a_connection_may_be_detached_inside_its_handler),
         TEST(a_detached_connection_may_be_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
