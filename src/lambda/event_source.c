@@ -183,9 +183,8 @@ static void put_defaults(struct sl_op *op, enum sl_lambda__source_kind kind, str
                         : kind == SL_LAMBDA_SOURCE_SELF_MANAGED ? "SelfManagedKafkaEventSourceConfig"
                                                                 : NULL;
     if (!kafka || sl_json_string(sl_json_get(document, kafka), "ConsumerGroupId").len) return;
-    char uuid[SL_UUID];
-    sl_uuid(uuid);
-    struct sl_str group = sl_arena_dup(op->arena, sl_str_of(uuid));
+    // A group that is not named is named after the mapping [AWS].
+    struct sl_str group = sl_json_string(document, "UUID");
     sl_json_set(document, sl_str_of(kafka), sl_lambda__object1(op, "ConsumerGroupId", group));
 }
 

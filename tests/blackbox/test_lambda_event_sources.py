@@ -190,7 +190,7 @@ def test_a_kafka_mapping_is_kept_and_says_that_nothing_connects(server, lambda_,
     arguments = dict(FunctionName="f", SelfManagedEventSource=KAFKA, Topics=["topic"], SourceAccessConfigurations=SECRET,
                      StartingPosition="TRIM_HORIZON")
     made = lambda_.create_event_source_mapping(**arguments)
-    assert made["SelfManagedKafkaEventSourceConfig"]["ConsumerGroupId"]
+    assert made["SelfManagedKafkaEventSourceConfig"]["ConsumerGroupId"] == made["UUID"]
     assert (made["BatchSize"], made["LastProcessingResult"], made["State"]) == (100, "No records processed", "Creating")
     shown = lambda_.get_event_source_mapping(UUID=made["UUID"])
     assert shown["LastProcessingResult"].startswith("PROBLEM: Connection error.")

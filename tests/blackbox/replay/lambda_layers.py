@@ -212,3 +212,24 @@ def _(r):
     made = mapping(r, Tags={"testtag": "some-tag"})
     r.see("get_event_source_mapping_with_tag", "Tags" not in made)
     r("list_tags_result", "list_tags", Resource=made["EventSourceMappingArn"])
+
+
+@case("test_create_event_source_self_managed")
+def _(r):
+    def create(step, servers, **more):
+        source = {"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": servers}}
+        return r.f(step, "create_event_source_mapping", SelfManagedEventSource=source, **more).get("UUID")
+
+    secret = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:kafka"  # its text is not read before somebody connects
+    access = {"SourceAccessConfigurations": [{"Type": "BASIC_AUTH", "URI": secret}]}
+    first = {"Topics": ["topic"], "StartingPosition": "TRIM_HORIZON", **access}
+    group = {"SelfManagedKafkaEventSourceConfig": {"ConsumerGroupId": "random_id"}}
+    second = {"Topics": ["topic_2"], "StartingPosition": "LATEST", "BatchSize": 1, **access, **group}
+    r.create()
+    create("missing-source-access-configuration", ["kafka:1000"], Topics=["topic"], StartingPosition="TRIM_HORIZON")
+    made = [create("event-source-mapping-default", ["kafka:1000"], **first)]
+    create("duplicate-source", ["kafka:1000"], **first)
+    made.append(create("event-source-mapping-values", ["kafka:1000"], **second))
+    create("multiple-duplicate-source", ["kafka:1000", "kafka:2000"], **first)
+    for uuid in made:
+        r.quiet("delete_event_source_mapping", UUID=uuid)
