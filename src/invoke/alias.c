@@ -5,6 +5,7 @@
 #include "invoke/alias.h"
 
 #include "base/id.h"
+#include "invoke/internal.h"
 #include "net/rcu.h"
 
 #include <pthread.h>
@@ -45,13 +46,6 @@ static struct sl_str make_key(char out[static KEY_MAX], struct sl_str account, s
     return len < 0 || len >= KEY_MAX ? SL_STR("") : sl_str_n(out, (size_t)len);
 }
 
-// FNV-1a, as the registry's.
-static unsigned long hash(struct sl_str key) {
-    uint64_t value = 1469598103934665603u;
-    for (size_t i = 0; i < key.len; i++) value = (value ^ (unsigned char)key.ptr[i]) * 1099511628211u;
-    return (unsigned long)(value ^ value >> 29);
-}
-
 static int match_name(struct cds_lfht_node *node, const void *key) {
     return sl_str_eq(*(const struct sl_str *)key, SL_CONTAINER(node, struct entry, by_name)->key);
 }
@@ -62,7 +56,7 @@ static int match_url(struct cds_lfht_node *node, const void *key) {
 
 static struct cds_lfht_node *lookup(struct cds_lfht *table, struct sl_str key, cds_lfht_match_fct match) {
     struct cds_lfht_iter iter;
-    cds_lfht_lookup(table, hash(key), match, &key, &iter);
+    cds_lfht_lookup(table, sl_invoke__hash(key), match, &key, &iter);
     return cds_lfht_iter_get_node(&iter);
 }
 
@@ -133,8 +127,8 @@ int sl_alias_publish(const struct sl_alias *alias, struct sl_error *err) {
     sl_rcu_begin();
     struct entry *old = find(face->account, face->region, face->name, face->version);
     // Added before the old one goes: a reader that meets both sees either, never none.
-    cds_lfht_add(names, hash(entry->key), &entry->by_name);
-    if (entry->alias.face.url_id.len > 0) cds_lfht_add(urls, hash(entry->alias.face.url_id), &entry->by_url);
+    cds_lfht_add(names, sl_invoke__hash(entry->key), &entry->by_name);
+    if (entry->alias.face.url_id.len > 0) cds_lfht_add(urls, sl_invoke__hash(entry->alias.face.url_id), &entry->by_url);
     if (old) unlink_entry(old);
     sl_rcu_end();
     return 0;

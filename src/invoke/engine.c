@@ -86,7 +86,7 @@ void sl_invoker_free(struct sl_invoker *invoker) {
     sl_rcu_end();
     cds_lfht_destroy(invoker->functions, NULL);
     cds_lfht_destroy(invoker->urls, NULL);
-    sl_invoke__accounts_free(invoker);
+    sl_invoke__limits_free(invoker);
     for (unsigned i = 0; i < invoker->config.loop_count; i++) {
         sl_buf_free(&invoker->loops[i].scratch);
         sl_invoke__meters_free(&invoker->loops[i]);

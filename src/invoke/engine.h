@@ -74,7 +74,5 @@ bool sl_invoker_provisioned(struct sl_invoker *invoker, struct sl_str account, s
                             struct sl_str version, struct sl_provisioned *ret);
 // What runs now, as a JSON object (docs/blanks.md). On a loop's thread.
 void sl_invoker_top(struct sl_invoker *invoker, struct sl_buf *out);
-// True when some function version published now uses that code.
-bool sl_invoker_uses_code(struct sl_invoker *invoker, struct sl_str sha256_hex);
 
 #endif

@@ -251,8 +251,9 @@ struct sl_invoker {
     struct sl_invoker_config config;
     struct sl_invoke__loop loops[SL_LOOPS_MAX];
     struct cds_lfht *functions, *urls;
-    pthread_mutex_t publish_lock; // writers of the tables and of `limits`
-    struct sl_invoke__limit *limits;
+    pthread_mutex_t publish_lock;     // writers of the tables, and everybody who wants a limit by name
+    struct sl_invoke__limit **limits; // chains by the key's hash
+    size_t limit_count, limit_chains; // the second a power of two
     struct sl_invoke__account *accounts;
     struct sl_invoke__pool **provisioned_pools; // referenced, under provision_lock
     atomic_uint provisioned_count;              // changed under the lock
@@ -272,6 +273,9 @@ struct sl_invoker {
 };
 
 // --- registry.c
+// FNV-1a. Names are bounded and made by authenticated operators; a flood of collisions would only slow their own
+// server.
+unsigned long sl_invoke__hash(struct sl_str key);
 void sl_invoke__entry_unref(struct sl_invoke__entry *entry);
 struct sl_invoke__entry *sl_invoke__entry_find(struct sl_invoker *invoker, struct sl_str account, struct sl_str region,
                                                struct sl_str name, struct sl_str version);
@@ -316,7 +320,7 @@ struct sl_invoke__limit *sl_invoke__limit_of(struct sl_invoker *invoker, const s
 void sl_invoke__limit_set(struct sl_invoker *invoker, struct sl_invoke__limit *limit, int64_t reserved,
                           int64_t provisioned);
 void sl_invoke__limit_unref(struct sl_invoker *invoker, struct sl_invoke__limit *limit); // takes publish_lock
-void sl_invoke__accounts_free(struct sl_invoker *invoker);
+void sl_invoke__limits_free(struct sl_invoker *invoker);
 
 // --- room.c: memory and number of instances
 int64_t sl_invoke__memory_available(void); // what the kernel says, in bytes; -1: unknown

@@ -22,7 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SCALING_WINDOW_S = 10 };
+enum { SCALING_WINDOW_S = 10, CHAINS_START = 64 };
 
 // ---- buckets ----------------------------------------------------------------------------------------------------
 
@@ -146,17 +146,43 @@ static struct sl_invoke__account *account_of(struct sl_invoker *invoker, const s
     return account;
 }
 
+// Where a limit of that key is, or would be put.
+static struct sl_invoke__limit **place_of(const struct sl_invoker *invoker, struct sl_str key) {
+    struct sl_invoke__limit **at = &invoker->limits[sl_invoke__hash(key) & (invoker->limit_chains - 1)];
+    while (*at && !sl_str_is(key, (*at)->key)) at = &(*at)->next;
+    return at;
+}
+
+// As many chains as limits at least, so that finding one costs the same however many functions there are.
+static bool make_chains(struct sl_invoker *invoker) {
+    if (invoker->limit_count < invoker->limit_chains) return true;
+    size_t count = invoker->limit_chains ? 2 * invoker->limit_chains : CHAINS_START, old_count = invoker->limit_chains;
+    struct sl_invoke__limit **old = invoker->limits, **chains = calloc(count, sizeof(struct sl_invoke__limit *));
+    if (!chains) return old_count > 0; // longer chains will do
+    invoker->limits = chains;
+    invoker->limit_chains = count;
+    for (size_t i = 0; i < old_count; i++) {
+        for (struct sl_invoke__limit *limit = old[i], *next; limit; limit = next) {
+            next = limit->next;
+            limit->next = NULL;
+            *place_of(invoker, sl_str_of(limit->key)) = limit;
+        }
+    }
+    free(old);
+    return true;
+}
+
 struct sl_invoke__limit *sl_invoke__limit_of(struct sl_invoker *invoker, const struct sl_function *function) {
     char key[512];
     int len = snprintf(key, sizeof key, "%.*s:%.*s:%.*s", SL_FMT(function->account), SL_FMT(function->region),
                        SL_FMT(function->name));
-    for (struct sl_invoke__limit *limit = invoker->limits; limit; limit = limit->next) {
-        if (strcmp(limit->key, key) == 0) {
-            atomic_fetch_add(&limit->references, 1);
-            return limit;
-        }
+    if (!make_chains(invoker)) return NULL;
+    struct sl_invoke__limit **at = place_of(invoker, sl_str_of(key)), *limit = *at;
+    if (limit) {
+        atomic_fetch_add(&limit->references, 1);
+        return limit;
     }
-    struct sl_invoke__limit *limit = calloc(1, sizeof *limit);
+    limit = calloc(1, sizeof *limit);
     struct sl_invoke__account *account = limit ? account_of(invoker, function) : NULL;
     char *copy = account ? strndup(key, (size_t)len) : NULL;
     if (!copy) {
@@ -167,8 +193,8 @@ struct sl_invoke__limit *sl_invoke__limit_of(struct sl_invoker *invoker, const s
     limit->account = account;
     atomic_init(&limit->references, 1);
     atomic_init(&limit->reserved, -1);
-    limit->next = invoker->limits;
-    invoker->limits = limit;
+    *at = limit;
+    invoker->limit_count++;
     return limit;
 }
 
@@ -176,9 +202,8 @@ void sl_invoke__limit_unref(struct sl_invoker *invoker, struct sl_invoke__limit 
     if (!limit) return;
     pthread_mutex_lock(&invoker->publish_lock);
     if (atomic_fetch_sub(&limit->references, 1) == 1) {
-        struct sl_invoke__limit **at = &invoker->limits;
-        while (*at != limit) at = &(*at)->next;
-        *at = limit->next;
+        *place_of(invoker, sl_str_of(limit->key)) = limit->next;
+        invoker->limit_count--;
         limit->account->committed -= limit->committed; // nothing, once its $LATEST is removed
         free(limit->key);
         free(limit);
@@ -186,7 +211,8 @@ void sl_invoke__limit_unref(struct sl_invoker *invoker, struct sl_invoke__limit 
     pthread_mutex_unlock(&invoker->publish_lock);
 }
 
-void sl_invoke__accounts_free(struct sl_invoker *invoker) {
+void sl_invoke__limits_free(struct sl_invoker *invoker) {
+    free(invoker->limits);
     for (struct sl_invoke__account *account = invoker->accounts, *next; account; account = next) {
         next = account->next;
         free(account->key);

@@ -63,9 +63,7 @@ static struct sl_str make_key(char *out, size_t cap, struct sl_str account, stru
     return len < 0 || (size_t)len >= cap ? SL_STR("") : sl_str_n(out, (size_t)len);
 }
 
-// FNV-1a. Names are bounded and made by authenticated operators; a flood of collisions would only slow their own
-// server.
-static unsigned long hash(struct sl_str key) {
+unsigned long sl_invoke__hash(struct sl_str key) {
     uint64_t value = 1469598103934665603u;
     for (size_t i = 0; i < key.len; i++) value = (value ^ (unsigned char)key.ptr[i]) * 1099511628211u;
     return (unsigned long)(value ^ value >> 29);
@@ -82,7 +80,7 @@ static int match_url(struct cds_lfht_node *node, const void *key) {
 
 static struct cds_lfht_node *lookup(struct cds_lfht *table, struct sl_str key, cds_lfht_match_fct match) {
     struct cds_lfht_iter iter;
-    cds_lfht_lookup(table, hash(key), match, &key, &iter);
+    cds_lfht_lookup(table, sl_invoke__hash(key), match, &key, &iter);
     return cds_lfht_iter_get_node(&iter);
 }
 
@@ -184,8 +182,9 @@ int sl_invoke__publish(struct sl_invoker *invoker, const struct sl_function *fun
         // The new one is added before the old one goes, and lookups return the first match of a bucket: a reader that
         // meets both sees either, never none.
         struct sl_str key = sl_str_of(entry->key);
-        cds_lfht_add(invoker->functions, hash(key), &entry->node);
-        if (entry->function.url_id.len) cds_lfht_add(invoker->urls, hash(entry->function.url_id), &entry->url_node);
+        cds_lfht_add(invoker->functions, sl_invoke__hash(key), &entry->node);
+        if (entry->function.url_id.len)
+            cds_lfht_add(invoker->urls, sl_invoke__hash(entry->function.url_id), &entry->url_node);
         if (old) unlink_entry(invoker, old);
     }
     pthread_mutex_unlock(&invoker->publish_lock);
@@ -223,17 +222,4 @@ void sl_function_remove(struct sl_invoker *invoker, struct sl_str account, struc
         call_rcu(&old->rcu, entry_reclaim);
     }
     sl_rcu_end();
-}
-
-bool sl_invoker_uses_code(struct sl_invoker *invoker, struct sl_str sha256_hex) {
-    bool found = false;
-    sl_rcu_begin();
-    struct cds_lfht_iter iter;
-    struct cds_lfht_node *node;
-    cds_lfht_for_each(invoker->functions, &iter, node) { // not _entry: it makes an entry of the NULL at the end
-        struct sl_invoke__entry *entry = SL_CONTAINER(node, struct sl_invoke__entry, node);
-        if (sl_str_eq(entry->function.code_sha256, sha256_hex)) found = true;
-    }
-    sl_rcu_end();
-    return found;
 }

@@ -41,6 +41,25 @@ def test_a_function_without_concurrency_is_throttled(server, lambda_):
     assert server.invoke("f")["StatusCode"] == 200
 
 
+def test_every_function_of_many_keeps_its_own_limit(server, lambda_):
+    """More functions than the table of limits has room for at first; some go, and their names come back."""
+    names = [f"many{n}" for n in range(150)]
+    for name in names:
+        server.create_function(name, CODE)
+    lambda_.put_function_concurrency(FunctionName="many0", ReservedConcurrentExecutions=0)
+    lambda_.put_function_concurrency(FunctionName="many149", ReservedConcurrentExecutions=7)
+    for name in names[1:149]:
+        lambda_.delete_function(FunctionName=name)
+    server.create_function("many1", CODE)
+    assert server.invoke("many1")["StatusCode"] == 200
+    with pytest.raises(lambda_.exceptions.TooManyRequestsException):
+        lambda_.invoke(FunctionName="many0")
+    assert lambda_.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"] == 993
+    lambda_.delete_function(FunctionName="many0")
+    server.create_function("many0", CODE)
+    assert server.invoke("many0")["StatusCode"] == 200
+
+
 def test_a_reservation_holds_over_versions_and_aliases(start_server):
     """Callers of $LATEST, a version and an alias at once; the function itself notes how many run together."""
     server = start_server()
