@@ -27,7 +27,8 @@ static int find_function(struct sl_op *op, struct mapped *ret, struct sl_error *
     int result = sl_lambda__target(op, &ret->target, err);
     if (result == 0) result = sl_lambda__load_qualified(op, &ret->target, &ret->function, err);
     if (result == SL_E_RESOURCE_NOT_FOUND) return sl_fail(err, SL_E_INVALID_PARAMETER, "Function does not exist");
-    return result;
+    // No record of a source names a tenant ("Tenant isolation", developer guide).
+    return result == 0 ? sl_lambda__refuse_tenancy(ret->function, "Event source mappings are", err) : result;
 }
 
 static int check_queue(struct sl_op *op, struct sl_str source, const struct sl_json *function, struct sl_error *err) {

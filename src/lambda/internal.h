@@ -93,7 +93,7 @@ int sl_lambda__load_qualified(struct sl_op *op, const struct sl_lambda__target *
 void sl_lambda__new_revision(struct sl_op *op, struct sl_json *document);
 // Sets LastModified and a new RevisionId.
 void sl_lambda__touch(struct sl_op *op, struct sl_json *document);
-// 400 when the function serves tenants apart: AWS has no provisioned concurrency and no URLs for such functions.
+// 400 when the function serves tenants apart: AWS has no provisioned concurrency, URLs, mappings of event sources for them.
 int sl_lambda__refuse_tenancy(const struct sl_json *document, const char *feature, struct sl_error *err);
 // 412 unless the RevisionId member is absent or the document's.
 int sl_lambda__check_revision(struct sl_op *op, const struct sl_json *document, struct sl_error *err);

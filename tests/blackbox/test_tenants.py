@@ -81,3 +81,13 @@ def test_what_does_not_go_with_tenants(function, server, lambda_):
         refusal(lambda_.put_provisioned_concurrency_config, FunctionName="f", Qualifier="1", ProvisionedConcurrentExecutions=1)[:2]
         == refused
     )
+    sqs = server.client("sqs")
+    url = sqs.create_queue(QueueName="tenants")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    map_ = lambda_.create_event_source_mapping
+    assert refusal(map_, FunctionName="f", EventSourceArn=arn)[:2] == refused
+    server.create_function("plain", CODE)
+    uuid = map_(FunctionName="plain", EventSourceArn=arn)["UUID"]
+    assert refusal(lambda_.update_event_source_mapping, UUID=uuid, FunctionName="f")[:2] == refused
+    lambda_.delete_event_source_mapping(UUID=uuid)
+    sqs.delete_queue(QueueUrl=url)
