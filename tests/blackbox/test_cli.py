@@ -284,7 +284,7 @@ def test_a_folder_of_folders_deploys_each_and_ls_and_rm_see_them(server, folder)
     assert answer.returncode == 0, answer.stderr
 
     listing = server.cli("ls").stdout
-    assert re.search(r"^one +python3.11 +128 MB +3 s", listing, re.M)
+    assert re.search(r"^one +python3.11 +128 MB +3 s +Active$", listing, re.M)
     assert re.search(r"^two +python3.11", listing, re.M)
     assert re.search(r"^one +[a-z0-9]{10} +http://", listing, re.M)
 
