@@ -168,7 +168,9 @@ static int request_sandbox(struct sl_instance *instance, const struct request *r
 }
 
 void sl_invoke__close_started(const struct sl_jail_event *event) {
-    const int files[] = {event->listen_fd[0], event->listen_fd[1], event->log_fd, event->memory_fd, event->freeze_fd};
+    const int files[] = {event->log_fd, event->memory_fd, event->freeze_fd};
+    for (unsigned i = 0; i < SL_JAIL_LISTENERS; i++)
+        if (event->listen_fd[i] >= 0) close(event->listen_fd[i]);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         if (files[i] >= 0) close(files[i]);
     }

@@ -196,8 +196,12 @@ int sl_jail_poll(struct sl_jail_client *client, struct sl_jail_event *event) {
     while (rc == 1 && reply.kind == SL_JAIL__HELLO);
     if (rc == -EAGAIN) return 0;
     if (rc <= 0 && rc != -EMFILE) return -1;
-    *event = (struct sl_jail_event){
-        .listen_fd = {-1, -1}, .log_fd = -1, .memory_fd = -1, .freeze_fd = -1, .connector_fd = -1, .memory_peak = -1};
+    *event = (struct sl_jail_event){.listen_fd = {-1, -1, -1},
+                                    .log_fd = -1,
+                                    .memory_fd = -1,
+                                    .freeze_fd = -1,
+                                    .connector_fd = -1,
+                                    .memory_peak = -1};
     event->kind = (enum sl_jail_event_kind)reply.kind;
     event->id = reply.id;
     event->program = reply.program;
@@ -214,8 +218,7 @@ int sl_jail_poll(struct sl_jail_client *client, struct sl_jail_event *event) {
     // stop it.
     unsigned next = 0;
     if (reply.flags & SL_JAIL__REPLY_LISTEN) {
-        event->listen_fd[0] = fds[next++];
-        event->listen_fd[1] = fds[next++];
+        for (unsigned i = 0; i < SL_JAIL_LISTENERS; i++) event->listen_fd[i] = fds[next++];
     }
     if (reply.flags & SL_JAIL__REPLY_LOG) event->log_fd = fds[next++];
     if (reply.flags & SL_JAIL__REPLY_MEMORY) event->memory_fd = fds[next++];

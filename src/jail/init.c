@@ -72,7 +72,8 @@ static _Noreturn void fail(int socket, const char *step, int error) {
 
 // ---- building ----
 
-static int build(struct sl_jail__shell_plan *plan, int ret_listen[2], bool *ret_new_netns, const char **ret_step) {
+static int build(struct sl_jail__shell_plan *plan, int ret_listen[SL_JAIL_LISTENERS], bool *ret_new_netns,
+                 const char **ret_step) {
     *ret_step = "prepare the network";
     *ret_new_netns = plan->netns < 0;
     int rc = 0;
@@ -83,15 +84,18 @@ static int build(struct sl_jail__shell_plan *plan, int ret_listen[2], bool *ret_
     }
     if (rc != 0) return rc;
     *ret_step = "listen on 127.0.0.1:9001";
-    ret_listen[0] = sl_jail__netns_listen();
-    if (ret_listen[0] < 0) return ret_listen[0];
+    ret_listen[SL_JAIL_LISTEN_TCP] = sl_jail__netns_listen(SL_JAIL_PORT);
+    if (ret_listen[SL_JAIL_LISTEN_TCP] < 0) return ret_listen[SL_JAIL_LISTEN_TCP];
+    *ret_step = "listen on 127.0.0.1:4566";
+    ret_listen[SL_JAIL_LISTEN_DOOR] = sl_jail__netns_listen(SL_JAIL_DOOR_PORT);
+    if (ret_listen[SL_JAIL_LISTEN_DOOR] < 0) return ret_listen[SL_JAIL_LISTEN_DOOR];
     *ret_step = "set the host name";
     if (sethostname("sandbox", 7) != 0) return -errno;
     rc = sl_jail__root_enter(plan->stem, plan->change_ids ? plan->init_uid : 0, ret_step);
     if (rc != 0) return rc;
     *ret_step = "listen on " SL_JAIL_SOCKET;
-    ret_listen[1] = sl_jail__netns_listen_unix();
-    if (ret_listen[1] < 0) return ret_listen[1];
+    ret_listen[SL_JAIL_LISTEN_UNIX] = sl_jail__netns_listen_unix();
+    if (ret_listen[SL_JAIL_LISTEN_UNIX] < 0) return ret_listen[SL_JAIL_LISTEN_UNIX];
     *ret_step = "connect standard input";
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0) return -errno;
@@ -104,13 +108,17 @@ static int build(struct sl_jail__shell_plan *plan, int ret_listen[2], bool *ret_
 
 // Says that the sandbox is built, and keeps only what is needed to give it to a function: a namespace descriptor in a
 // sandbox would be a way out of it. The control groups' go as soon as no process is made any more (activate).
-static void say_ready(struct init *init, const int listener[2], bool new_netns) {
+static void say_ready(struct init *init, const int listener[SL_JAIL_LISTENERS], bool new_netns) {
     struct sl_jail__shell_plan *plan = init->plan;
     struct sl_jail__note note = {.kind = SL_JAIL__READY};
     int process = (int)syscall(SYS_pidfd_open, init->programs[0].pid, 0);
     if (process < 0) fail(plan->control, "name the program's process", errno);
-    int fds[4] = {listener[0], listener[1], process, plan->netns};
-    if (sl_jail__send(plan->control, &note, sizeof note, fds, new_netns ? 4 : 3) != 0) _exit(1);
+    int fds[SL_JAIL_LISTENERS + 2];
+    unsigned count = 0;
+    while (count < SL_JAIL_LISTENERS) fds[count] = listener[count], count++;
+    fds[count++] = process;
+    if (new_netns) fds[count++] = plan->netns;
+    if (sl_jail__send(plan->control, &note, sizeof note, fds, count) != 0) _exit(1);
     int rest[SL_JAIL__HIERARCHIES + 3] = {plan->control, init->programs[0].socket, init->signals};
     for (unsigned i = 0; i < SL_JAIL__HIERARCHIES; i++) rest[3 + i] = plan->cgroup->dir[i];
     sl_jail__close_except(rest, sizeof rest / sizeof rest[0]);
@@ -339,7 +347,7 @@ static _Noreturn void init_main(struct sl_jail__shell_plan *plan) {
     for (unsigned i = 0; i < SL_JAIL__HIERARCHIES; i++) keep[5 + i] = plan->cgroup->dir[i];
     sl_jail__close_except(keep, sizeof keep / sizeof keep[0]);
 
-    int listener[2] = {-1, -1};
+    int listener[SL_JAIL_LISTENERS] = {-1, -1, -1};
     bool new_netns = false;
     int rc = build(plan, listener, &new_netns, &step);
     if (rc != 0) fail(plan->control, step, -rc);

@@ -11,7 +11,7 @@
 //
 // The life of a sandbox as the server sees it:
 //
-//   sl_jail_start(id) ──► STARTED{id, listen_fd[2], log_fd, memory_fd} ──► EXITED{id}  exactly one EXITED per STARTED
+//   sl_jail_start(id) ──► STARTED{id, listen_fd[3], log_fd, memory_fd} ──► EXITED{id}  exactly one EXITED per STARTED
 //                     └─► FAILED{id, errno, step}                                      nothing else follows for this id
 //
 // sl_jail_stop(id) leads to EXITED (or, while still starting, to FAILED or to STARTED + EXITED). EXITED is sent when
@@ -80,8 +80,12 @@ enum {
     SL_JAIL_PROGRAMS_MAX = 16, // further programs of a sandbox
     SL_JAIL_TEMPLATES_MAX = 8,
     SL_JAIL_EXTENSION_NAME = 128, // bytes of the name of an extension, NUL included
-    SL_JAIL_PORT = 9001, // the Runtime API's port on the sandbox's loopback, as in AWS (AWS_LAMBDA_RUNTIME_API)
+    SL_JAIL_PORT = 9001,      // the Runtime API's port on the sandbox's loopback, as in AWS (AWS_LAMBDA_RUNTIME_API)
+    SL_JAIL_DOOR_PORT = 4566, // on the same loopback: the way of a function to the AWS APIs
 };
+
+// The server's listening sockets in a sandbox: the Runtime API's two, and the one of SL_JAIL_DOOR_PORT.
+enum { SL_JAIL_LISTEN_TCP, SL_JAIL_LISTEN_UNIX, SL_JAIL_LISTEN_DOOR, SL_JAIL_LISTENERS };
 
 // The Runtime API once more, as a Unix socket inside the sandbox: a message costs a third of what it costs through the
 // loopback. Our own bootstraps use it when AWS_LAMBDA_RUNTIME_API is the loopback address and port above.
@@ -226,9 +230,9 @@ struct sl_jail_event {
     uint32_t program; // PROGRAM_*: which one
     // STARTED, and log_fd PROGRAM_STARTED too (-1 unless it has its own); the descriptors belong to the receiver, all
     // close-on-exec
-    pid_t pid;        // host pid of the sandbox's init (the root of the tree), for reports only
-    int listen_fd[2]; // non-blocking listening sockets inside the sandbox: TCP on 127.0.0.1:9001, and SL_JAIL_SOCKET.
-                      // Nobody connects after EXITED. Both are -1 when this process was out of descriptors
+    pid_t pid;                        // host pid of the sandbox's init (the root of the tree), for reports only
+    int listen_fd[SL_JAIL_LISTENERS]; // non-blocking listening sockets inside the sandbox, by SL_JAIL_LISTEN_*. Nobody
+                                      // connects after EXITED. All are -1 when this process was out of descriptors
     int log_fd;    // non-blocking read end of the pipe that is the sandbox's stdout and stderr; end-of-file = no writer
                    // left
     int memory_fd; // for sl_jail_memory_peak, or -1

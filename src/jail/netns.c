@@ -49,8 +49,8 @@ static int loopback_up(void) {
     return rc;
 }
 
-int sl_jail__netns_listen(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(SL_JAIL_PORT)};
+int sl_jail__netns_listen(uint16_t port) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return -errno;

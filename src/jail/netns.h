@@ -14,6 +14,7 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct sl_error;
@@ -47,9 +48,9 @@ int sl_jail__netns_make(const struct sl_jail__router *router, unsigned slot, boo
 // In the same place, instead: enters the namespace of a sandbox that is gone, and makes sure that with network nothing
 // of its connections is left. 0 or -errno.
 int sl_jail__netns_recycle(const struct sl_jail__router *router, unsigned slot, bool network, int ns);
-// The listening sockets for the Runtime API: on the loopback of the current network namespace, and at SL_JAIL_SOCKET in
-// the current root, which must be a sandbox's own. A descriptor or -errno.
-int sl_jail__netns_listen(void);
+// The server's listening sockets in a sandbox: TCP on a port of the loopback of the current network namespace, and at
+// SL_JAIL_SOCKET in the current root, which must be a sandbox's own. A descriptor or -errno.
+int sl_jail__netns_listen(uint16_t port);
 int sl_jail__netns_listen_unix(void);
 
 #endif

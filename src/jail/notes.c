@@ -39,15 +39,20 @@ static void reply_plain(struct sl_jail__spawner *s, enum sl_jail_event_kind kind
 
 static void reply_started(struct sl_jail__spawner *s, struct sl_jail__slot *slot) {
     struct sl_jail__reply started = {.kind = SL_JAIL_STARTED, .id = slot->id, .pid = slot->pid, .memory_peak = -1};
-    int fds[SL_JAIL__REPLY_FDS] = {fcntl(slot->listener[0], F_DUPFD_CLOEXEC, 3),
-                                   fcntl(slot->listener[1], F_DUPFD_CLOEXEC, 3), take(&slot->log)};
-    if (fds[0] < 0 || fds[1] < 0) { // out of descriptors: a sandbox that nobody can talk to is of no use
-        sl_jail__close_all(fds, 3);
+    int fds[SL_JAIL__REPLY_FDS];
+    unsigned count = 0;
+    bool whole = true;
+    for (; count < SL_JAIL_LISTENERS; count++) {
+        fds[count] = fcntl(slot->listener[count], F_DUPFD_CLOEXEC, 3);
+        whole = whole && fds[count] >= 0;
+    }
+    fds[count++] = take(&slot->log);
+    if (!whole) { // out of descriptors: a sandbox that nobody can talk to is of no use
+        sl_jail__close_all(fds, count);
         set_failure(slot, EMFILE, "copy the listening socket");
         sl_jail__shell_kill(&s->shells, slot);
         return;
     }
-    unsigned count = 3;
     started.flags = SL_JAIL__REPLY_LISTEN | SL_JAIL__REPLY_LOG | (slot->network ? SL_JAIL__REPLY_NETWORK : 0u);
     if (slot->memory >= 0) {
         started.flags |= SL_JAIL__REPLY_MEMORY;
@@ -288,9 +293,11 @@ void sl_jail__template_notes_read(struct sl_jail__spawner *s, unsigned number) {
 
 static void bury(struct sl_jail__spawner *s, struct sl_jail__slot *slot) {
     sl_jail__notes_read(s, slot);
-    // Before the server is told. It may keep its copy of the listening TCP socket for a while; shut, that no longer
-    // holds the port in this network namespace, which is used again.
-    if (slot->listener[0] >= 0) (void)shutdown(slot->listener[0], SHUT_RDWR);
+    // Before the server is told. It may keep its copies of the listening TCP sockets for a while; shut, they no longer
+    // hold the ports in this network namespace, which is used again.
+    static const int tcp[] = {SL_JAIL_LISTEN_TCP, SL_JAIL_LISTEN_DOOR};
+    for (unsigned i = 0; i < sizeof tcp / sizeof tcp[0]; i++)
+        if (slot->listener[tcp[i]] >= 0) (void)shutdown(slot->listener[tcp[i]], SHUT_RDWR);
     const struct sl_jail__note *failure = &slot->failure;
     int adoption = slot->id == 0 ? -1 : sl_jail__order_find(s->adoptions, s->adoption_count, slot->id);
     if (adoption >= 0) sl_jail__orders_remove(s->adoptions, &s->adoption_count, (unsigned)adoption);

@@ -66,12 +66,12 @@ struct sl_jail__request {
 enum {
     SL_JAIL__REPLY_NETWORK = 1,
     SL_JAIL__REPLY_OOM = 2,
-    SL_JAIL__REPLY_LISTEN = 4, // two
+    SL_JAIL__REPLY_LISTEN = 4, // SL_JAIL_LISTENERS of them
     SL_JAIL__REPLY_LOG = 8,
     SL_JAIL__REPLY_MEMORY = 16,
     SL_JAIL__REPLY_FREEZE = 32,
     SL_JAIL__REPLY_CONNECTOR = 64,
-    SL_JAIL__REPLY_FDS = 5, // how many at most
+    SL_JAIL__REPLY_FDS = 6, // how many at most
     SL_JAIL__HELLO = 1000,
 };
 

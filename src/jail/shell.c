@@ -26,8 +26,8 @@ void sl_jail__order_close(struct sl_jail__order *order) { sl_jail__close_all(ord
 
 void sl_jail__slot_init(struct sl_jail__slot *slot, unsigned index) {
     slot->index = index;
-    slot->control = slot->listener[0] = slot->listener[1] = slot->log = slot->memory = slot->freeze = slot->netns[0] =
-        slot->netns[1] = -1;
+    slot->control = slot->log = slot->memory = slot->freeze = slot->netns[0] = slot->netns[1] = -1;
+    for (unsigned i = 0; i < SL_JAIL_LISTENERS; i++) slot->listener[i] = -1;
     for (unsigned i = 0; i <= SL_JAIL_PROGRAMS_MAX; i++) slot->runs[i].process = slot->runs[i].log = -1;
     sl_jail__cgroup_init(&slot->cgroup);
 }
@@ -88,13 +88,12 @@ static int take(int *fd) {
 }
 
 void sl_jail__shell_ready(struct sl_jail__shells *shells, struct sl_jail__slot *slot, int fds[SL_JAIL__FDS]) {
-    slot->listener[0] = take(&fds[0]);
-    slot->listener[1] = take(&fds[1]);
-    slot->runs[0].process = take(&fds[2]);
+    for (unsigned i = 0; i < SL_JAIL_LISTENERS; i++) slot->listener[i] = take(&fds[i]);
+    slot->runs[0].process = take(&fds[SL_JAIL_LISTENERS]);
     slot->runs[0].state = SL_JAIL__PROGRAM_WAITING;
-    if (fds[3] >= 0) {
+    if (fds[SL_JAIL_LISTENERS + 1] >= 0) {
         sl_jail__close(&slot->netns[slot->network]);
-        slot->netns[slot->network] = take(&fds[3]);
+        slot->netns[slot->network] = take(&fds[SL_JAIL_LISTENERS + 1]);
     }
     // Now rather than when a function waits.
     slot->memory = sl_jail__cgroup_memory_fd(&shells->cgroups, &slot->cgroup);
@@ -251,7 +250,7 @@ bool sl_jail__shell_hasten(const struct sl_jail__shells *shells, struct sl_jail_
 }
 
 void sl_jail__shell_release(struct sl_jail__shells *shells, struct sl_jail__slot *slot, uint64_t now) {
-    sl_jail__close_all(slot->listener, 2);
+    sl_jail__close_all(slot->listener, SL_JAIL_LISTENERS);
     sl_jail__close(&slot->control);
     sl_jail__close(&slot->log);
     sl_jail__close(&slot->memory);

@@ -48,19 +48,19 @@ struct sl_jail__run {
 struct sl_jail__slot {
     enum sl_jail__state state;
     unsigned index;
-    uint64_t id;        // the server's, 0 while unused
-    pid_t pid;          // of its init
-    pid_t main;         // of a main program that is our own child, a template's copy; else 0
-    int control;        // socket to init
-    int listener[2];    // our copies of the listening sockets, to shut them when the sandbox ends
-    int log;            // read end, until it is sent with STARTED
-    int memory;         // for sl_jail_memory_peak, until it is sent with STARTED, or -1
-    int freeze;         // for sl_jail_freeze, the same
-    int netns[2];       // without and with network; kept for ever once made
-    bool network;       // of the present sandbox
-    bool stopped;       // by request
-    bool keep;          // spec.keep
-    bool blank;         // not adopted yet
+    uint64_t id;                     // the server's, 0 while unused
+    pid_t pid;                       // of its init
+    pid_t main;                      // of a main program that is our own child, a template's copy; else 0
+    int control;                     // socket to init
+    int listener[SL_JAIL_LISTENERS]; // our copies of the listening sockets, to shut them when the sandbox ends
+    int log;                         // read end, until it is sent with STARTED
+    int memory;                      // for sl_jail_memory_peak, until it is sent with STARTED, or -1
+    int freeze;                      // for sl_jail_freeze, the same
+    int netns[2];                    // without and with network; kept for ever once made
+    bool network;                    // of the present sandbox
+    bool stopped;                    // by request
+    bool keep;                       // spec.keep
+    bool blank;                      // not adopted yet
     bool waits;         // ... and ready; a copy of a template may say so before it is known to have started
     bool adopting;      // init has the order
     bool killed;        // on its way out

@@ -280,7 +280,7 @@ int sl_jail_start(struct sl_jail_client *client, uint64_t id, const struct sl_ja
     world_report(&(struct sl_jail_event){.kind = SL_JAIL_STARTED,
                                          .connector_fd = -1,
                                          .id = id,
-                                         .listen_fd = {listener, -1},
+                                         .listen_fd = {listener, -1, -1},
                                          .log_fd = pipe_ends[0],
                                          .memory_fd = -1,
                                          .freeze_fd = (int)(fake - world.fakes) + FREEZE_FD,

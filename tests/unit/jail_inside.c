@@ -198,9 +198,10 @@ static int inside_daemon(void) {
     _exit(5);
 }
 
-// Says hello through the Runtime API's port and prints the answer.
-static int inside_api(bool local) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(SL_JAIL_PORT)};
+// Says hello through a socket of the server's, port 0: the Unix one, and prints the answer.
+static int inside_api(uint16_t port) {
+    bool local = port == 0;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     struct sockaddr_un path = {.sun_family = AF_UNIX, .sun_path = SL_JAIL_SOCKET};
     int fd = socket(local ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
@@ -257,8 +258,9 @@ int jail_inside(char **argv) {
     if (strcmp(check, "memory") == 0) return inside_memory();
     if (strcmp(check, "fill") == 0) return inside_fill_tmp();
     if (strcmp(check, "daemon") == 0) return inside_daemon();
-    if (strcmp(check, "api") == 0) return inside_api(false);
-    if (strcmp(check, "local") == 0) return inside_api(true);
+    if (strcmp(check, "api") == 0) return inside_api(SL_JAIL_PORT);
+    if (strcmp(check, "local") == 0) return inside_api(0);
+    if (strcmp(check, "door") == 0) return inside_api(SL_JAIL_DOOR_PORT);
     if (strcmp(check, "connect") == 0) return inside_connect(argv[1], argv[2]);
     if (strcmp(check, "blank") == 0) return inside_blank();
     return 99;

@@ -110,7 +110,7 @@ void jail_expect(struct jail_world *world, enum sl_jail_event_kind kind, uint64_
 }
 
 void jail_close_event(struct sl_jail_event *event) {
-    int *fds[] = {&event->listen_fd[0], &event->listen_fd[1], &event->log_fd,
+    int *fds[] = {&event->listen_fd[0], &event->listen_fd[1], &event->listen_fd[2], &event->log_fd,
                   &event->memory_fd,    &event->freeze_fd,    &event->connector_fd};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         if (*fds[i] >= 0) close(*fds[i]);
@@ -162,7 +162,7 @@ void jail_finish(struct jail_world *world, struct jail_outcome *outcome) {
     assert_int_equal(outcome->event.kind, SL_JAIL_STARTED);
     outcome->started = true;
     outcome->first = outcome->event;
-    assert_true(outcome->first.listen_fd[0] >= 0 && outcome->first.listen_fd[1] >= 0);
+    for (unsigned i = 0; i < SL_JAIL_LISTENERS; i++) assert_true(outcome->first.listen_fd[i] >= 0);
     jail_read_log(outcome->first.log_fd, outcome->output, sizeof outcome->output);
     jail_next_event(world, &outcome->event);
     assert_int_equal(outcome->event.kind, SL_JAIL_EXITED);

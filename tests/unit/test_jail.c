@@ -70,8 +70,9 @@ static void api_sockets(bool root) {
     struct jail_world world = {0};
     struct sl_jail_config config = jail_usual();
     jail_world_open(&world, root, &config);
-    api_socket(&world, "api", 0);
-    api_socket(&world, "local", 1);
+    api_socket(&world, "api", SL_JAIL_LISTEN_TCP);
+    api_socket(&world, "local", SL_JAIL_LISTEN_UNIX);
+    api_socket(&world, "door", SL_JAIL_LISTEN_DOOR);
     jail_world_close(&world);
 }
 
@@ -143,8 +144,7 @@ static void stop_kills_the_tree(bool root) {
     struct pollfd up = {.fd = event.log_fd, .events = POLLIN};
     assert_int_equal(poll(&up, 1, JAIL_WAIT_MS), 1);
     int log = event.log_fd;
-    close(event.listen_fd[0]);
-    close(event.listen_fd[1]);
+    for (unsigned i = 0; i < SL_JAIL_LISTENERS; i++) close(event.listen_fd[i]);
     if (event.memory_fd >= 0) {
         assert_true(sl_jail_memory_peak(event.memory_fd) >= 0);
         close(event.memory_fd);
@@ -275,8 +275,7 @@ static void server_death_ends_everything(bool root) {
     jail_world_close(&world); // closes the socket, as the death of the server does
     jail_read_log(event.log_fd, text, sizeof text);
     close(event.log_fd);
-    close(event.listen_fd[0]);
-    close(event.listen_fd[1]);
+    for (unsigned i = 0; i < SL_JAIL_LISTENERS; i++) close(event.listen_fd[i]);
     jail_assert_no_traces(world.spawner);
 }
 
@@ -292,8 +291,7 @@ static void spawner_death_ends_everything(bool root) {
     jail_next_event(&world, &event);
     assert_int_equal(event.kind, SL_JAIL_STARTED);
     int log = event.log_fd;
-    close(event.listen_fd[0]);
-    close(event.listen_fd[1]);
+    for (unsigned i = 0; i < SL_JAIL_LISTENERS; i++) close(event.listen_fd[i]);
     assert_int_equal(kill(world.spawner, SIGKILL), 0);
     jail_read_log(log, text, sizeof text); // the sandbox died with it
     close(log);
