@@ -13,6 +13,7 @@
 
 struct sl_aws;
 struct sl_loop;
+struct sl_sigv4;
 
 enum {
     SL_AWS_INLINE_BODY = 256 * 1024, // larger bodies are decoded on a worker thread
@@ -34,15 +35,20 @@ struct sl_aws_config {
     void *app;                               // op->app
     const struct sl_op_entry *const *tables; // NULL-terminated list of tables, each ended by an entry without service
     const char *default_region;              // for requests that are not signed; NULL: us-east-1
-    // Whose access key that is; views must live until the process ends. False: unknown, refused. NULL: every key (and
-    // no signature at all) is accepted unverified, and a key of 12 digits names the account: for loopback listeners
-    // only.
-    bool (*identify)(void *user, struct sl_str access_key, struct sl_aws_identity *ret);
+    // Who signed like that, so that the signature can be verified; texts live in the arena, or for ever. 0, or the kind
+    // and words of AWS's refusal. Any thread. NULL: every key (and no signature at all) is accepted unverified, and a
+    // key of 12 digits names the account: for loopback listeners only.
+    int (*identify)(void *user, struct sl_arena *arena, const struct sl_sigv4 *signature, int64_t now_ms,
+                    struct sl_aws_identity *ret, struct sl_error *err);
+    // Whether the caller may do what was understood (op->in is valid). 0, or the refusal. Any thread; NULL: everything.
+    int (*authorize)(void *user, struct sl_op *op, struct sl_error *err);
+    void *caller_user; // of the two above
+    bool guests;       // who calls are functions of this server: op->guest
     // Runs `run` on a worker thread and then `done` on `home`'s thread. 0, or an error (then neither is called). NULL:
     // no workers, all is done inline.
     int (*offload)(void *user, struct sl_loop *home, void (*run)(void *), void (*done)(void *), void *argument,
                    struct sl_error *err);
-    void *user; // of the two above
+    void *user; // of offload
 };
 
 // Fails (SL_E_INVALID) if a table names an operation that the models do not have, or one twice.

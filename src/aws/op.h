@@ -70,6 +70,7 @@ struct sl_op {
     struct sl_str caller;     // ARN
     struct sl_str caller_id;  // UserId as GetCallerIdentity answers it
     struct sl_str access_key; // empty when the request was not signed
+    bool guest;               // the caller is a function: this machine is not its own, nor what lies on it
     struct sl_str trace;      // X-Amzn-Trace-Id, not in SL_OP_DATA; empty when the client sent none
     struct sl_str host;       // authority the client used ("localhost:4566"): for URLs in answers
     struct sl_str prefix;     // path before the routed part, e.g. "/prod" of "/prod/@connections/{id}"; empty otherwise

@@ -9,11 +9,13 @@
 
 static atomic_llong offset_ms;
 
-int64_t sl_clock_ms(void) {
+int64_t sl_clock_unmoved_ms(void) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + atomic_load_explicit(&offset_ms, memory_order_relaxed);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
+
+int64_t sl_clock_ms(void) { return sl_clock_unmoved_ms() + atomic_load_explicit(&offset_ms, memory_order_relaxed); }
 
 int64_t sl_clock_mono_ns(void) {
     struct timespec now;

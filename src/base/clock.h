@@ -18,6 +18,8 @@ enum {
 
 // Milliseconds since 1970 (UTC), including what tests advanced.
 int64_t sl_clock_ms(void);
+// The same without what tests advanced: what others see who read this machine's clock.
+int64_t sl_clock_unmoved_ms(void);
 // Nanoseconds of a clock that never goes back; for durations and timers. Not moved by sl_clock_advance.
 int64_t sl_clock_mono_ns(void);
 // Adds to the offset of sl_clock_ms in this process. For tests and the daemon's test hook only.

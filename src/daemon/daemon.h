@@ -12,6 +12,7 @@
 #define SL_DAEMON_DAEMON_H
 
 #include "aws/app.h"
+#include "aws/session.h"
 #include "base/error.h"
 #include "http/http.h"
 #include "net/loop.h"
@@ -72,7 +73,12 @@ struct sl_front {
     struct sl_logs *logs;
     struct sl_event_queue *events;
     bool test_clock, throw_away;
-    atomic_bool resetting; // hooks.c
+    struct sl_aws *inside;                 // the same operations for functions, see door.c
+    const struct sl_http_config *http;     // of the listeners
+    struct sl_session_secret secret;       // of sessions; constant
+    struct sl_door *doors[SL_THREADS_MAX]; // open ones, by loop
+    atomic_bool doors_shut;                // functions are served no more
+    atomic_bool resetting;                 // hooks.c
     struct {
         struct sl_http_request *pending; // waits for its answer; NULL when its client has gone
         struct sl_loop *loop;            // whose it is
@@ -81,6 +87,24 @@ struct sl_front {
     atomic_bool ending; // answers that never end by themselves must end now
 };
 extern const struct sl_http_handler sl_front_handler; // user: struct sl_front *
+
+// --- door.c: the way of functions to the AWS APIs (struct sl_invoker_doors; user: struct sl_front *)
+struct sl_door *sl_door_open(void *user, struct sl_loop *loop, int listen_fd);
+void sl_door_close(struct sl_door *door);
+// On that loop's thread, before it ends: closes those that are left.
+void sl_doors_end(struct sl_front *front, unsigned loop);
+
+// --- guest.c: functions as callers (user: struct sl_front *)
+struct sl_aws_identity;
+struct sl_function;
+struct sl_invoker_credentials;
+struct sl_op;
+struct sl_sigv4;
+int sl_guest_credentials(void *user, const struct sl_function *function, int64_t seconds,
+                         struct sl_invoker_credentials *ret, struct sl_error *err);
+int sl_guest_identify(void *user, struct sl_arena *arena, const struct sl_sigv4 *signature, int64_t now_ms,
+                      struct sl_aws_identity *ret, struct sl_error *err);
+int sl_guest_authorize(void *user, struct sl_op *op, struct sl_error *err);
 
 // --- events.c: /_sluice/events
 bool sl_daemon_events_owns(const struct sl_http_request *request);

@@ -139,6 +139,10 @@ static int make_engine(struct server *server, struct sl_error *err) {
         .ledger = &sl_ledger,
         .log = function_log,
         .log_user = server,
+        .doors = {.user = &server->front,
+                  .credentials = sl_guest_credentials,
+                  .open = sl_door_open,
+                  .close = sl_door_close},
         .max_instances = config->max_instances,
         .memory_bytes = config->memory_budget_mb * 1048576,
         .account_concurrency = config->account_concurrency,
@@ -215,7 +219,12 @@ static int make_operations(struct server *server, struct sl_error *err) {
                                    .tables = sl_daemon_tables,
                                    .offload = offload,
                                    .user = server->workers_pool};
-    return sl_aws_new(&front->aws, &config, err);
+    if (sl_aws_new(&front->aws, &config, err)) return err->kind;
+    config.guests = true;
+    config.identify = sl_guest_identify;
+    config.authorize = sl_guest_authorize;
+    config.caller_user = front;
+    return sl_aws_new(&front->inside, &config, err);
 }
 
 static int build(struct server *server, struct sl_error *err) {
@@ -241,7 +250,9 @@ static int build(struct server *server, struct sl_error *err) {
         .idle_timeout_ms = 75000,
         .write_timeout_ms = 30000,
     };
+    server->front.http = &server->http;
     if (sl_store_open(&app->store, &store, err)) return err->kind;
+    if (sl_session_secret_open(config->data_dir, &server->front.secret, err)) return err->kind;
     if (sl_logs_open(&server->front.logs, config->data_dir, config->threads, err)) return err->kind;
     app->logs = server->front.logs;
     if (sl_sqs_new(&app->sqs, app->store, err)) return err->kind;
@@ -332,6 +343,7 @@ static void free_listener(struct sl_mail *mail) {
     struct worker *worker = SL_CONTAINER(mail, struct worker, mail);
     sl_timer_stop(&worker->log_timer);
     if (worker->listener) sl_http_listener_free(worker->listener);
+    sl_doors_end(&worker->server->front, worker->index);
     sl_loop_stop(worker->loop);
 }
 
@@ -355,8 +367,13 @@ static void drain(struct server *server, bool reset) {
     atomic_store(&server->draining, 1);
     tell(server, 1, drain_events);
     while (atomic_load(&server->draining)) nap();
+    // What runs may still need the AWS APIs; what idles must not keep us.
     while (sl_event_queue_busy(front->events) || sl_event_sources_busy(front->app.sources) ||
-           sl_invoker_busy(front->app.invoker) || sl_aws_busy(front->aws) || sl_sqs_busy(front->app.sqs) ||
+           sl_invoker_busy(front->app.invoker) || sl_aws_busy(front->aws))
+        nap();
+    atomic_store(&front->doors_shut, true);
+    while (sl_event_queue_busy(front->events) || sl_event_sources_busy(front->app.sources) ||
+           sl_invoker_busy(front->app.invoker) || sl_aws_busy(front->inside) || sl_sqs_busy(front->app.sqs) ||
            sl_s3_busy(front->app.s3))
         nap();
     sl_invoker_drain(front->app.invoker);
@@ -376,6 +393,7 @@ static void release(struct server *server) {
     sl_event_sources_free(front->app.sources);
     sl_gateway_free(front->app.gateway);
     sl_aws_free(front->aws);
+    sl_aws_free(front->inside);
     sl_sqs_free(front->app.sqs);
     sl_s3_free(front->app.s3);
     sl_invoker_free(front->app.invoker);

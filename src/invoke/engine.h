@@ -20,6 +20,27 @@ struct sl_ledger {
 };
 extern const struct sl_ledger sl_ledger;
 
+// What a function signs its requests to the AWS APIs with: credentials of a session of its role.
+struct sl_invoker_credentials {
+    char access_key[32], secret_key[64];
+    char token[4096];
+};
+
+// A function's way to the AWS APIs, of which invoke/ knows no more than this (daemon/door.c has the rest). All NULL:
+// there is none.
+struct sl_door;
+struct sl_invoker_doors {
+    void *user;
+    // New credentials for an instance of that function, which are good for so long. Loop threads.
+    int (*credentials)(void *user, const struct sl_function *function, int64_t seconds,
+                       struct sl_invoker_credentials *ret, struct sl_error *err);
+    // An instance runs; what comes by that listening socket is served from now on, on the calling loop's thread. The
+    // socket is the door's. NULL: not possible.
+    struct sl_door *(*open)(void *user, struct sl_loop *loop, int listen_fd);
+    // The instance has ended: so does everything that came by its door. Any loop's thread.
+    void (*close)(struct sl_door *door);
+};
+
 struct sl_invoker_config {
     struct sl_loop **loops;
     unsigned loop_count;
@@ -29,6 +50,7 @@ struct sl_invoker_config {
     // Where finished invocations' log lines go; a function so that invoke/ does not know observe/. On loop threads.
     void (*log)(void *user, unsigned loop, const struct sl_function *function, const char *stream, struct sl_str lines);
     void *log_user;
+    struct sl_invoker_doors doors;
     unsigned max_instances;       // on this machine
     int64_t memory_bytes;         // budget for all instances; 0: no limit
     unsigned account_concurrency; // per account and region. AWS: 1000

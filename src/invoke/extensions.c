@@ -198,12 +198,10 @@ static void not_executed(struct sl_instance *instance, const char *name, int err
 
 static int execute(struct sl_instance *instance, unsigned i, struct sl_error *err) {
     const struct program *program = &instance->extensions->programs[i];
-    const struct sl_function *spec = &instance->pool->spec;
+    struct sl_invoke__launch launch = sl_invoke__launch_of(instance);
     struct sl_jail_program what = {.own_log = true};
     int kind = sl_runtime_expect(&instance->runtime, sl_str_of(program->name), err);
-    if (kind == 0)
-        kind = sl_invoke__launch_extension(spec, instance->log_stream, program->name,
-                                           sl_invoke__initialization(instance), &what.block_fd, err);
+    if (kind == 0) kind = sl_invoke__launch_extension(&launch, program->name, &what.block_fd, err);
     if (kind) return kind;
     kind = sl_jail_exec(instance->invoker->config.jail, instance->id, i + 1, &what, err);
     close(what.block_fd);

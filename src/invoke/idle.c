@@ -136,9 +136,14 @@ static struct sl_invoke__pool *settings_of(const struct sl_instance *instance) {
     return instance->pool->parent ? instance->pool->parent : instance->pool;
 }
 
+int64_t sl_invoke__max_age_ms(const struct sl_instance *instance) {
+    return atomic_load_explicit(&settings_of(instance)->max_age_ms, memory_order_relaxed);
+}
+
 bool sl_invoke__is_old(const struct sl_instance *instance, int64_t now_ns) {
-    int64_t max_ms = atomic_load_explicit(&settings_of(instance)->max_age_ms, memory_order_relaxed);
-    return max_ms && now_ns - instance->started_ns > max_ms * 1000000;
+    int64_t max_ms = sl_invoke__max_age_ms(instance);
+    bool old = max_ms && now_ns - instance->started_ns > max_ms * 1000000;
+    return old || (instance->renew_ns && now_ns > instance->renew_ns);
 }
 
 static void sweep_list(struct sl_invoke__loop *here, struct sl_invoke__lru *lru, bool provisioned) {

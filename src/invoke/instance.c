@@ -23,8 +23,10 @@
 enum {
     INIT_ERROR_MAX = 1024 * 1024,
     LOG_READ = 16 * 1024,
-    LOG_READS = 8,         // in one go: more than a pipe holds, so that nothing that was printed before is missed
-    INIT_CPU_MILLI = 2000, // the init phase is not held to the share that the memory size buys, as on AWS
+    LOG_READS = 8, // in one go: more than a pipe holds, so that nothing that was printed before is missed
+    CREDENTIALS_AGE_S = 30 * 86400, // the longest life of an instance that --max-age can ask for
+    CREDENTIALS_SPARE_S = 3600,     // more than an init and the longest invocation
+    INIT_CPU_MILLI = 2000,          // the init phase is not held to the share that the memory size buys, as on AWS
 };
 
 // ---- logs ---------------------------------------------------------------------------------------------------------
@@ -136,6 +138,35 @@ static void request_close(struct request *request) {
     if (request->block >= 0) close(request->block);
 }
 
+// Good for as long as the instance may live, and its last invocation may take; one that lives on is replaced before.
+static int give_credentials(struct sl_instance *instance, struct sl_error *err) {
+    const struct sl_invoker_doors *doors = &instance->invoker->config.doors;
+    int64_t age_s = sl_invoke__max_age_ms(instance) / 1000;
+    if (!doors->credentials) return 0;
+    if (age_s == 0 || age_s > CREDENTIALS_AGE_S) age_s = CREDENTIALS_AGE_S;
+    instance->renew_ns = instance->started_ns + age_s * 1000000000;
+    instance->credentials = malloc(sizeof *instance->credentials);
+    if (!instance->credentials) return sl_fail(err, SL_E_NO_MEMORY, "no memory");
+    return doors->credentials(doors->user, &instance->pool->spec, age_s + CREDENTIALS_SPARE_S, instance->credentials,
+                              err);
+}
+
+// Once every program of the instance has them.
+static void forget_credentials(struct sl_instance *instance) {
+    if (instance->credentials) explicit_bzero(instance->credentials, sizeof *instance->credentials);
+    free(instance->credentials);
+    instance->credentials = NULL;
+}
+
+static void open_door(struct sl_instance *instance, int listen_fd) {
+    const struct sl_invoker_doors *doors = &instance->invoker->config.doors;
+    if (listen_fd < 0) return;
+    if (doors->open)
+        instance->door = doors->open(doors->user, instance->loop, listen_fd);
+    else
+        close(listen_fd);
+}
+
 static int request_prepare(struct sl_instance *instance, struct request *ret, struct sl_error *err) {
     struct sl_store *store = instance->invoker->config.store;
     const struct sl_function *spec = &instance->pool->spec;
@@ -146,8 +177,9 @@ static int request_prepare(struct sl_instance *instance, struct request *ret, st
     if (spec->layers_sha256.len && sl_blob_open_dir(store, spec->layers_sha256, &ret->layers, err))
         return sl_wrap(err, "layers of %.*s", SL_FMT(spec->name));
     if (sl_invoke__extensions_find(instance, ret->layers, err)) return err->kind;
-    return sl_invoke__launch_block(spec, ret->code, instance->log_stream, sl_invoke__initialization(instance),
-                                   &ret->block, err);
+    if (give_credentials(instance, err)) return sl_wrap(err, "credentials of %.*s", SL_FMT(spec->name));
+    struct sl_invoke__launch launch = sl_invoke__launch_of(instance);
+    return sl_invoke__launch_block(&launch, ret->code, &ret->block, err);
 }
 
 static int request_sandbox(struct sl_instance *instance, const struct request *request,
@@ -178,6 +210,8 @@ void sl_invoke__close_started(const struct sl_jail_event *event) {
 
 static void instance_free(struct sl_instance *instance) {
     sl_timer_stop(&instance->timer);
+    if (instance->door) instance->invoker->config.doors.close(instance->door);
+    forget_credentials(instance);
     sl_runtime_close(&instance->runtime);
     if (instance->log_watch.fd >= 0) {
         sl_watch_stop(&instance->log_watch);
@@ -290,12 +324,14 @@ static void started(struct sl_instance *instance) {
     if (sl_runtime_open(&instance->runtime, instance->loop, event->listen_fd, &sl_invoke__runtime_handler,
                         &instance->identity, instance, &err))
         stopped = true;
+    open_door(instance, event->listen_fd[SL_JAIL_LISTEN_DOOR]);
     sl_invoke__log_init_start(instance);
     if (stopped) {
         sl_invoke__instance_stop(instance);
         return;
     }
     sl_invoke__extensions_start(instance);
+    forget_credentials(instance);
     if (instance->state == SL_INSTANCE_STOPPING) return;
     if (!instance->bound)
         sl_timer_start(instance->loop, &instance->timer, sl_invoke__init_limit_ms(instance), init_limit);

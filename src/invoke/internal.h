@@ -115,15 +115,18 @@ struct sl_instance {
     struct sl_runtime_identity identity; // for its extensions; views of the pool's spec
     struct sl_watch log_watch;
     int memory_fd, freeze_fd;
-    int64_t peak, peak_ns;            // bytes, and when they were read
-    struct sl_timer timer;            // init limit, then the invocation's deadline
-    struct sl_invocation *invocation; // being served; NULL when abandoned
-    struct sl_invoke__entry *entry;   // of the invocation being served
-    bool serving;                     // an invocation is in flight (also an abandoned one)
-    bool bound;                       // started for one invocation, whose time its init takes
-    bool sent;                        // the event of the invocation in flight went out
-    bool streamed;                    // a streamed answer to it has begun
-    bool init_failed;                 // answered /init/error
+    struct sl_door *door;                       // its way to the AWS APIs; NULL: none
+    struct sl_invoker_credentials *credentials; // with which it goes there, until its programs were started
+    int64_t renew_ns;                           // when it is too old for its credentials; 0: never
+    int64_t peak, peak_ns;                      // bytes, and when they were read
+    struct sl_timer timer;                      // init limit, then the invocation's deadline
+    struct sl_invocation *invocation;           // being served; NULL when abandoned
+    struct sl_invoke__entry *entry;             // of the invocation being served
+    bool serving;                               // an invocation is in flight (also an abandoned one)
+    bool bound;                                 // started for one invocation, whose time its init takes
+    bool sent;                                  // the event of the invocation in flight went out
+    bool streamed;                              // a streamed answer to it has begun
+    bool init_failed;                           // answered /init/error
     char init_error_type[SL_ERROR_TYPE_MAX];
     bool adopted;    // was a blank
     bool live;       // counted in the shard's `live`
@@ -342,6 +345,8 @@ void sl_invoke__room_left(struct sl_instance *instance);    // is gone
 void sl_invoke__idle_enter(struct sl_instance *instance);
 struct sl_instance *sl_invoke__idle_pick(const struct sl_invoke__shard *shard); // NULL: none
 void sl_invoke__idle_stop_all(struct sl_invoke__shard *shard);
+// The limit of its age; 0: none.
+int64_t sl_invoke__max_age_ms(const struct sl_instance *instance);
 bool sl_invoke__is_old(const struct sl_instance *instance, int64_t now_ns);
 
 // --- provision.c
@@ -493,15 +498,21 @@ void sl_invoke__finish_late(struct sl_instance *instance);
 void sl_invoke__conclude_error(struct sl_instance *instance, const char *type, const char *text, bool timed_out);
 
 // --- launch.c: what a sandbox executes. The block is the caller's to close.
-// initialization: the value of AWS_LAMBDA_INITIALIZATION_TYPE.
-int sl_invoke__launch_block(const struct sl_function *function, int code_dir, const char *log_stream,
-                            const char *initialization, int *ret_block, struct sl_error *err);
+struct sl_invoke__launch {
+    const struct sl_function *function;
+    const char *log_stream;
+    const char *initialization;                       // the value of AWS_LAMBDA_INITIALIZATION_TYPE
+    const struct sl_invoker_credentials *credentials; // NULL: there are no AWS APIs to sign requests for
+};
+int sl_invoke__launch_block(const struct sl_invoke__launch *launch, int code_dir, int *ret_block, struct sl_error *err);
 // The same for a blank that will do for this function, or for a template of such blanks.
 int sl_invoke__launch_blank_block(const struct sl_function *function, bool template, int *ret_block,
                                   struct sl_error *err);
 // What an external extension executes: /opt/extensions/<name>.
-int sl_invoke__launch_extension(const struct sl_function *function, const char *log_stream, const char *name,
-                                const char *initialization, int *ret_block, struct sl_error *err);
+int sl_invoke__launch_extension(const struct sl_invoke__launch *launch, const char *name, int *ret_block,
+                                struct sl_error *err);
+// What both are told of an instance.
+struct sl_invoke__launch sl_invoke__launch_of(const struct sl_instance *instance);
 
 // --- tell.c: the platform's records, for telemetry and logs of format JSON
 struct sl_invoke__bill {

@@ -30,31 +30,29 @@ static void add(struct list *list, const char *name, struct sl_str value) {
     sl_buf_char(&list->text, '\0');
 }
 
-static void add_random(struct list *list, const char *name, const char *prefix, size_t digits) {
-    char value[64];
-    int used = snprintf(value, sizeof value, "%s", prefix);
-    sl_random_hex(value + used, digits);
-    add(list, name, sl_str_of(value));
+// A session of the function's role, and the way to where it counts: AWS's SDKs read this variable ("Service-specific
+// endpoints", AWS SDKs and Tools Reference Guide). A function that sets it itself goes where it wants.
+static void add_credentials(struct list *list, const struct sl_invoker_credentials *credentials) {
+    if (!credentials) return;
+    add(list, "AWS_ACCESS_KEY_ID", sl_str_of(credentials->access_key));
+    add(list, "AWS_SECRET_ACCESS_KEY", sl_str_of(credentials->secret_key));
+    add(list, "AWS_SESSION_TOKEN", sl_str_of(credentials->token));
+    char endpoint[40];
+    snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%d", SL_JAIL_DOOR_PORT);
+    add(list, "AWS_ENDPOINT_URL", sl_str_of(endpoint));
 }
 
-// Credentials that identify the function inside this server; no other use of them is possible.
-static void add_credentials(struct list *list) {
-    add_random(list, "AWS_ACCESS_KEY_ID", "ASIA", 16);
-    add_random(list, "AWS_SECRET_ACCESS_KEY", "", 40);
-    add_random(list, "AWS_SESSION_TOKEN", "sluice", 48);
-}
-
-static void add_platform(struct list *list, const struct sl_function *function, const char *log_stream,
-                         const char *initialization) {
+static void add_platform(struct list *list, const struct sl_invoke__launch *launch) {
+    const struct sl_function *function = launch->function;
     char number[16];
     snprintf(number, sizeof number, "%u", function->memory_mb);
     add(list, "AWS_LAMBDA_RUNTIME_API", SL_STR("127.0.0.1:9001"));
     add(list, "AWS_LAMBDA_FUNCTION_NAME", function->name);
     add(list, "AWS_LAMBDA_FUNCTION_VERSION", function->version);
     add(list, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", sl_str_of(number));
-    add(list, "AWS_LAMBDA_INITIALIZATION_TYPE", sl_str_of(initialization));
+    add(list, "AWS_LAMBDA_INITIALIZATION_TYPE", sl_str_of(launch->initialization));
     add(list, "AWS_LAMBDA_LOG_GROUP_NAME", function->log_group);
-    add(list, "AWS_LAMBDA_LOG_STREAM_NAME", sl_str_of(log_stream));
+    add(list, "AWS_LAMBDA_LOG_STREAM_NAME", sl_str_of(launch->log_stream));
     if (sl_str_is(function->log_format, "JSON")) {
         add(list, "AWS_LAMBDA_LOG_FORMAT", SL_STR("JSON"));
         if (function->log_level.len) add(list, "AWS_LAMBDA_LOG_LEVEL", function->log_level);
@@ -276,16 +274,16 @@ static void build_command(struct command *command, const struct sl_function *fun
 
 // An image's own program (image.c), and the variables that every runtime gets; those of the image are among the
 // function's own.
-static int image_block(const struct sl_function *function, int root, const char *log_stream, const char *initialization,
-                       int *ret_block, struct sl_error *err) {
+static int image_block(const struct sl_invoke__launch *launch, int root, int *ret_block, struct sl_error *err) {
+    const struct sl_function *function = launch->function;
     struct sl_invoke__image_command *command = malloc(sizeof *command);
     struct list *list = calloc(1, sizeof *list);
     int kind = command && list ? sl_invoke__image_command(function, root, command, err)
                                : sl_fail(err, SL_E_NO_MEMORY, "no memory to start %.*s", SL_FMT(function->name));
     if (kind == 0) {
         sl_buf_init(&list->text, TEXT_MAX);
-        add_credentials(list);
-        add_platform(list, function, log_stream, initialization);
+        add_credentials(list, launch->credentials);
+        add_platform(list, launch);
         add_system(list);
         add(list, "PWD", function->directory.len > 0 ? function->directory : SL_STR("/"));
         for (unsigned i = 0; i < function->environment_count; i++) add(list, NULL, function->environment[i]);
@@ -297,9 +295,10 @@ static int image_block(const struct sl_function *function, int root, const char 
     return kind;
 }
 
-int sl_invoke__launch_block(const struct sl_function *function, int code_dir, const char *log_stream,
-                            const char *initialization, int *ret_block, struct sl_error *err) {
-    if (function->image) return image_block(function, code_dir, log_stream, initialization, ret_block, err);
+int sl_invoke__launch_block(const struct sl_invoke__launch *launch, int code_dir, int *ret_block,
+                            struct sl_error *err) {
+    const struct sl_function *function = launch->function;
+    if (function->image) return image_block(launch, code_dir, ret_block, err);
     struct sl_runtime_info info = sl_runtimes_find(function->runtime);
     if (info.language != SL_LANGUAGE_CUSTOM && !info.interpreter) {
         return sl_fail(err, SL_E_INVALID_RUNTIME, "%.*s cannot run on this machine: %s", SL_FMT(function->runtime),
@@ -311,8 +310,8 @@ int sl_invoke__launch_block(const struct sl_function *function, int code_dir, co
     struct list *list = calloc(1, sizeof *list);
     if (!list) return sl_fail(err, SL_E_NO_MEMORY, "no memory to start %.*s", SL_FMT(function->name));
     sl_buf_init(&list->text, TEXT_MAX);
-    add_credentials(list);
-    add_platform(list, function, log_stream, initialization);
+    add_credentials(list, launch->credentials);
+    add_platform(list, launch);
     add_system(list);
     if (info.language != SL_LANGUAGE_CUSTOM) {
         add_execution_environment(list, &info);
@@ -365,16 +364,24 @@ static void keep_from_extensions(struct list *list) {
     list->count = count;
 }
 
-int sl_invoke__launch_extension(const struct sl_function *function, const char *log_stream, const char *name,
-                                const char *initialization, int *ret_block, struct sl_error *err) {
+struct sl_invoke__launch sl_invoke__launch_of(const struct sl_instance *instance) {
+    return (struct sl_invoke__launch){.function = &instance->pool->spec,
+                                      .log_stream = instance->log_stream,
+                                      .initialization = sl_invoke__initialization(instance),
+                                      .credentials = instance->credentials};
+}
+
+int sl_invoke__launch_extension(const struct sl_invoke__launch *launch, const char *name, int *ret_block,
+                                struct sl_error *err) {
+    const struct sl_function *function = launch->function;
     char path[sizeof "/opt/extensions/" + SL_JAIL_EXTENSION_NAME];
     snprintf(path, sizeof path, "/opt/extensions/%s", name);
     const char *argv[] = {path, NULL};
     struct list *list = calloc(1, sizeof *list);
     if (!list) return sl_fail(err, SL_E_NO_MEMORY, "no memory to start %.*s", SL_FMT(function->name));
     sl_buf_init(&list->text, TEXT_MAX);
-    add_credentials(list);
-    add_platform(list, function, log_stream, initialization);
+    add_credentials(list, launch->credentials);
+    add_platform(list, launch);
     add_system(list);
     keep_from_extensions(list);
     for (unsigned i = 0; i < function->environment_count; i++) add(list, NULL, function->environment[i]);

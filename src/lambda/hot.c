@@ -3,7 +3,7 @@
 // hot: S3Bucket "hot-reload" with a folder's absolute path as the key: the function's code is that folder, not a copy
 // of it (LocalStack's habit; what then happens is in invoke/hot.c). A name of this kind gives whoever may create a
 // function the folder's content, so it is taken only where everybody who reaches the server is its owner: on loopback
-// listeners. Elsewhere the bucket is one like any other.
+// listeners, and not from functions. Elsewhere the bucket is one like any other.
 //
 // Such a function has no package: "_hot" holds the path, "_code" is empty, CodeSize 0, and CodeSha256 the path's.
 #include "lambda/internal.h"
@@ -15,7 +15,7 @@ enum { PATH_BYTES = 4096 };
 
 bool sl_lambda__hot_wanted(struct sl_op *op, const struct sl_json *code) {
     const struct sl_app *app = op->app;
-    return app->loopback && sl_str_is(sl_json_string(code, "S3Bucket"), "hot-reload");
+    return app->loopback && !op->guest && sl_str_is(sl_json_string(code, "S3Bucket"), "hot-reload");
 }
 
 int sl_lambda__hot_take(struct sl_op *op, const struct sl_json *code, struct sl_lambda__code *ret,

@@ -7,8 +7,8 @@
 //   file:///home/me/layout#latest      a layout's folder, and the tag where it holds several images
 //
 // which is unpacked when the function is made (store/oci.h) and is the root of its sandboxes. Like hot-reload it opens
-// files of this machine, so it is taken on loopback listeners only; elsewhere, and for every other URI, the answer is
-// AWS's for an image that does not exist.
+// files of this machine, so it is taken on loopback listeners only, and not from functions; elsewhere, and for every
+// other URI, the answer is AWS's for an image that does not exist.
 //
 // The document: PackageType Image, CodeSha256 the manifest's digest in hexadecimal [AWS], CodeSize 0,
 // ImageConfigResponse if the request has an ImageConfig; "_image": {"uri", "config": the image's own}; no Runtime and
@@ -37,7 +37,7 @@ int sl_lambda__image_take(struct sl_op *op, const struct sl_json *code, struct s
     struct sl_oci *oci;
     struct sl_error why = {0};
     char path[PATH_BYTES];
-    if (!app->loopback || !sl_str_starts(uri, scheme)) return no_image(uri, "", err);
+    if (!app->loopback || op->guest || !sl_str_starts(uri, scheme)) return no_image(uri, "", err);
     struct sl_str file = sl_str_sub(uri, scheme.len, uri.len);
     ptrdiff_t hash = sl_str_chr(file, '#', 0);
     if (hash >= 0) {

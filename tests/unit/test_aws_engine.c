@@ -473,10 +473,17 @@ static void bodies_over_the_operations_limit_are_refused_at_the_head(void **stat
     assert_non_null(strstr(sent.body, "Request must be smaller than 1048576 bytes for the InvokeFunction operation"));
 }
 
-static bool identify(void *user, struct sl_str access_key, struct sl_aws_identity *ret) {
-    (void)user;
+static int identify(void *user, struct sl_arena *memory, const struct sl_sigv4 *signature, int64_t now_ms,
+                    struct sl_aws_identity *ret, struct sl_error *err) {
+    (void)user, (void)memory, (void)now_ms;
     *ret = (struct sl_aws_identity){.secret = SL_STR("secret"), .account = SL_STR("123456789012")};
-    return sl_str_is(access_key, "AKID");
+    if (sl_str_is(signature->access_key, "AKID")) return 0;
+    return sl_fail(err, SL_E_UNRECOGNIZED_CLIENT, "The security token included in the request is invalid.");
+}
+
+static int authorize(void *user, struct sl_op *op, struct sl_error *err) {
+    *(struct sl_str *)user = op->caller;
+    return sl_fail(err, SL_E_ACCESS_DENIED, "not this");
 }
 
 static void with_users_signatures_are_verified(void **state) {
@@ -522,6 +529,16 @@ static void with_users_signatures_are_verified(void **state) {
     store_turn(0);
     assert_int_equal(sent.status, 200);
     assert_non_null(strstr(sent.body, "eu-west-1/123456789012"));
+    sl_aws_free(strict);
+    struct sl_str caller = {0};
+    struct sl_aws_config refusing = config;
+    refusing.authorize = authorize;
+    refusing.caller_user = &caller;
+    assert_int_equal(sl_aws_new(&strict, &refusing, &err), 0);
+    sl_aws_handle(strict, &request);
+    assert_int_equal(sent.status, 403);
+    assert_non_null(strstr(sent.headers, "x-amzn-ErrorType: AccessDeniedException\n"));
+    assert_true(sl_str_is(caller, "arn:aws:iam::123456789012:root"));
     sl_aws_free(strict);
 }
 
