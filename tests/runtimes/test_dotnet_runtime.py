@@ -2,14 +2,16 @@
 """The .NET runtime against a fake Runtime API: wire behaviour, handler forms, the JSON mapper, AWS's errors and log lines.
 
 The functions are tests/runtimes/dotnet, compiled once for all tests, with a stand-in for the library Amazon.Lambda.Core. They run
-under Mono, or under .NET where that is installed and Mono is not.
+under Mono and under .NET.
 """
 
 import base64
+import importlib.util
 import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -17,12 +19,35 @@ from fake_runtime_api import REPO, RUNTIMES, FakeRuntimeApi, Runtime
 
 SOURCES = REPO / "tests" / "runtimes" / "dotnet"
 EXE = RUNTIMES / "dotnet" / "build" / "sluice-runtime.exe"
+CONFIG = RUNTIMES / "dotnet" / "sluice-runtime.runtimeconfig.json"
 MONO = shutil.which("mono")
-COMMAND = [MONO, EXE] if MONO else ["dotnet", "exec", "--runtimeconfig", RUNTIMES / "dotnet" / "sluice-runtime.runtimeconfig.json", EXE]
+
+
+def dotnet_command(folder):
+    """How .NET runs the runtime: the installed one, else that of the package dotnetcore2, which is older and lacks ICU; or None."""
+    if shutil.which("dotnet"):
+        return ["dotnet", "exec", "--runtimeconfig", CONFIG, EXE]
+    package = importlib.util.find_spec("dotnetcore2")
+    if not package:
+        return None
+    program = Path(package.submodule_search_locations[0]) / "bin" / "dotnet"
+    program.chmod(0o755)  # which a wheel does not keep
+    config = json.loads(CONFIG.read_text())
+    config["runtimeOptions"]["framework"]["version"] = "3.1.0"
+    path = folder / "sluice-runtime.runtimeconfig.json"
+    path.write_text(json.dumps(config))
+    return ["env", "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1", program, "exec", "--runtimeconfig", path, EXE]
+
+
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
-pytestmark = pytest.mark.skipif(shutil.which("mcs") is None or not (MONO or shutil.which("dotnet")),
-                                reason="neither Mono with its compiler is installed nor .NET: apt-get install mono-mcs mono-runtime")  # fmt: skip
+pytestmark = pytest.mark.skipif(shutil.which("mcs") is None, reason="Mono's compiler is not installed: apt-get install mono-mcs")
+
+
+@pytest.fixture(scope="session", params=["mono", "dotnet"])
+def command(request, tmp_path_factory):
+    found = MONO and [MONO, EXE] if request.param == "mono" else dotnet_command(tmp_path_factory.mktemp("config"))
+    return found or pytest.skip(f"{request.param} is not installed")
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +65,9 @@ def assemblies(tmp_path_factory):
 
 
 @pytest.fixture
-def run(api, assemblies, start_runtime):
+def run(api, assemblies, command, start_runtime):
     def start(handler, env=None, to=api, root=assemblies):
-        return start_runtime(COMMAND, to, root, handler, env)
+        return start_runtime(command, to, root, handler, env)
 
     return start
 
@@ -265,7 +290,7 @@ def test_an_exception_is_reported_and_logged_in_awss_shape(api, run):
     assert [re.match(r"at ([\w.]+)", line)[1] for line in outcome.json["stackTrace"]] == ["Tests.Doing.Fail", "Tests.Doing.Handle"]
     line = runtime.stderr_line("no é")
     assert re.fullmatch(r"%s\t%s\tfail\tSystem.ArgumentException: no é\n" % (STAMP, invocation.request_id), line)
-    assert runtime.stderr_line("Tests.Doing.Fail").startswith("   at Tests.Doing.Fail ")
+    assert runtime.stderr_line("Tests.Doing.Fail").startswith("   at Tests.Doing.Fail")
     assert api.invoke({"do": "throw", "message": "again"}).kind == "error"
 
 
