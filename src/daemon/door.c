@@ -10,7 +10,7 @@
 // connection with a request in progress cannot move. So it is closed by a letter.
 //
 // Bounds, so that a hostile function costs itself only: CONNECTIONS of an instance, TOTAL of all instances; beyond them
-// newcomers wait in the kernel, and an idle connection is closed for them. One body over SMALL_BODY at a time (objects
+// newcomers wait in the kernel, and idle connections are closed for them. One body over SMALL_BODY at a time (objects
 // are passed on and do not count). RATE requests in a second.
 #include "daemon/daemon.h"
 
@@ -45,6 +45,7 @@ struct sl_door {
     struct sl_mail mail;
     struct sl_http_conn *conns[CONNECTIONS];
     unsigned count;
+    bool rested;                // has let newcomers wait already
     struct sl_http_conn *large; // on which a large body is on its way
     int64_t empty_ns;           // when the bucket of requests is empty again
     struct sl_door *next, **prev;
@@ -177,20 +178,27 @@ static void look_again(struct sl_timer *timer) {
 }
 
 static void rest(struct sl_door *door) {
+    door->rested = true;
     sl_watch_change(&door->watch, 0);
     sl_timer_start(door->loop, &door->timer, PATIENCE_MS, look_again);
 }
 
-// Room for a newcomer: a connection on which nothing happens goes, the oldest first.
+// Room for a newcomer: a connection on which nothing happens goes, the oldest first. One that was never used gets a
+// little time, since its first request may be on the way.
 static bool make_room(struct sl_door *door) {
     if (door->count < CONNECTIONS && atomic_load(&total) < TOTAL) return true;
+    struct sl_http_conn *unused = NULL;
     for (unsigned i = 0; i < door->count; i++) {
-        if (sl_http_conn_busy(door->conns[i])) continue;
+        struct sl_http_conn *conn = door->conns[i];
         unsigned before = door->count;
-        sl_http_conn_drain(door->conns[i]);
+        if (sl_http_conn_busy(conn)) continue;
+        sl_http_conn_drain(conn);
         if (door->count < before) return true;
+        if (!unused) unused = conn;
     }
-    return false;
+    if (!unused || !door->rested) return false;
+    sl_http_conn_close(unused);
+    return true;
 }
 
 static void on_ready(struct sl_watch *watch, uint32_t events) {
@@ -205,6 +213,7 @@ static void on_ready(struct sl_watch *watch, uint32_t events) {
         if (fd < 0) {
             if (errno == EINTR || errno == ECONNABORTED) continue;
             if (errno != EAGAIN) rest(door); // no descriptor is left; or the sandbox is gone, and its report comes
+            door->rested = errno != EAGAIN;
             return;
         }
         struct sl_http_conn *conn;

@@ -35,11 +35,8 @@ int sl_guest_credentials(void *user, const struct sl_function *function, int64_t
                          struct sl_invoker_credentials *ret, struct sl_error *err) {
     const struct sl_front *front = user;
     int64_t now_s = sl_clock_unmoved_ms() / 1000;
-    char id[ROLE_ID];
-    role_id(function->role, id);
     struct sl_session session = {.account = function->account,
                                  .issuer = function->role,
-                                 .issuer_id = sl_str_of(id),
                                  .name = function->name,
                                  .source = function->arn,
                                  .issued_s = now_s,
@@ -78,7 +75,9 @@ int sl_guest_identify(void *user, struct sl_arena *arena, const struct sl_sigv4 
     explicit_bzero(secret_key, sizeof secret_key);
     ret->account = session.account;
     ret->caller = sl_session_arn(arena, &session);
-    ret->caller_id = sl_arena_printf(arena, "%.*s:%.*s", SL_FMT(session.issuer_id), SL_FMT(session.name));
+    char id[ROLE_ID];
+    role_id(session.issuer, id);
+    ret->caller_id = sl_arena_printf(arena, "%s:%.*s", id, SL_FMT(session.name));
     return ret->secret.len && ret->caller.len ? SL_OK : sl_fail(err, SL_E_NO_MEMORY, "no memory for a caller");
 }
 
