@@ -47,6 +47,9 @@
     X(INVALID_REQUEST_CONTENT, "InvalidRequestContentException", 400)                                                  \
     X(UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaTypeException", 415)                                                    \
     X(RECURSIVE_INVOCATION, "RecursiveInvocationException", 400)                                                       \
+    X(SNAP_START, "SnapStartException", 400)                                                                           \
+    X(SNAP_START_NOT_READY, "SnapStartNotReadyException", 409)                                                         \
+    X(SNAP_START_TIMEOUT, "SnapStartTimeoutException", 408)                                                            \
     X(THROTTLED, "TooManyRequestsException", 429)                                                                      \
     X(SERVICE, "ServiceException", 500)                                                                                \
     X(INVALID_RUNTIME, "InvalidRuntimeException", 502)                                                                 \

@@ -39,6 +39,7 @@
 
 enum {
     INIT_LIMIT_MS = 10000,
+    SNAPSHOTS_MAX = 32,      // instances kept at the snapshots of versions with SnapStart
     SPAWNER_WAIT_MS = 30000, // it may wait for other servers of the machine
     FREEZE_MS = 20,          // longer than a busy function's instance is idle between two events
     CONNECTIONS_MAX = 16384, // per loop thread
@@ -157,6 +158,7 @@ static int make_engine(struct server *server, struct sl_error *err) {
         .blank_idle_ms = config->blank_idle_seconds * 1000,
         .templates = config->templates,
         .init_ms = INIT_LIMIT_MS,
+        .snapshots = SNAPSHOTS_MAX,
         .network = config->network,
     };
     struct sl_gateway_config gateway = {.threads = config->threads};

@@ -70,7 +70,10 @@ void sl_invoker_free(struct sl_invoker *invoker) {
     if (!invoker) return;
     rcu_barrier(); // entries that were replaced are reclaimed
     sl_invoke__provision_free(invoker);
-    for (unsigned i = 0; i < invoker->config.loop_count; i++) sl_invoke__room_free(&invoker->loops[i]);
+    for (unsigned i = 0; i < invoker->config.loop_count; i++) {
+        sl_invoke__room_free(&invoker->loops[i]);
+        sl_invoke__snaps_free(&invoker->loops[i]);
+    }
     // Instances that are left are the spawner's to kill: it sees our end of its socket close.
     struct cds_lfht_iter iter;
     struct cds_lfht_node *node;
@@ -213,6 +216,10 @@ void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation) {
     }
     struct sl_error error;
     if (sl_invoke_check_tenant(&entry->function, invocation->tenant_id, &error)) {
+        sl_invoke__refuse(invoker, invocation, &error, SL_THROTTLE_NONE);
+        return;
+    }
+    if (sl_invoke__snap_refuses(entry->pool, &error)) {
         sl_invoke__refuse(invoker, invocation, &error, SL_THROTTLE_NONE);
         return;
     }

@@ -61,6 +61,7 @@ struct sl_invoker_config {
     int64_t freeze_ms;            // an instance is frozen when it was idle for this long; 0: never
     bool single_use;              // every function's instances serve one invocation each
     int64_t init_ms;              // limit of the init phase (AWS: 10 s)
+    unsigned snapshots;           // most instances kept at their snapshot, of all versions together; 0: none are
     bool network;                 // functions may reach out
     unsigned blanks;              // most to keep ready, of all kinds together; 0: none are used
     bool templates;               // fork blanks where the language can
@@ -94,6 +95,15 @@ struct sl_provisioned {
 };
 bool sl_invoker_provisioned(struct sl_invoker *invoker, struct sl_str account, struct sl_str region, struct sl_str name,
                             struct sl_str version, struct sl_provisioned *ret);
+// How far a version with SnapStart is. False when there is no such version, or it has no SnapStart.
+enum sl_snapshot_state { SL_SNAPSHOT_PENDING, SL_SNAPSHOT_ON, SL_SNAPSHOT_FAILED };
+struct sl_snapshot {
+    enum sl_snapshot_state state;
+    char reason[256]; // of a failure, for people
+    const char *code; // of a failure: AWS's StateReasonCode
+};
+bool sl_invoker_snapshot(struct sl_invoker *invoker, struct sl_str account, struct sl_str region, struct sl_str name,
+                         struct sl_str version, struct sl_snapshot *ret);
 // What runs now, as a JSON object (docs/blanks.md). On a loop's thread.
 void sl_invoker_top(struct sl_invoker *invoker, struct sl_buf *out);
 

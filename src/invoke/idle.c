@@ -164,6 +164,7 @@ void sl_invoke__sweep(struct sl_timer *timer) {
     sweep_list(here, &here->lru[SL_PROVISIONED], true);
     sl_invoke__pool_expire_waiting(here);
     sl_invoke__provision(here);
+    sl_invoke__snap_sweep(here);
     sl_invoke__meter_flush(here);
     sl_timer_start(here->loop, timer, SWEEP_MS, sl_invoke__sweep);
 }
@@ -172,4 +173,5 @@ void sl_invoke__stop_all_idle(struct sl_mail *mail) {
     struct sl_invoke__loop *here = SL_CONTAINER(mail, struct sl_invoke__loop, drain_mail);
     for (unsigned kind = 0; kind < SL_KINDS; kind++)
         while (here->lru[kind].first) stop(here->lru[kind].first);
+    while (sl_invoke__snap_evict(here)) {}
 }

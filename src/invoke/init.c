@@ -16,14 +16,22 @@
 
 void sl_invoke__init_ready(struct sl_instance *instance) {
     struct sl_invoker *invoker = instance->invoker;
+    if (instance->pool->snap && !instance->snapshotted) { // a runtime that has no part in snapshots
+        sl_invoke__snap_reached(instance);
+        return;
+    }
     instance->seen_ready = true;
     instance->ready_ns = sl_clock_mono_ns();
-    instance->init_us = (instance->ready_ns - instance->started_ns) / 1000;
-    sl_invoke__tell_init_done(instance);
-    struct sl_error err;
-    // A share that cannot be set is the spawner's end, which is noticed elsewhere.
-    (void)sl_jail_set_cpu(invoker->config.jail, instance->id, sl_jail_cpu_for_memory(instance->pool->spec.memory_mb),
-                          &err);
+    if (instance->snapshotted) {
+        sl_invoke__snap_restored(instance);
+    } else {
+        instance->init_us = (instance->ready_ns - instance->started_ns) / 1000;
+        sl_invoke__tell_init_done(instance);
+        struct sl_error err;
+        // A share that cannot be set is the spawner's end, which is noticed elsewhere.
+        (void)sl_jail_set_cpu(invoker->config.jail, instance->id,
+                              sl_jail_cpu_for_memory(instance->pool->spec.memory_mb), &err);
+    }
     sl_invoke__room_adjust(instance, sl_jail_memory_peak(instance->memory_fd));
     if (instance->provisioned) {
         sl_timer_stop(&instance->timer);
@@ -33,7 +41,7 @@ void sl_invoke__init_ready(struct sl_instance *instance) {
     } else if (!instance->bound) {
         sl_timer_stop(&instance->timer);
         instance->pool->shards[sl_loop_index(instance->loop)].starting--;
-        sl_invoke__pool_started(instance->pool, instance->init_us);
+        sl_invoke__pool_started(instance->pool, instance->snapshotted ? instance->restore_us : instance->init_us);
         sl_invoke__pool_offer(instance);
     } else if (instance->invocation) {
         sl_invoke__send(instance);
@@ -149,9 +157,42 @@ static int start_bound(struct sl_instance *instance, struct sl_invocation *waiti
     return sl_invoke__instance_start(instance->pool, &start, err);
 }
 
+// Of an instance whose restore did not succeed. There is no second try: the snapshot would do the same again.
+static void restore_ended(struct sl_instance *instance) {
+    struct sl_error error;
+    struct sl_invocation_result result = {.outcome = SL_INVOCATION_REFUSED, .error = &error};
+    if (instance->timed_out)
+        sl_fail(&error, SL_E_SNAP_START_TIMEOUT, "Lambda couldn't restore the snapshot within the timeout limit.");
+    else
+        sl_fail(&error, SL_E_SNAP_START,
+                "The afterRestore() runtime hook encountered an error. For more information, check the Amazon "
+                "CloudWatch logs.");
+    char text[96];
+    const char *type = instance->timed_out        ? ""
+                       : instance->restore_failed ? instance->init_error_type
+                                                  : sl_invoke__exit_text(&instance->ended, text);
+    sl_invoke__log_restore_report(instance, instance->timed_out ? "timeout" : "error", type);
+    if (instance->bound) {
+        sl_invoke__log_start(instance);
+        sl_invoke__conclude(instance, &result, instance->timed_out ? "timeout" : "error");
+        return;
+    }
+    sl_invoke__log_flush(instance);
+    unsigned loop = (unsigned)sl_loop_index(instance->loop);
+    instance->pool->shards[loop].starting--;
+    struct sl_invocation *waiting = sl_invoke__pool_next_waiting(instance->pool, loop);
+    if (waiting) sl_invoke__finish(instance->invoker, waiting, &result);
+}
+
 void sl_invoke__init_ended(struct sl_instance *instance) {
     struct failure failure;
     struct sl_error error;
+    if (instance->restore_ns) {
+        restore_ended(instance);
+        return;
+    }
+    if (instance->snapshotted) return; // it was kept, for nobody
+    sl_invoke__snap_gone(instance);
     describe(instance, &failure);
     // That a blank could not be made its own is no concern of the function's.
     bool own_fault = !(instance->adopted && instance->ended.error);
@@ -164,6 +205,10 @@ void sl_invoke__init_ended(struct sl_instance *instance) {
         return;
     }
     sl_invoke__log_flush(instance);
+    if (instance->snap_ended) {
+        sl_invoke__snap_failed(instance, failure.type, failure.text, instance->timed_out);
+        return;
+    }
     if (instance->provisioned) {
         sl_invoke__provision_init_failed(instance);
         return;

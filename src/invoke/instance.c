@@ -226,14 +226,14 @@ static void instance_free(struct sl_instance *instance) {
     sl_buf_free(&instance->init_error);
     if (instance->id) sl_invoke__slot_release(instance->invoker, instance->slot);
     sl_invoke__provision_gone(instance);
+    sl_invoke__snap_gone(instance);
     sl_invoke__room_left(instance);
     sl_invoke__start_return(instance->pool);
     sl_invoke__pool_unref(instance->pool);
     free(instance);
 }
 
-// The log stream's name, as AWS makes it: date, version, 32 hexadecimal digits.
-static void log_stream_name(const struct sl_function *function, char out[static SL_LOG_STREAM]) {
+void sl_invoke__log_stream_name(const struct sl_function *function, char out[static SL_LOG_STREAM]) {
     char day[SL_TIME_ISO_MS], random[33];
     sl_time_iso_ms(sl_clock_ms(), day);
     sl_random_hex(random, 32);
@@ -246,6 +246,8 @@ static void instance_init(struct sl_instance *instance, struct sl_invoke__pool *
     instance->pool = sl_invoke__pool_ref(pool);
     instance->charge = start->charge;
     instance->provisioned = start->provisioned;
+    instance->snapping = start->snapping;
+    if (instance->snapping) sl_invoke__snap_started(instance);
     atomic_init(&instance->loop, start->loop);
     if (instance->provisioned) sl_invoke__provision_started(instance);
     instance->state = SL_INSTANCE_STARTING;
@@ -256,7 +258,7 @@ static void instance_init(struct sl_instance *instance, struct sl_invoke__pool *
         (struct sl_runtime_identity){pool->spec.name, pool->spec.version, pool->spec.handler, pool->spec.account};
     sl_buf_init(&instance->log, SL_LOG_LINE_MAX + 2 * LOG_READ);
     sl_buf_init(&instance->init_error, INIT_ERROR_MAX);
-    log_stream_name(&pool->spec, instance->log_stream);
+    sl_invoke__log_stream_name(&pool->spec, instance->log_stream);
 }
 
 // A blank, with its slot, or a slot for a new sandbox. False: there is none. The second try of an init that failed is
@@ -325,6 +327,7 @@ static void started(struct sl_instance *instance) {
                         &instance->identity, instance, &err))
         stopped = true;
     open_door(instance, event->listen_fd[SL_JAIL_LISTEN_DOOR]);
+    instance->runtime.snapshots = instance->pool->snap != NULL;
     sl_invoke__log_init_start(instance);
     if (stopped) {
         sl_invoke__instance_stop(instance);
@@ -348,6 +351,7 @@ void sl_invoke__instance_stop(struct sl_instance *instance) {
     instance->state = SL_INSTANCE_STOPPING;
     sl_invoke__pool_leave(instance);
     sl_invoke__provision_gone(instance);
+    sl_invoke__snap_gone(instance);
     sl_invoke__room_leaving(instance);
     if (!sl_invoke__shutdown_begin(instance)) sl_invoke__instance_kill(instance);
 }
@@ -421,6 +425,10 @@ static void deliver_given(struct sl_mail *mail) {
     bool failed =
         sl_runtime_attach(&instance->runtime, instance->loop, &err) || sl_invoke__extensions_attach(instance, &err) ||
         sl_watch_start(instance->loop, &instance->log_watch, instance->log_watch.fd, EPOLLIN, log_ready, &err);
+    if (!failed && instance->snapshotted && !instance->seen_ready) {
+        sl_invoke__snap_arrived(instance);
+        return;
+    }
     // The runtime may have closed its connection meanwhile; its end will be reported, and nothing may be sent to it.
     if (failed || !sl_runtime_is_ready(&instance->runtime))
         sl_invoke__instance_stop(instance);

@@ -77,6 +77,7 @@ struct sl_invoke__entry {
 enum sl_instance_state {
     SL_INSTANCE_STARTING, // the spawner was asked
     SL_INSTANCE_INIT,     // runs, has not asked for an event yet
+    SL_INSTANCE_KEPT,     // waits at its snapshot, frozen (snap.c)
     SL_INSTANCE_IDLE,
     SL_INSTANCE_AWAY, // was idle, and its runtime has left the connection on which it asked for an event
     SL_INSTANCE_BUSY,
@@ -127,6 +128,13 @@ struct sl_instance {
     bool sent;                                  // the event of the invocation in flight went out
     bool streamed;                              // a streamed answer to it has begun
     bool init_failed;                           // answered /init/error
+    bool snapping;                              // started to be kept at its snapshot, for no invocation; kept there
+    bool snap_ended;                            // was to be, and did not get there
+    bool snapshotted;                           // has been at its snapshot: what it does next is a restore
+    bool restore_failed;                        // answered /restore/error
+    struct sl_instance *kept_next;              // in the list of those that are kept
+    int64_t restore_ns, resumed_ns; // when the restore began, and when the function's part of it did; 0: not yet
+    int64_t restore_us, resume_us;  // what they took
     char init_error_type[SL_ERROR_TYPE_MAX];
     bool adopted;    // was a blank
     bool live;       // counted in the shard's `live`
@@ -201,6 +209,7 @@ struct sl_invoke__pool {
     const char *_Atomic provision_reason; // why some are missing; NULL: none are, or it is not known yet. A literal
     _Atomic int64_t provision_retry_ns;   // none is started before
     atomic_uint provision_failures;       // inits that failed in a row
+    struct sl_invoke__snap *snap;         // of a version with SnapStart
     struct sl_invoke__tenants *tenants;   // of a pool whose instances belong to tenants: it has none of its own
     struct sl_invoke__pool *parent;       // of a tenant's pool; referenced
     struct sl_str tenant;
@@ -236,6 +245,7 @@ struct sl_invoke__loop {
     struct sl_invoke__shard *queue_first; // shards where somebody waits
     struct sl_mail drain_mail, evict_mail, provision_mail;
     atomic_bool evict_sent, provision_sent;   // those letters are on their way
+    struct sl_invoke__snap *snaps;            // versions with SnapStart that have their home here
     struct sl_buf scratch;                    // building of log lines and documents
     struct sl_invoke__meters *_Atomic meters; // made by this loop; read by who asks for metrics
     // counters of this loop, read by others without order
@@ -262,6 +272,7 @@ struct sl_invoker {
     atomic_uint provisioned_count;              // changed under the lock
     unsigned provisioned_room;
     pthread_mutex_t provision_lock;
+    atomic_uint snap_home; // the loop whose turn it is to be the home of a version with SnapStart
     uint64_t generation;
     atomic_uint instance_count;
     // The budget of memory, see room.c. In bytes, but the last two.
@@ -363,6 +374,29 @@ void sl_invoke__provision_gone(struct sl_instance *instance);
 void sl_invoke__provision_meter(struct sl_invoke__loop *here, int64_t ms); // they were there for so long
 int64_t sl_invoke__init_limit_ms(const struct sl_instance *instance);
 
+// --- snap.c: versions with SnapStart
+void sl_invoke__snap_open(struct sl_invoke__pool *pool);   // a new one; its spec says whether it was just published
+void sl_invoke__snap_free(struct sl_invoke__pool *pool);   // accepts any
+void sl_invoke__snap_retire(struct sl_invoke__pool *pool); // accepts any
+void sl_invoke__snaps_free(struct sl_invoke__loop *here);  // no loop runs any more
+// Whether the version may not be called now; then err says why.
+bool sl_invoke__snap_refuses(const struct sl_invoke__pool *pool, struct sl_error *err);
+void sl_invoke__snap_sweep(struct sl_invoke__loop *here); // starts what is to be kept
+// Somebody needs an instance: whether one is kept, on which loop. Any loop.
+bool sl_invoke__snap_has(struct sl_invoke__pool *pool, unsigned *ret_home);
+struct sl_instance *sl_invoke__snap_pop(struct sl_invoke__pool *pool); // on the home loop; NULL: none is left
+void sl_invoke__snap_restore(struct sl_instance *instance);            // for who waits on this loop
+void sl_invoke__snap_arrived(struct sl_instance *instance);            // of one that was given to this loop
+// The life of an instance of such a version.
+void sl_invoke__snap_started(struct sl_instance *instance);  // to be kept
+void sl_invoke__snap_reached(struct sl_instance *instance);  // has run what comes before a snapshot
+void sl_invoke__snap_restored(struct sl_instance *instance); // asked for an event
+void sl_invoke__snap_failed(struct sl_instance *instance, const char *type, const char *text, bool timed_out);
+// One that is kept, or was to be, stops or has ended; accepts any, and several times.
+void sl_invoke__snap_gone(struct sl_instance *instance);
+bool sl_invoke__snap_evict(struct sl_invoke__loop *here); // gives one up that is kept here. False: there is none
+unsigned sl_invoke__snap_kept(const struct sl_invoke__pool *pool); // how many are kept; accepts any
+
 // --- meter.c: what is used, for the bill. On the owner loop's thread
 void sl_invoke__meter_begin(struct sl_instance *instance, const struct sl_invocation *invocation);
 void sl_invoke__meter_end(struct sl_instance *instance, int64_t billed_ms);
@@ -437,6 +471,7 @@ struct sl_invoke__start {
     int64_t charge;              // room that was taken for it
     struct sl_invocation *bound; // that it is to serve from its start, taken up when this succeeds; or NULL
     bool provisioned;
+    bool snapping; // to be kept at its snapshot
 };
 // When it fails, the room and the start of the scaling rate that were taken for it are given back.
 int sl_invoke__instance_start(struct sl_invoke__pool *pool, const struct sl_invoke__start *start, struct sl_error *err);
@@ -448,6 +483,8 @@ void sl_invoke__instance_kill(struct sl_instance *instance);
 void sl_invoke__settle(struct sl_instance *instance);
 // Hands an instance with a parked next to another loop, where it is offered. The caller must not touch it any more.
 void sl_invoke__instance_give(struct sl_instance *instance, struct sl_loop *to);
+// The log stream's name, as AWS makes it: date, version, 32 hexadecimal digits.
+void sl_invoke__log_stream_name(const struct sl_function *function, char out[static SL_LOG_STREAM]);
 int sl_invoke__watch_jail(struct sl_invoker *invoker, struct sl_error *err);
 // Takes what the function has printed so far.
 void sl_invoke__drain_log(struct sl_instance *instance);
@@ -516,8 +553,8 @@ struct sl_invoke__launch sl_invoke__launch_of(const struct sl_instance *instance
 
 // --- tell.c: the platform's records, for telemetry and logs of format JSON
 struct sl_invoke__bill {
-    int64_t duration_us, init_us;
-    uint64_t billed_ms, peak_mb;
+    int64_t duration_us, init_us, restore_us;
+    uint64_t billed_ms, billed_restore_ms, peak_mb;
 };
 void sl_invoke__tell_init_start(struct sl_instance *instance);
 void sl_invoke__tell_init_runtime_done(struct sl_instance *instance, const char *status, const char *error_type);
@@ -525,6 +562,8 @@ void sl_invoke__tell_init_report(struct sl_instance *instance, const char *statu
 void sl_invoke__tell_init_done(struct sl_instance *instance);  // it went well
 void sl_invoke__tell_extensions(struct sl_instance *instance); // and in a log of format text
 void sl_invoke__tell_subscription(struct sl_instance *instance, struct sl_str extension, bool logs_api, unsigned kinds);
+void sl_invoke__tell_restore_start(struct sl_instance *instance);
+void sl_invoke__tell_restore_done(struct sl_instance *instance, const char *status, const char *error_type);
 void sl_invoke__tell_start(struct sl_instance *instance);
 void sl_invoke__tell_runtime_done(struct sl_instance *instance); // once per invocation
 void sl_invoke__tell_report(struct sl_instance *instance, const struct sl_invoke__bill *bill);
@@ -533,6 +572,8 @@ void sl_invoke__tell_fault(struct sl_instance *instance, const char *type, const
 // --- report.c: log lines and error documents
 void sl_invoke__own_line(struct sl_instance *instance);
 void sl_invoke__log_init_start(struct sl_instance *instance);
+void sl_invoke__log_restore_start(struct sl_instance *instance);
+void sl_invoke__log_restore_report(struct sl_instance *instance, const char *status, const char *error_type);
 void sl_invoke__log_start(struct sl_instance *instance);
 // Of the invocation that instance->outcome is about.
 void sl_invoke__log_end(struct sl_instance *instance, int64_t duration_us);
@@ -540,6 +581,7 @@ void sl_invoke__log_timeout(struct sl_instance *instance);
 // What the platform says when the function could not answer itself.
 void sl_invoke__log_failure(struct sl_instance *instance, const char *type, const char *text);
 // Milliseconds that AWS would bill for an invocation of this duration.
+int64_t sl_invoke__billed_restore_ms(const struct sl_instance *instance); // beside it, with the first invocation
 int64_t sl_invoke__billed_ms(const struct sl_instance *instance, int64_t duration_us);
 // Of an init that did not succeed; error_type may be empty.
 void sl_invoke__log_init_report(struct sl_instance *instance, const char *status, const char *error_type);
@@ -556,6 +598,7 @@ static inline void sl_invoke__gauge(atomic_int *gauge, int change) {
 }
 
 static inline const char *sl_invoke__initialization(const struct sl_instance *instance) {
+    if (instance->pool->snap) return "snap-start";
     return instance->provisioned ? "provisioned-concurrency" : "on-demand";
 }
 

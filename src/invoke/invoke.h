@@ -61,6 +61,8 @@ struct sl_function {
     unsigned provisioned;                 // instances kept ready for this version
     bool single_use;                      // every invocation gets an instance of its own, which ends after it
     bool per_tenant;                      // TenantIsolationMode PER_TENANT: an instance serves one tenant
+    bool snap_start;                      // instances are restored from a snapshot taken after the init (snap.c)
+    bool snap_fresh;                      // just published: what its snapshot comes to decides whether it may be called
     unsigned idle_s, max_age_s;           // of its instances; 0: the server's
     unsigned event_attempts;              // of an asynchronous invocation, with the first: 1 to 3; 0: the default, 3
     unsigned event_age_s;                 // how long its retries may take; 0: the default, 6 hours

@@ -51,8 +51,11 @@ static void add_platform(struct list *list, const struct sl_invoke__launch *laun
     add(list, "AWS_LAMBDA_FUNCTION_VERSION", function->version);
     add(list, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", sl_str_of(number));
     add(list, "AWS_LAMBDA_INITIALIZATION_TYPE", sl_str_of(launch->initialization));
-    add(list, "AWS_LAMBDA_LOG_GROUP_NAME", function->log_group);
-    add(list, "AWS_LAMBDA_LOG_STREAM_NAME", sl_str_of(launch->log_stream));
+    // "Not available in Lambda SnapStart functions": an instance may log to several streams.
+    if (!function->snap_start) {
+        add(list, "AWS_LAMBDA_LOG_GROUP_NAME", function->log_group);
+        add(list, "AWS_LAMBDA_LOG_STREAM_NAME", sl_str_of(launch->log_stream));
+    }
     if (sl_str_is(function->log_format, "JSON")) {
         add(list, "AWS_LAMBDA_LOG_FORMAT", SL_STR("JSON"));
         if (function->log_level.len) add(list, "AWS_LAMBDA_LOG_LEVEL", function->log_level);

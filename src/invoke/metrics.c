@@ -69,6 +69,17 @@ static void instances(struct sl_invoker *invoker, const struct sums *sums, struc
                       (unsigned long long)states[i].count);
 }
 
+static uint64_t kept(struct sl_invoker *invoker) {
+    uint64_t count = 0;
+    struct cds_lfht_iter iter;
+    struct cds_lfht_node *node;
+    sl_rcu_begin();
+    cds_lfht_for_each(invoker->functions, &iter, node) count +=
+        sl_invoke__snap_kept(SL_CONTAINER(node, struct sl_invoke__entry, node)->pool);
+    sl_rcu_end();
+    return count;
+}
+
 void sl_invoker_metrics(struct sl_invoker *invoker, struct sl_buf *out) {
     struct sums sums;
     add_up(invoker, &sums);
@@ -82,6 +93,7 @@ void sl_invoker_metrics(struct sl_invoker *invoker, struct sl_buf *out) {
     metric(out, "invocations_in_flight", "gauge", "Invocations waiting or running.", sl_invoker_busy(invoker));
     instances(invoker, &sums, out);
     sl_invoke__blank_metrics(invoker, out);
+    metric(out, "snapshots", "gauge", "Instances kept at the snapshot of their version, for SnapStart.", kept(invoker));
     metric(out, "starts_waiting", "gauge", "Starts that wait for room.", atomic_load(&invoker->want_count));
     metric(out, "instance_memory_bytes", "gauge", "Memory that instances are charged with.",
            positive(atomic_load(&invoker->memory_used)));

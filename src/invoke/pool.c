@@ -182,9 +182,12 @@ void sl_invoke__pool_start_now(struct sl_invoke__pool *pool, unsigned loop, int6
     refuse_last(pool, loop, &err, err.kind == SL_E_THROTTLED ? SL_THROTTLE_CONCURRENT : SL_THROTTLE_NONE);
 }
 
+static bool take_kept(struct sl_invoke__pool *pool, unsigned loop);
+
 // One more instance, at once or when there is room; or the last that waits is refused.
 static void start_one(struct sl_invoke__pool *pool, unsigned loop) {
     bool waits;
+    if (pool->snap && take_kept(pool, loop)) return;
     if (!sl_invoke__start_take(pool)) {
         throttle_last(pool, loop, sl_invoke__rate_reason(pool));
         return;
@@ -316,6 +319,34 @@ static void asked(struct sl_mail *mail) {
     sl_loop_post(pool->invoker->loops[asker].loop, &letter->mail, ask_answered);
 }
 
+// On the home loop of a version with SnapStart: give what is kept to the asker, or say that nothing is.
+static void kept_asked(struct sl_mail *mail) {
+    struct letter *letter = SL_CONTAINER(mail, struct letter, mail);
+    unsigned asker = letter->from;
+    struct sl_instance *instance = sl_invoke__snap_pop(letter->pool);
+    letter->from = letter->to;
+    letter->to = asker;
+    if (instance) sl_invoke__instance_give(instance, letter->pool->invoker->loops[asker].loop);
+    sl_loop_post(letter->pool->invoker->loops[asker].loop, &letter->mail, ask_answered);
+}
+
+// An instance that waits at its snapshot instead of a new one.
+static bool take_kept(struct sl_invoke__pool *pool, unsigned loop) {
+    struct sl_invoke__shard *shard = &pool->shards[loop];
+    struct sl_instance *instance;
+    unsigned home;
+    if (!sl_invoke__snap_has(pool, &home)) return false;
+    if (home != loop) {
+        if (!write_to(pool, home, loop, kept_asked)) return false;
+        shard->asked++;
+        return true;
+    }
+    if (!(instance = sl_invoke__snap_pop(pool))) return false;
+    shard->starting++;
+    sl_invoke__snap_restore(instance);
+    return true;
+}
+
 static bool ask_other_loop(struct sl_invoke__pool *pool, unsigned loop) {
     for (unsigned i = 0; i < pool->invoker->config.loop_count; i++) {
         if (i == loop || !atomic_load_explicit(&pool->shards[i].idle_count, memory_order_relaxed)) continue;
@@ -407,6 +438,7 @@ static void stop_idle(struct sl_mail *mail) {
 
 void sl_invoke__pool_retire(struct sl_invoke__pool *pool) {
     atomic_store(&pool->retired, true);
+    sl_invoke__snap_retire(pool);
     sl_invoke__tenants_retire(pool);
     for (unsigned i = 0; i < pool->invoker->config.loop_count; i++) write_to(pool, i, i, stop_idle);
 }

@@ -173,7 +173,7 @@ static void wake_loops(struct sl_invoker *invoker) {
 // ---- the instances -------------------------------------------------------------------------------------------------
 
 int64_t sl_invoke__init_limit_ms(const struct sl_instance *instance) {
-    if (!instance->provisioned) return instance->invoker->config.init_ms;
+    if (!instance->provisioned && !instance->pool->snap) return instance->invoker->config.init_ms;
     return instance->pool->spec.timeout_ms > INIT_MS ? instance->pool->spec.timeout_ms : INIT_MS;
 }
 

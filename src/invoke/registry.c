@@ -45,7 +45,7 @@ static bool same_instance(const struct sl_function *a, const struct sl_function 
         !sl_str_eq(a->code_path, b->code_path) || !sl_str_eq(a->log_format, b->log_format) ||
         !sl_str_eq(a->log_level, b->log_level) || !sl_str_eq(a->log_group, b->log_group) ||
         a->memory_mb != b->memory_mb || a->timeout_ms != b->timeout_ms || a->tmp_mb != b->tmp_mb ||
-        a->single_use != b->single_use || a->per_tenant != b->per_tenant ||
+        a->single_use != b->single_use || a->snap_start != b->snap_start || a->per_tenant != b->per_tenant ||
         !sl_str_eq(a->architecture, b->architecture) || a->image != b->image ||
         !sl_str_eq(a->directory, b->directory)) {
         return false;
@@ -143,6 +143,11 @@ static struct sl_invoke__entry *entry_new(struct sl_invoker *invoker, const stru
         atomic_fetch_add(&entry->pool->references, 1);
     } else {
         entry->pool = sl_invoke__pool_new(invoker, &entry->function, entry->limit);
+    }
+    if (!share && entry->pool && function->snap_start) {
+        // A version that was there before has shown that it can be initialised.
+        entry->pool->spec.snap_fresh = function->snap_fresh && !old;
+        sl_invoke__snap_open(entry->pool);
     }
     if (!entry->pool || !entry->limit || sl_arena_failed(&entry->arena)) {
         sl_fail(err, SL_E_NO_MEMORY, "no memory for function %s", entry->key);

@@ -27,6 +27,30 @@ void sl_invoke__log_init_start(struct sl_instance *instance) {
     sl_buf_char(&instance->log, '\n');
 }
 
+void sl_invoke__log_restore_start(struct sl_instance *instance) {
+    sl_invoke__tell_restore_start(instance);
+    if (as_json(instance)) return;
+    sl_buf_cstr(&instance->log, "RESTORE_START Runtime Version: ");
+    sl_buf_str(&instance->log, instance->pool->spec.runtime);
+    sl_buf_char(&instance->log, '\n');
+}
+
+static void put_ms(struct sl_buf *out, int64_t us);
+
+void sl_invoke__log_restore_report(struct sl_instance *instance, const char *status, const char *error_type) {
+    struct sl_buf *log = &instance->log;
+    if (!instance->restore_us) instance->restore_us = (sl_clock_mono_ns() - instance->restore_ns) / 1000;
+    sl_invoke__own_line(instance);
+    sl_invoke__tell_restore_done(instance, status, error_type);
+    if (as_json(instance)) return;
+    sl_buf_cstr(log, "RESTORE_REPORT Restore Duration: ");
+    put_ms(log, instance->restore_us);
+    sl_buf_cstr(log, " ms");
+    if (strcmp(status, "success") != 0) sl_buf_printf(log, "\tStatus: %s", status);
+    if (error_type[0]) sl_buf_printf(log, "\tError Type: %s", error_type);
+    sl_buf_char(log, '\n');
+}
+
 void sl_invoke__log_start(struct sl_instance *instance) {
     struct sl_buf *log = &instance->log;
     sl_invoke__tell_start(instance);
@@ -67,11 +91,22 @@ static void end_text(struct sl_instance *instance, const struct sl_invoke__bill 
         put_ms(log, bill->init_us);
         sl_buf_cstr(log, " ms\t");
     }
+    if (bill->restore_us) {
+        sl_buf_cstr(log, "Restore Duration: ");
+        put_ms(log, bill->restore_us);
+        sl_buf_cstr(log, " ms\tBilled Restore Duration: ");
+        sl_buf_u64(log, bill->billed_restore_ms);
+        sl_buf_cstr(log, " ms\t");
+    }
     if (strcmp(status, "success") != 0) {
         sl_buf_printf(log, "Status: %s\t", status);
         if (error_type[0]) sl_buf_printf(log, "Error Type: %s\t", error_type);
     }
     sl_buf_char(log, '\n');
+}
+
+int64_t sl_invoke__billed_restore_ms(const struct sl_instance *instance) {
+    return instance->first && instance->restore_us ? (instance->resume_us + 999) / 1000 : 0;
 }
 
 int64_t sl_invoke__billed_ms(const struct sl_instance *instance, int64_t duration_us) {
@@ -95,6 +130,8 @@ static int64_t memory_peak(struct sl_instance *instance) {
 void sl_invoke__log_end(struct sl_instance *instance, int64_t duration_us) {
     struct sl_invoke__bill bill = {.duration_us = duration_us,
                                    .init_us = instance->first ? instance->init_us : 0,
+                                   .restore_us = instance->first ? instance->restore_us : 0,
+                                   .billed_restore_ms = (uint64_t)sl_invoke__billed_restore_ms(instance),
                                    .billed_ms = (uint64_t)sl_invoke__billed_ms(instance, duration_us)};
     int64_t peak = memory_peak(instance);
     bill.peak_mb = peak > 0 ? (uint64_t)(peak + 1048575) / 1048576 : 0;

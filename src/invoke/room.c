@@ -122,7 +122,10 @@ static bool room_is_coming(const struct sl_invoker *invoker, int64_t charge) {
 
 static void evict_oldest(struct sl_invoke__loop *here) {
     struct sl_instance *oldest = here->lru[SL_ON_DEMAND].first;
-    if (!oldest) return;
+    if (!oldest) {
+        (void)sl_invoke__snap_evict(here);
+        return;
+    }
     sl_invoke__pool_leave_idle(oldest);
     sl_invoke__instance_stop(oldest);
     atomic_fetch_add_explicit(&here->evictions, 1, memory_order_relaxed);

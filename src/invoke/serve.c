@@ -31,7 +31,8 @@ static void count(struct sl_instance *instance, const struct sl_invocation_resul
     if (result->outcome == SL_INVOCATION_ERROR) atomic_fetch_add_explicit(&here->errors, 1, memory_order_relaxed);
     sl_invoke__leave(here, instance->allotment);
     sl_invoke__gauge(&here->busy, -1);
-    sl_invoke__meter_end(instance, sl_invoke__billed_ms(instance, result->duration_us));
+    sl_invoke__meter_end(instance,
+                         sl_invoke__billed_ms(instance, result->duration_us) + sl_invoke__billed_restore_ms(instance));
 }
 
 // The extensions have finished with the invocation, too, or never will: its time is known now.
@@ -291,6 +292,21 @@ static void init_error(struct sl_runtime *runtime, struct sl_str body, struct sl
     sl_invoke__instance_stop(instance);
 }
 
+static void snapshot(struct sl_runtime *runtime) {
+    struct sl_instance *instance = of(runtime);
+    if (instance->state != SL_INSTANCE_STOPPING) sl_invoke__snap_reached(instance);
+}
+
+static void restore_error(struct sl_runtime *runtime, struct sl_str body, struct sl_str type) {
+    struct sl_instance *instance = of(runtime);
+    (void)body; // the runtime has logged it
+    if (instance->state == SL_INSTANCE_STOPPING) return;
+    instance->restore_failed = instance->failed = true;
+    snprintf(instance->init_error_type, sizeof instance->init_error_type, "%.*s",
+             (int)(type.len < SL_ERROR_TYPE_MAX ? type.len : SL_ERROR_TYPE_MAX - 1), type.len ? type.ptr : "");
+    sl_invoke__instance_stop(instance);
+}
+
 static void too_large(struct sl_runtime *runtime) {
     struct sl_instance *instance = of(runtime);
     if (!instance->serving) return;
@@ -344,6 +360,8 @@ const struct sl_runtime_handler sl_invoke__runtime_handler = {
     .response = response,
     .error = error,
     .init_error = init_error,
+    .snapshot = snapshot,
+    .restore_error = restore_error,
     .too_large = too_large,
     .extension_failed = extension_failed,
     .registered = registered,

@@ -133,7 +133,7 @@ void sl_invoke__tell_init_runtime_done(struct sl_instance *instance, const char 
 }
 
 void sl_invoke__tell_init_report(struct sl_instance *instance, const char *status, const char *error_type) {
-    bool logged = strcmp(status, "success") != 0;
+    bool logged = strcmp(status, "success") != 0 || instance->pool->snap; // no REPORT has its init
     struct sl_buf record;
     if (!begin(instance, SL_EVENT_INIT_REPORT, logged, &record)) return;
     put_phase(&record, instance);
@@ -148,6 +148,36 @@ void sl_invoke__tell_init_done(struct sl_instance *instance) {
     sl_invoke__tell_init_runtime_done(instance, "success", "");
     sl_invoke__tell_extensions(instance);
     sl_invoke__tell_init_report(instance, "success", "");
+}
+
+// ---- restore
+// ----------------------------------------------------------------------------------------------------------
+
+void sl_invoke__tell_restore_start(struct sl_instance *instance) {
+    const struct sl_function *function = &instance->pool->spec;
+    struct sl_buf record;
+    if (!begin(instance, SL_EVENT_RESTORE_START, true, &record)) return;
+    put_str(&record, "runtimeVersion", function->runtime);
+    put_str(&record, "functionName", function->name);
+    put_str(&record, "functionVersion", function->version);
+    put_text(&record, "instanceId", instance->log_stream + strlen(instance->log_stream) - 32);
+    put_number(&record, "instanceMaxMemory", function->memory_mb);
+    end(instance, SL_EVENT_RESTORE_START, true, &record);
+}
+
+void sl_invoke__tell_restore_done(struct sl_instance *instance, const char *status, const char *error_type) {
+    bool logged = strcmp(status, "success") != 0;
+    struct sl_buf record;
+    if (begin(instance, SL_EVENT_RESTORE_RUNTIME_DONE, logged, &record)) {
+        put_status(&record, status, error_type);
+        end(instance, SL_EVENT_RESTORE_RUNTIME_DONE, logged, &record);
+    }
+    if (!begin(instance, SL_EVENT_RESTORE_REPORT, true, &record)) return;
+    put_status(&record, status, error_type);
+    open_object(&record, "metrics");
+    put_ms(&record, "durationMs", instance->restore_us);
+    sl_buf_char(&record, '}');
+    end(instance, SL_EVENT_RESTORE_REPORT, true, &record);
 }
 
 static void tell_extension(struct sl_instance *instance, const struct sl_runtime_extension_info *info) {
@@ -269,6 +299,10 @@ void sl_invoke__tell_report(struct sl_instance *instance, const struct sl_invoke
     put_number(&record, "memorySizeMB", instance->pool->spec.memory_mb);
     put_number(&record, "maxMemoryUsedMB", bill->peak_mb);
     if (bill->init_us) put_ms(&record, "initDurationMs", bill->init_us);
+    if (bill->restore_us) {
+        put_ms(&record, "restoreDurationMs", bill->restore_us);
+        put_number(&record, "billedRestoreDurationMs", bill->billed_restore_ms);
+    }
     sl_buf_char(&record, '}');
     put_tracing(&record, instance);
     if (outcome->late) {

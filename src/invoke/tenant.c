@@ -80,6 +80,7 @@ void sl_invoke__pool_unref(struct sl_invoke__pool *pool) {
     if (parent) leave_parent(pool);
     for (unsigned i = 0; i < pool->invoker->config.loop_count; i++) sl_invoke__meter_drop(&pool->shards[i]);
     sl_invoke__limit_unref(pool->invoker, pool->limit);
+    sl_invoke__snap_free(pool);
     if (pool->tenants) pthread_mutex_destroy(&pool->tenants->lock);
     free(pool->tenants);
     sl_arena_free(&pool->arena);

@@ -34,7 +34,7 @@ static bool list_function(const struct sl_invoke__entry *entry, bool first, stru
     const struct sl_invoke__pool *pool = entry->pool;
     struct counts counts = count(pool);
     uint64_t cold = atomic_load_explicit(&pool->cold_starts, memory_order_relaxed);
-    if (!cold && !counts.live && !counts.waiting) return false;
+    if (!cold && !sl_invoke__snap_kept(pool) && !counts.live && !counts.waiting) return false;
     sl_buf_cstr(out, first ? "{" : ",{");
     member(out, "name", function->name);
     member(out, "version", function->version);
@@ -43,12 +43,12 @@ static bool list_function(const struct sl_invoke__entry *entry, bool first, stru
     member(out, "runtime", function->runtime);
     sl_buf_printf(out,
                   "\"memoryMB\":%u,\"busy\":%u,\"idle\":%u,\"waiting\":%u,\"coldStarts\":%llu,\"averageUs\":%lld,"
-                  "\"startUs\":%lld,\"peakBytes\":%lld}",
+                  "\"startUs\":%lld,\"peakBytes\":%lld,\"snapshots\":%u}",
                   function->memory_mb, counts.live > counts.idle ? counts.live - counts.idle : 0, counts.idle,
                   counts.waiting, (unsigned long long)cold,
                   (long long)atomic_load_explicit(&pool->average_us, memory_order_relaxed),
                   (long long)atomic_load_explicit(&pool->start_us, memory_order_relaxed),
-                  (long long)atomic_load_explicit(&pool->peak, memory_order_relaxed));
+                  (long long)atomic_load_explicit(&pool->peak, memory_order_relaxed), sl_invoke__snap_kept(pool));
     return true;
 }
 

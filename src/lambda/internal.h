@@ -93,7 +93,8 @@ int sl_lambda__load_qualified(struct sl_op *op, const struct sl_lambda__target *
 void sl_lambda__new_revision(struct sl_op *op, struct sl_json *document);
 // Sets LastModified and a new RevisionId.
 void sl_lambda__touch(struct sl_op *op, struct sl_json *document);
-// 400 when the function serves tenants apart: AWS has no provisioned concurrency, URLs, mappings of event sources for them.
+// 400 when the function serves tenants apart: AWS has no provisioned concurrency, URLs, mappings of event sources for
+// them.
 int sl_lambda__refuse_tenancy(const struct sl_json *document, const char *feature, struct sl_error *err);
 // 412 unless the RevisionId member is absent or the document's.
 int sl_lambda__check_revision(struct sl_op *op, const struct sl_json *document, struct sl_error *err);
@@ -112,6 +113,8 @@ enum sl_lambda__change_kind { SL_LAMBDA_CREATE, SL_LAMBDA_UPDATE };
 struct sl_json *sl_lambda__begin_change(struct sl_op *op, struct sl_json *document, enum sl_lambda__change_kind kind);
 void sl_lambda__forget_change(struct sl_json *document);
 // The document as it is now: itself, or a copy with the state and RevisionId of a change that is not over.
+// A published version whose instances are restored from a snapshot.
+bool sl_lambda__snap_starts(const struct sl_json *document);
 const struct sl_json *sl_lambda__seen(struct sl_op *op, const struct sl_json *document);
 // 409 while a change is not over.
 int sl_lambda__check_settled(struct sl_op *op, const struct sl_json *document, struct sl_error *err);

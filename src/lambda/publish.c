@@ -198,6 +198,7 @@ static int build(const struct source *source, const struct sl_json *latest, cons
         .reserved_concurrency = sl_json_int(latest, "_concurrency", -1),
         .architecture = architecture_of(document),
         .per_tenant = sl_json_get(document, "TenancyConfig") != NULL,
+        .snap_start = sl_lambda__snap_starts(document),
         .dead_letter = string_or(sl_json_get(document, "DeadLetterConfig"), "TargetArn", SL_STR("")),
     };
     put_tags(latest, &function);
@@ -263,6 +264,7 @@ static int stage_with(struct sl_op *op, const struct sl_json *latest, const stru
     if (result != 0) return result;
     struct sl_lambda__change *change = add_change(op);
     if (!change) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for a change of a function");
+    function.snap_fresh = function.snap_start;
     change->function = function;
     return 0;
 }

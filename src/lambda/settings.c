@@ -280,6 +280,29 @@ static void put_layers(struct sl_op *op, struct sl_json *document) {
     sl_lambda__put(op, document, "_layers", sl_arena_dup(op->arena, sl_str_of(work->layers.sha256)));
 }
 
+// What SnapStart does not go with ("Supported features and limitations", Lambda developer guide).
+static int check_snap_start(const struct sl_json *document, struct sl_error *err) {
+    static const enum sl_language languages[] = {SL_LANGUAGE_PYTHON, SL_LANGUAGE_JAVA, SL_LANGUAGE_DOTNET};
+    struct sl_str runtime = sl_json_string(document, "Runtime");
+    if (!sl_str_is(sl_json_string(sl_json_get(document, "SnapStart"), "ApplyOn"), "PublishedVersions")) return 0;
+    if (runtime.len == 0)
+        return sl_fail(err, SL_E_INVALID_PARAMETER, "SnapStart is not supported for functions with PackageType Image.");
+    enum sl_language language = sl_runtimes_find(runtime).language;
+    bool supported = false;
+    for (size_t i = 0; i < sizeof languages / sizeof languages[0]; i++)
+        supported = supported || language == languages[i];
+    if (!supported || sl_str_is(runtime, "java8.al2"))
+        return sl_fail(err, SL_E_INVALID_PARAMETER, "%.*s is not supported for SnapStart enabled functions.",
+                       SL_FMT(runtime));
+    if (sl_json_int(sl_json_get(document, "EphemeralStorage"), "Size", 512) > 512)
+        return sl_fail(err, SL_E_INVALID_PARAMETER,
+                       "SnapStart is not supported for functions with more than 512 MB of ephemeral storage.");
+    const struct sl_json *files = sl_json_get(document, "FileSystemConfigs");
+    if (files && files->count > 0)
+        return sl_fail(err, SL_E_INVALID_PARAMETER, "SnapStart is not supported for functions with file systems.");
+    return 0;
+}
+
 int sl_lambda__settings_apply(struct sl_op *op, struct sl_json *document, struct sl_error *err) {
     static const char *const plain[] = {"Role", "Handler", "Description", "Timeout", "MemorySize", "EphemeralStorage"};
     struct sl_str role = sl_op_in(op, "Role"), runtime = sl_op_in(op, "Runtime");
@@ -307,6 +330,7 @@ int sl_lambda__settings_apply(struct sl_op *op, struct sl_json *document, struct
         sl_json_set(document, SL_STR("SnapStart"), shown);
     }
     put_foreign(op, document);
+    if (check_snap_start(document, err)) return err->kind;
     result = sl_lambda__put_dead_letter(op, document, err);
     if (result != 0) return result;
     put_layers(op, document);

@@ -13,6 +13,8 @@
 // Invariant: the three are there together. A later change overwrites them; copies for versions leave them out.
 #include "lambda/internal.h"
 
+#include "invoke/engine.h"
+
 static struct sl_json *shown(struct sl_op *op, const struct sl_json *document, bool create, struct sl_str revision) {
     struct sl_json *copy = sl_json_copy(op->arena, document);
     sl_lambda__put(op, copy, "RevisionId", revision);
@@ -52,8 +54,43 @@ static bool is_changing(struct sl_op *op, const struct sl_json *document) {
     return op->now_ms < sl_json_int(document, "_changing_until", 0);
 }
 
+// ---- SnapStart
+//
+// A version with SnapStart is Pending until its snapshot is there, and Failed when its init did not get that far. The
+// engine knows, and nothing of it is stored: after a server's start such a version is Active, and its snapshot is made
+// anew by its first call.
+
+bool sl_lambda__snap_starts(const struct sl_json *document) {
+    return !sl_lambda__is_latest(sl_json_string(document, "Version")) &&
+           sl_str_is(sl_json_string(sl_json_get(document, "SnapStart"), "ApplyOn"), "PublishedVersions");
+}
+
+static const struct sl_json *with_snapshot(struct sl_op *op, const struct sl_json *document) {
+    const struct sl_app *app = op->app;
+    // One that the engine does not have is being published by this very operation.
+    struct sl_snapshot snapshot = {.state = SL_SNAPSHOT_PENDING};
+    if (!sl_lambda__snap_starts(document)) return document;
+    (void)sl_invoker_snapshot(app->invoker, op->account, op->region, sl_json_string(document, "FunctionName"),
+                              sl_json_string(document, "Version"), &snapshot);
+    struct sl_json *copy = sl_json_copy(op->arena, document);
+    struct sl_json *snap = sl_lambda__object1(op, "ApplyOn", SL_STR("PublishedVersions"));
+    bool on = snapshot.state == SL_SNAPSHOT_ON;
+    sl_lambda__put(op, snap, "OptimizationStatus", on ? SL_STR("On") : SL_STR("Off"));
+    sl_json_set(copy, SL_STR("SnapStart"), snap);
+    if (snapshot.state == SL_SNAPSHOT_PENDING) {
+        sl_lambda__put(op, copy, "State", SL_STR("Pending"));
+        sl_lambda__put(op, copy, "StateReason", SL_STR("The function is being created."));
+        sl_lambda__put(op, copy, "StateReasonCode", SL_STR("Creating"));
+    } else if (!on) {
+        sl_lambda__put(op, copy, "State", SL_STR("Failed"));
+        sl_lambda__put(op, copy, "StateReason", sl_arena_dup(op->arena, sl_str_of(snapshot.reason)));
+        sl_lambda__put(op, copy, "StateReasonCode", sl_str_of(snapshot.code));
+    }
+    return copy;
+}
+
 const struct sl_json *sl_lambda__seen(struct sl_op *op, const struct sl_json *document) {
-    if (!is_changing(op, document)) return document;
+    if (!is_changing(op, document)) return with_snapshot(op, document);
     bool create = sl_str_is(sl_json_string(document, "_changing"), "create");
     return shown(op, document, create, sl_json_string(document, "_changing_revision"));
 }

@@ -43,9 +43,15 @@ static void refuse(struct sl_http_request *request, int status, const char *type
 }
 
 static const char *const state_names[] = {
-    [SL_RUNTIME_STARTED] = "Started",   [SL_RUNTIME_INIT_ERROR] = "InitError",
-    [SL_RUNTIME_WAITING] = "Ready",     [SL_RUNTIME_RUNNING] = "Running",
-    [SL_RUNTIME_SENT] = "ResponseSent", [SL_RUNTIME_RESPONDING] = "InvocationResponse",
+    [SL_RUNTIME_STARTED] = "Started",
+    [SL_RUNTIME_INIT_ERROR] = "InitError",
+    [SL_RUNTIME_WAITING] = "Ready",
+    [SL_RUNTIME_RUNNING] = "Running",
+    [SL_RUNTIME_SENT] = "ResponseSent",
+    [SL_RUNTIME_RESPONDING] = "InvocationResponse",
+    [SL_RUNTIME_RESTORE_READY] = "RestoreReady",
+    [SL_RUNTIME_RESTORING] = "Restoring",
+    [SL_RUNTIME_RESTORE_ERROR] = "RestoreError",
 };
 
 static void refuse_state(struct sl_http_request *request, enum sl_runtime_state from, const char *to) {
@@ -94,7 +100,8 @@ static void end_truncated(struct sl_runtime *runtime) {
 
 static void handle_next(struct sl_runtime *runtime, struct sl_http_request *request) {
     if (runtime->truncated) end_truncated(runtime);
-    if (runtime->state == SL_RUNTIME_INIT_ERROR || runtime->state == SL_RUNTIME_RESPONDING) {
+    if (runtime->state == SL_RUNTIME_INIT_ERROR || runtime->state == SL_RUNTIME_RESPONDING ||
+        runtime->state == SL_RUNTIME_RESTORE_READY || runtime->state == SL_RUNTIME_RESTORE_ERROR) {
         refuse_state(request, runtime->state, "Ready");
         return;
     }
@@ -119,12 +126,57 @@ static void handle_next(struct sl_runtime *runtime, struct sl_http_request *requ
 }
 
 void sl_runtime__check_ready(struct sl_runtime *runtime) {
+    if (runtime->restoring && runtime->state == SL_RUNTIME_RESTORE_READY && !runtime->initialised &&
+        sl_runtime__extensions_settled(runtime)) {
+        runtime->initialised = true;
+        sl_runtime__telemetry_close(runtime);
+        runtime->handler->snapshot(runtime);
+        return;
+    }
     if (!runtime->parked || runtime->state != SL_RUNTIME_WAITING || !sl_runtime__extensions_settled(runtime)) return;
     if (!runtime->initialised) {
         runtime->initialised = true;
         sl_runtime__telemetry_close(runtime);
     }
     runtime->handler->ready(runtime);
+}
+
+// ---- restore ------------------------------------------------------------------------------------------------------
+
+static void restore_gone(struct sl_http_request *request) {
+    struct sl_runtime *runtime = request->user;
+    if (runtime->restoring == request) runtime->restoring = NULL; // its process is ending, which is reported
+}
+
+static void handle_restore_next(struct sl_runtime *runtime, struct sl_http_request *request) {
+    if (runtime->state != SL_RUNTIME_STARTED) {
+        refuse_state(request, runtime->state, state_names[SL_RUNTIME_RESTORE_READY]);
+        return;
+    }
+    runtime->state = SL_RUNTIME_RESTORE_READY;
+    request->user = runtime;
+    request->aborted = restore_gone;
+    runtime->restoring = request;
+    sl_runtime__check_ready(runtime);
+}
+
+void sl_runtime_restore(struct sl_runtime *runtime) {
+    struct sl_http_request *request = runtime->restoring;
+    if (!request) return;
+    runtime->restoring = NULL;
+    runtime->state = SL_RUNTIME_RESTORING;
+    request->aborted = NULL;
+    sl_http_respond(request, 200, json_type, SL_STR(""));
+}
+
+static void handle_restore_error(struct sl_runtime *runtime, struct sl_http_request *request) {
+    if (runtime->state != SL_RUNTIME_RESTORING) {
+        refuse_state(request, runtime->state, state_names[SL_RUNTIME_RESTORE_ERROR]);
+        return;
+    }
+    runtime->state = SL_RUNTIME_RESTORE_ERROR;
+    runtime->handler->restore_error(runtime, request->body, error_type(request));
+    sl_runtime__accept(request);
 }
 
 bool sl_runtime_extensions_busy(const struct sl_runtime *runtime) {
@@ -233,7 +285,16 @@ static void handle_init_error(struct sl_runtime *runtime, struct sl_http_request
 
 // ---- routing ------------------------------------------------------------------------------------------------------
 
-enum target { TARGET_NONE, TARGET_NEXT, TARGET_RESPONSE, TARGET_ERROR, TARGET_INIT_ERROR, TARGET_PING };
+enum target {
+    TARGET_NONE,
+    TARGET_NEXT,
+    TARGET_RESPONSE,
+    TARGET_ERROR,
+    TARGET_INIT_ERROR,
+    TARGET_RESTORE_NEXT,
+    TARGET_RESTORE_ERROR,
+    TARGET_PING
+};
 
 static enum target target_of(struct sl_str path, struct sl_str *ret_id) {
     *ret_id = SL_STR("");
@@ -248,6 +309,8 @@ static enum target target_of(struct sl_str path, struct sl_str *ret_id) {
         return sl_str_is(verb, "error") ? TARGET_ERROR : TARGET_NONE;
     }
     if (sl_str_is(path, "/2018-06-01/runtime/init/error")) return TARGET_INIT_ERROR;
+    if (sl_str_is(path, "/2018-06-01/runtime/restore/next")) return TARGET_RESTORE_NEXT;
+    if (sl_str_is(path, "/2018-06-01/runtime/restore/error")) return TARGET_RESTORE_ERROR;
     return sl_str_is(path, "/2018-06-01/ping") ? TARGET_PING : TARGET_NONE;
 }
 
@@ -260,10 +323,12 @@ static void handle(struct sl_http_request *request, void *user) {
     if (runtime->answering == request->conn) runtime->answering = NULL; // it has arrived
     struct sl_str id;
     enum target target = target_of(request->path, &id);
-    enum sl_http_method method = target == TARGET_NEXT || target == TARGET_PING ? SL_HTTP_GET : SL_HTTP_POST;
+    // The restore endpoints exist only where an instance is made for a snapshot.
+    if (!runtime->snapshots && (target == TARGET_RESTORE_NEXT || target == TARGET_RESTORE_ERROR)) target = TARGET_NONE;
+    bool reads = target == TARGET_NEXT || target == TARGET_RESTORE_NEXT || target == TARGET_PING;
+    enum sl_http_method method = reads ? SL_HTTP_GET : SL_HTTP_POST;
     if (target == TARGET_NONE && sl_runtime__extension_handle(runtime, request)) return;
     if (target == TARGET_NONE) {
-        // The restore endpoints too: they exist only where an instance is made from a snapshot.
         sl_http_respond(request, 404, SL_STR("text/plain; charset=utf-8"), SL_STR("404 page not found\n"));
     } else if (request->method != method) {
         sl_http_respond(request, 405, SL_STR(""), SL_STR(""));
@@ -271,6 +336,10 @@ static void handle(struct sl_http_request *request, void *user) {
         handle_next(runtime, request);
     } else if (target == TARGET_INIT_ERROR) {
         handle_init_error(runtime, request);
+    } else if (target == TARGET_RESTORE_NEXT) {
+        handle_restore_next(runtime, request);
+    } else if (target == TARGET_RESTORE_ERROR) {
+        handle_restore_error(runtime, request);
     } else if (target == TARGET_PING) {
         sl_http_respond(request, 200, SL_STR("text/plain"), SL_STR("pong"));
     } else if (!is_current(runtime, id)) {
@@ -304,6 +373,7 @@ static void answer_lost(struct sl_http_request *request) {
 // The request brings what the runtime is expected to say now: the answer to the event, or that it cannot start.
 static bool is_answer(const struct sl_runtime *runtime, enum target target, struct sl_str id) {
     if (target == TARGET_INIT_ERROR) return runtime->state == SL_RUNTIME_STARTED;
+    if (target == TARGET_RESTORE_ERROR) return runtime->state == SL_RUNTIME_RESTORING;
     return (target == TARGET_RESPONSE || target == TARGET_ERROR) && is_current(runtime, id) &&
            runtime->state == SL_RUNTIME_RUNNING;
 }
@@ -471,7 +541,7 @@ int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, const int 
 
 void sl_runtime_close(struct sl_runtime *runtime) {
     if (!runtime->loop) return;
-    runtime->parked = NULL; // next_gone has nothing to report
+    runtime->parked = runtime->restoring = NULL; // next_gone has nothing to report
     while (runtime->conn_count) {
         struct sl_http_conn *conn = runtime->conns[--runtime->conn_count];
         sl_http_conn_set_user(conn, NULL);

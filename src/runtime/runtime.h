@@ -12,7 +12,9 @@
 // States (AWS's names, they appear in answers):
 //
 //   Started ─next─► Ready ─send─► Running ─response begins─► InvocationResponse ─complete─► ResponseSent ─next─► Ready
-//      └─init/error─► InitError
+//      ├─init/error─► InitError
+//      └─restore/next─► RestoreReady ─sl_runtime_restore─► Restoring ─next─► Ready
+//                                                              └─restore/error─► RestoreError
 //
 // Threads: all calls and callbacks on the owning loop's thread. Callbacks must not close the runtime (stop the instance
 // instead and close when its end is reported): the request that caused them is still being answered.
@@ -42,6 +44,11 @@ struct sl_runtime_handler {
     // The current invocation failed in the function; `type` is Lambda-Runtime-Function-Error-Type or empty.
     void (*error)(struct sl_runtime *runtime, struct sl_str body, struct sl_str type);
     void (*init_error)(struct sl_runtime *runtime, struct sl_str body, struct sl_str type);
+    // Where `snapshots` is set: GET restore/next is parked, and every extension is ready. The runtime has run what is
+    // to be run before a snapshot, and goes on when sl_runtime_restore is called, at once or later.
+    void (*snapshot)(struct sl_runtime *runtime);
+    // What is to be run after a restore has failed.
+    void (*restore_error)(struct sl_runtime *runtime, struct sl_str body, struct sl_str type);
     // The answer was larger than Lambda allows; the runtime got its 413.
     void (*too_large)(struct sl_runtime *runtime);
     // An extension said that it cannot go on: the environment is to be ended. `type` is "Extension.InitError" or
@@ -74,6 +81,9 @@ enum sl_runtime_state {
     SL_RUNTIME_RUNNING,
     SL_RUNTIME_RESPONDING,
     SL_RUNTIME_SENT,
+    SL_RUNTIME_RESTORE_READY,
+    SL_RUNTIME_RESTORING,
+    SL_RUNTIME_RESTORE_ERROR,
 };
 
 // Embedded in the instance; fields belong to the folder.
@@ -85,6 +95,8 @@ struct sl_runtime {
     struct sl_http_conn *conns[SL_RUNTIME_CONNS];
     unsigned conn_count;
     struct sl_http_request *parked;    // the next that waits
+    struct sl_http_request *restoring; // the restore/next that waits
+    bool snapshots;                    // there are endpoints for restoring; set by the owner after sl_runtime_open
     struct sl_http_request *streaming; // the response whose parts are handed over
     struct sl_http_conn *answering;    // on which the body of the current answer is arriving: one at a time
     enum sl_runtime_state state;
@@ -118,6 +130,9 @@ struct sl_runtime_event {
 static inline bool sl_runtime_is_ready(const struct sl_runtime *runtime) { return runtime->parked != NULL; }
 // Answers the parked next. Only when sl_runtime_is_ready.
 void sl_runtime_send(struct sl_runtime *runtime, const struct sl_runtime_event *event);
+// Answers the parked restore/next, if there is one: the runtime runs what is to be run after a restore, and asks for an
+// event.
+void sl_runtime_restore(struct sl_runtime *runtime);
 // Holds back the parts of a streamed answer, or lets them flow again: the runtime inside is held back by TCP.
 void sl_runtime_pause(struct sl_runtime *runtime, bool paused);
 

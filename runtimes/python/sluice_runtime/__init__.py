@@ -104,6 +104,25 @@ class Api:
         self._sock.sendall(self._post(path, body, "application/json", fields))
         self._response()
 
+    def restore(self):
+        """Says that all that comes before a snapshot is done; returns when an environment is restored from it."""
+        try:
+            if self._sock is None:
+                self._connect()
+            self._sock.sendall(b"GET " + (API_VERSION + "restore/next HTTP/1.1").encode() + self._tail + b"\r\n")
+            status, _, body = self._response()
+        except (Closed, OSError) as e:
+            raise Refused("the Runtime API cannot be reached: %s" % e) from None
+        if status != 200:
+            raise Refused("the Runtime API answered %d to restore: %s" % (status, body.decode("utf-8", "replace")))
+
+    def ask(self):
+        """Asks for the first event on the connection there is."""
+        try:
+            self._sock.sendall(self._next)
+        except OSError:
+            self._sock = None  # next() makes another
+
     def next(self):
         """The next event: (headers with lower-case names, body). Raises Refused when there will be none."""
         try:
@@ -511,9 +530,10 @@ def arrange_path(task_root):
         if entry not in given:
             (hosts if entry.endswith(("/site-packages", "/dist-packages")) else language).append(entry)
     path = [task_root, "/opt/python/lib/%s/site-packages" % version, "/opt/python"] + given + language
-    bundled = __file__.rpartition("/")[0].rpartition("/")[0] + "/site-packages"
-    if os.path.isdir(bundled):
-        path.append(bundled)
+    ours = __file__.rpartition("/")[0].rpartition("/")[0]
+    path.append(ours + "/lib")  # modules that are part of AWS's runtime
+    if os.path.isdir(ours + "/site-packages"):
+        path.append(ours + "/site-packages")
     if os.environ.get("SLUICE_HOST_PACKAGES") == "1":
         if not hosts:
             import site
@@ -585,6 +605,10 @@ def main():
 
         faults.fail_init(api, sys.exc_info())
     try:
+        if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+            from . import snapshot
+
+            snapshot.take(api)
         serve(api, handler, sys.stdout)
     except Refused as e:
         sys.stderr.write("[ERROR] Runtime.LambdaRuntimeClientError: %s\n" % e)

@@ -68,13 +68,20 @@ def log(report):
     sys.stdout.write("\r".join(lines) + "\n")
 
 
-def fail_init(api, exc_info):
-    """Reports that the handler could not be loaded, and ends the process."""
+def fail(api, exc_info, path, error_type, status):
+    """Reports what keeps this process from serving, to that path of the Runtime API, and ends it."""
     report = describe(exc_info)
     log(report)
+    sys.stdout.flush()
     try:
-        api.post_last("init/error", body(report), report["errorType"])
+        api.post_last(path, body(report), error_type or report["errorType"])
     except Exception as e:
-        text = "[ERROR] init error not reported within %.0f s: %s\n" % (EXIT_WAIT, _message(e) or type(e).__name__)
+        text = "[ERROR] %s not reported within %.0f s: %s\n" % (
+            path.replace("/", " "), EXIT_WAIT, _message(e) or type(e).__name__)
         sys.stderr.write(text)
-    sys.exit(1)
+    sys.exit(status)
+
+
+def fail_init(api, exc_info):
+    """Reports that the handler could not be loaded, and ends the process."""
+    fail(api, exc_info, "init/error", None, 1)
