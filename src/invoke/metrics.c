@@ -69,14 +69,13 @@ static void instances(struct sl_invoker *invoker, const struct sums *sums, struc
                       (unsigned long long)states[i].count);
 }
 
+// On a loop's thread.
 static uint64_t kept(struct sl_invoker *invoker) {
     uint64_t count = 0;
     struct cds_lfht_iter iter;
     struct cds_lfht_node *node;
-    sl_rcu_begin();
     cds_lfht_for_each(invoker->functions, &iter, node) count +=
         sl_invoke__snap_kept(SL_CONTAINER(node, struct sl_invoke__entry, node)->pool);
-    sl_rcu_end();
     return count;
 }
 
