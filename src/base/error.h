@@ -55,6 +55,7 @@
     X(INVALID_RUNTIME, "InvalidRuntimeException", 502)                                                                 \
     X(INVALID_ZIP, "InvalidZipFileException", 502)                                                                     \
     X(RESOURCE_NOT_READY, "ResourceNotReadyException", 502)                                                            \
+    X(CODE_PENDING, "CodeArtifactUserPendingException", 500)                                                           \
     /* API Gateway v1 and v2 */                                                                                        \
     X(NOT_FOUND, "NotFoundException", 404)                                                                             \
     X(BAD_REQUEST, "BadRequestException", 400)                                                                         \

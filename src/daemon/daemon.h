@@ -33,7 +33,7 @@ struct sl_daemon_config {
     unsigned threads;
     unsigned max_instances;
     unsigned account_concurrency, scaling_rate, request_rate; // as in struct sl_invoker_config
-    int64_t idle_seconds, max_age_seconds, activation_ms;
+    int64_t idle_seconds, max_age_seconds, activation_ms, inactive_seconds;
     int64_t memory_budget_mb; // of all instances
     unsigned blanks;          // languages kept started
     int64_t blank_memory_mb, blank_idle_seconds;

@@ -33,7 +33,7 @@ enum {
 
 struct values {
     const char *listen, *data, *log_level, *runtimes;
-    int64_t threads, max_instances, idle_seconds, max_age_seconds, memory_budget_mb, activation_ms;
+    int64_t threads, max_instances, idle_seconds, max_age_seconds, memory_budget_mb, activation_ms, inactive_seconds;
     int64_t account_concurrency, scaling_rate, request_rate, blanks, blank_memory_mb, blank_idle_seconds;
     bool no_templates, single_use, no_freeze, memory, nearest_runtime, no_network, test_clock;
     struct sl_option_list allow;
@@ -127,6 +127,13 @@ static const struct sl_option serve_options[] = {
      .value = "MILLISECONDS",
      .help = "how long a new function stays Pending and an update InProgress, as on AWS (default 0)",
      SL_OPTION_AT(struct values, activation_ms)},
+    {.name = "inactive",
+     .type = SL_OPTION_NUMBER,
+     .min = 0,
+     .max = 3650 * 86400LL,
+     .value = "SECONDS",
+     .help = "a container image that nobody invoked for this long is Inactive, as on AWS (default 1209600; 0: never)",
+     SL_OPTION_AT(struct values, inactive_seconds)},
     {.name = "blanks",
      .type = SL_OPTION_NUMBER,
      .min = 0,
@@ -388,6 +395,7 @@ static int prepare(struct sl_daemon_config *config, struct sl_jail_config *jail,
     config->request_rate = (unsigned)values->request_rate;
     config->network = !values->no_network;
     config->activation_ms = values->activation_ms;
+    config->inactive_seconds = values->inactive_seconds;
     config->nearest_runtime = values->nearest_runtime;
     config->test_clock = values->test_clock;
     config->data_dir = -1;
@@ -536,6 +544,7 @@ int sl_daemon_serve(int argc, char **argv) {
                             .max_instances = 1000,
                             .idle_seconds = 600,
                             .max_age_seconds = 4 * 3600,
+                            .inactive_seconds = 14 * 86400,
                             .memory_budget_mb = -1,
                             .blanks = 16,
                             .blank_memory_mb = -1,

@@ -151,6 +151,8 @@ static int make_engine(struct server *server, struct sl_error *err) {
         .request_rate = config->request_rate,
         .idle_ms = config->idle_seconds * 1000,
         .max_age_ms = config->max_age_seconds * 1000,
+        .inactive_ms = config->inactive_seconds * 1000,
+        .activation_ms = config->activation_ms,
         .freeze_ms = config->no_freeze ? 0 : FREEZE_MS,
         .single_use = config->single_use,
         .blanks = config->blanks,

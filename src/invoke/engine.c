@@ -166,17 +166,6 @@ struct sl_str sl_trace_id_new(struct sl_arena *arena) {
     return sl_arena_dup(arena, sl_str_n(text, len));
 }
 
-int sl_invoke_check_tenant(const struct sl_function *function, struct sl_str tenant_id, struct sl_error *err) {
-    if (function->per_tenant == (tenant_id.len > 0)) return 0;
-    // Both as AWS says them.
-    return sl_fail(err, SL_E_INVALID_PARAMETER, "%s",
-                   function->per_tenant
-                       ? "The invoked function is enabled with tenancy configuration. Add a valid tenant ID in your "
-                         "request and try again."
-                       : "The invoked function is not enabled with tenancy configuration. Remove the tenant ID from "
-                         "your request and try again.");
-}
-
 static void enter_tenant(struct sl_invoker *invoker, struct sl_invoke__pool *parent, struct sl_invocation *invocation) {
     struct sl_invoke__pool *pool = sl_invoke__tenant_pool(parent, invocation->tenant_id);
     if (!pool) {
@@ -215,7 +204,7 @@ void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation) {
         return;
     }
     struct sl_error error;
-    if (sl_invoke_check_tenant(&entry->function, invocation->tenant_id, &error)) {
+    if (sl_invoke_check(&entry->function, invocation->tenant_id, &error) || sl_invoke__stir(invoker, entry, &error)) {
         sl_invoke__refuse(invoker, invocation, &error, SL_THROTTLE_NONE);
         return;
     }

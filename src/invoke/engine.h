@@ -57,6 +57,8 @@ struct sl_invoker_config {
     unsigned scaling_rate;        // starts per function in 10 seconds. AWS: 1000; 0: no limit
     unsigned request_rate;        // requests per second for each unit of concurrency. AWS: 10; 0: no limit
     int64_t idle_ms;              // an idle instance is stopped after this
+    int64_t inactive_ms;          // a container image that nobody invoked for this long is Inactive; 0: never
+    int64_t activation_ms;        // how long it is Pending then
     int64_t max_age_ms;           // an instance is replaced after this; 0: never
     int64_t freeze_ms;            // an instance is frozen when it was idle for this long; 0: never
     bool single_use;              // every function's instances serve one invocation each

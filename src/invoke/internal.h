@@ -70,6 +70,7 @@ struct sl_invoke__entry {
     struct sl_invoke__pool *pool;
     struct sl_invoke__limit *limit;
     atomic_uint references;
+    _Atomic int64_t used_ms, awake_ms; // ready.c
     struct cds_lfht_node node, url_node;
     struct rcu_head rcu;
 };
@@ -296,6 +297,12 @@ struct sl_invoke__entry *sl_invoke__entry_find(struct sl_invoker *invoker, struc
 // sl_function_publish for threads that are RCU readers already: loops.
 int sl_invoke__publish(struct sl_invoker *invoker, const struct sl_function *function, struct sl_error *err);
 void sl_invoke__copy_function(struct sl_function *to, const struct sl_function *from, struct sl_arena *arena);
+
+// --- ready.c
+// A new entry's times: those of the one before, if its code is the same.
+void sl_invoke__used(struct sl_invoke__entry *entry, const struct sl_invoke__entry *before);
+// An invocation comes: 0, or it is refused because the version rests, and wakes.
+int sl_invoke__stir(struct sl_invoker *invoker, struct sl_invoke__entry *entry, struct sl_error *err);
 
 // --- image.c: what a container image runs
 enum { SL_INVOKE__IMAGE_ARGUMENTS = 1024, SL_INVOKE__IMAGE_TEXT = 64 * 1024 };

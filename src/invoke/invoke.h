@@ -69,6 +69,8 @@ struct sl_function {
     struct sl_str on_success, on_failure; // destinations of asynchronous invocations: ARNs or empty
     struct sl_str dead_letter;            // DeadLetterConfig: ARN or empty
     bool loops_allowed;                   // RecursiveLoop is "Allow"
+    bool failed;                          // State Failed: there is no code that could run
+    int64_t ready_ms;                     // State Pending until this time of sl_clock_ms
     uint64_t generation;                  // set by publish; another number means other code or configuration
     uint64_t
         policy_generation; // set by publish; changes whenever anything above changed (for callers' caches of decisions)
@@ -140,8 +142,13 @@ struct sl_invocation {
     char trace_text[SL_TRACE_MAX];
 };
 
-// 0 when this tenant id (may be empty) may be given to that function; sl_invoke checks it as well.
-int sl_invoke_check_tenant(const struct sl_function *function, struct sl_str tenant_id, struct sl_error *err);
+// What a version of a container image is that nobody called for long (ready.c). `name`: its account, region, name and
+// version; others are SL_FUNCTION_ACTIVE. Threads as for sl_function_publish.
+enum sl_function_state { SL_FUNCTION_ACTIVE, SL_FUNCTION_INACTIVE, SL_FUNCTION_PENDING };
+enum sl_function_state sl_function_state(struct sl_invoker *invoker, const struct sl_function *name);
+// 0 when the function is in a state to be invoked, and this tenant id (may be empty) may be given to it; sl_invoke
+// checks it as well.
+int sl_invoke_check(const struct sl_function *function, struct sl_str tenant_id, struct sl_error *err);
 void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation);
 // The caller no longer wants the answer (its client went away, or it gave up waiting). The function runs all the same,
 // as on AWS; `done` will not be called and the invocation object may be freed after this returns: what is still needed

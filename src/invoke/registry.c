@@ -154,6 +154,7 @@ static struct sl_invoke__entry *entry_new(struct sl_invoker *invoker, const stru
         return NULL; // leaks a few bytes in a process that is out of memory; unwinding half an entry would need more
                      // code than it saves
     }
+    sl_invoke__used(entry, share ? old : NULL);
     entry->function.policy_generation = ++invoker->generation;
     entry->function.generation = share ? old->function.generation : invoker->generation;
     return entry;

@@ -113,6 +113,8 @@ static int create_checked(struct sl_op *op, const struct sl_lambda__target *targ
     if (result != 0) return result;
     sl_lambda__touch(op, document);
     op->out = sl_lambda__begin_change(op, document, SL_LAMBDA_CREATE);
+    if (work->code.failure.len > 0)
+        sl_lambda__fail_change(op, document, SL_LAMBDA_CREATE, SL_STR("InvalidImage"), work->code.failure);
     const struct sl_key key = sl_lambda__function_key(op, target->name);
     result = sl_lambda__totals_add(op, &(struct sl_lambda__totals){.functions = 1, .code_size = work->code.size}, err);
     if (result == 0) result = sl_store_put(op->tx, &key, document, err);

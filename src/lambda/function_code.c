@@ -111,6 +111,19 @@ int sl_lambda__update_code_prepare(struct sl_op *op, struct sl_error *err) {
     return result == 0 ? sl_lambda__layers_fit(op, current.layers, &work->code, err) : result;
 }
 
+// The new code cannot be had: the function says so, and goes on with what it has.
+static int keep_code(struct sl_op *op, const struct sl_lambda__target *target, struct sl_json *latest,
+                     struct sl_error *err) {
+    struct sl_lambda__work *work = op->state;
+    const struct sl_key key = sl_lambda__function_key(op, target->name);
+    if (sl_json_bool(op->in, "DryRun", false))
+        return sl_fail(err, SL_E_INVALID_PARAMETER, "%.*s", SL_FMT(work->code.failure));
+    sl_lambda__touch(op, latest);
+    op->out = sl_lambda__begin_change(op, latest, SL_LAMBDA_UPDATE);
+    sl_lambda__fail_change(op, latest, SL_LAMBDA_UPDATE, SL_STR("InvalidImage"), work->code.failure);
+    return sl_store_put(op->tx, &key, latest, err);
+}
+
 int sl_lambda__update_code(struct sl_op *op, struct sl_error *err) {
     struct sl_lambda__work *work = op->state;
     struct sl_lambda__target target;
@@ -122,6 +135,7 @@ int sl_lambda__update_code(struct sl_op *op, struct sl_error *err) {
     if (result == 0) result = sl_lambda__signing_check(op, latest, err);
     if (result != 0) return result;
     const struct sl_json *architectures = sl_json_get(op->in, "Architectures");
+    if (work->code.failure.len > 0) return keep_code(op, &target, latest, err);
     int64_t more = work->code.size - sl_json_int(latest, "CodeSize", 0);
     sl_lambda__code_put(op, latest, &work->code);
     if (architectures && architectures->count > 0)

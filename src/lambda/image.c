@@ -10,6 +10,8 @@
 // files of this machine, so it is taken on loopback listeners only, and not from functions; elsewhere, and for every
 // other URI, the answer is AWS's for an image that does not exist.
 //
+// The image itself is looked up at once; layers that cannot be unpacked fail the function (state.c, InvalidImage).
+//
 // The document: PackageType Image, CodeSha256 the manifest's digest in hexadecimal [AWS], CodeSize 0,
 // ImageConfigResponse if the request has an ImageConfig; "_image": {"uri", "config": the image's own}; no Runtime and
 // no Handler.
@@ -55,7 +57,10 @@ int sl_lambda__image_take(struct sl_op *op, const struct sl_json *code, struct s
     struct sl_str digest = sl_oci_digest(oci);
     memcpy(ret->sha256, digest.ptr, SL_LAMBDA_SHA_HEX);
     ret->sha256_base64 = digest;
-    return sl_lambda__code_make(op, fill, oci, ret, err);
+    result = sl_lambda__code_make(op, fill, oci, ret, &why);
+    if (result != SL_E_INVALID_PARAMETER) return result == 0 ? 0 : sl_fail(err, result, "%s", why.message);
+    ret->failure = sl_arena_dup(op->arena, sl_str_of(why.message));
+    return 0;
 }
 
 void sl_lambda__image_put(struct sl_op *op, struct sl_json *document, const struct sl_lambda__code *code) {

@@ -106,12 +106,17 @@ struct sl_json *sl_lambda__object1(struct sl_op *op, const char *key, struct sl_
 // Lower-case hexadecimal SHA-256.
 void sl_lambda__sha256_hex(struct sl_str bytes, char ret[static SL_LAMBDA_SHA_HEX + 1]);
 
-// --- state.c: Pending and InProgress
+// --- state.c: Pending, InProgress, Failed, Inactive
 // -------------------------------------------------------------------------------------------------------------------
 enum sl_lambda__change_kind { SL_LAMBDA_CREATE, SL_LAMBDA_UPDATE };
 // Before the document is stored: marks it as changing, if that shall be seen. Returns a copy for the answer.
 struct sl_json *sl_lambda__begin_change(struct sl_op *op, struct sl_json *document, enum sl_lambda__change_kind kind);
-void sl_lambda__forget_change(struct sl_json *document);
+// After it: the change will not come through. `code` is one of AWS's StateReasonCode.
+void sl_lambda__fail_change(struct sl_op *op, struct sl_json *document, enum sl_lambda__change_kind kind,
+                            struct sl_str code, struct sl_str reason);
+void sl_lambda__forget_change(struct sl_op *op, struct sl_json *document);
+// When a function that is being created becomes Active, in milliseconds; 0: it is.
+int64_t sl_lambda__pending_until(const struct sl_json *document);
 // The document as it is now: itself, or a copy with the state and RevisionId of a change that is not over.
 // A published version whose instances are restored from a snapshot.
 bool sl_lambda__snap_starts(const struct sl_json *document);
@@ -128,6 +133,7 @@ struct sl_lambda__code {
     struct sl_str hot_path;             // a folder instead of a package (hot.c); empty: none
     struct sl_str image_uri;            // of a container image (image.c); empty: none
     const struct sl_json *image_config;
+    struct sl_str failure; // why the image cannot be unpacked; empty: it is
     bool pinned;
 };
 // Fills sha256 and sha256_base64.

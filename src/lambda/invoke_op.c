@@ -107,11 +107,11 @@ static int find_version(struct sl_op *op, const struct sl_lambda__target *target
 }
 
 // An event is refused as a call is, before it is accepted.
-static int check_tenant(struct sl_op *op, const struct sl_lambda__target *target, struct sl_str version,
-                        struct sl_error *err) {
+static int check_function(struct sl_op *op, const struct sl_lambda__target *target, struct sl_str version,
+                          struct sl_error *err) {
     const struct sl_app *app = op->app;
     const struct sl_function *function = sl_function_find(app->invoker, op->account, op->region, target->name, version);
-    return function ? sl_invoke_check_tenant(function, sl_op_in(op, "TenantId"), err) : 0;
+    return function ? sl_invoke_check(function, sl_op_in(op, "TenantId"), err) : 0;
 }
 
 // Everything that is the same for the three invocation types. The payload defaults to an empty object.
@@ -120,7 +120,7 @@ int sl_lambda__invocation(struct sl_op *op, struct sl_str payload, struct sl_inv
     struct sl_str version, context;
     int result = sl_lambda__target(op, &target, err);
     if (result == 0) result = find_version(op, &target, &version, err);
-    if (result == 0) result = check_tenant(op, &target, version, err);
+    if (result == 0) result = check_function(op, &target, version, err);
     if (result == 0 && sl_op_in(op, "DurableExecutionName").len > 0)
         result = sl_fail(
             err, SL_E_INVALID_PARAMETER,

@@ -197,6 +197,8 @@ static int build(const struct source *source, const struct sl_json *latest, cons
         .url_streams = sl_str_is(sl_json_string(url, "InvokeMode"), "RESPONSE_STREAM"),
         .reserved_concurrency = sl_json_int(latest, "_concurrency", -1),
         .architecture = architecture_of(document),
+        .failed = sl_str_is(sl_json_string(document, "State"), "Failed"),
+        .ready_ms = sl_lambda__pending_until(document),
         .per_tenant = sl_json_get(document, "TenancyConfig") != NULL,
         .snap_start = sl_lambda__snap_starts(document),
         .dead_letter = string_or(sl_json_get(document, "DeadLetterConfig"), "TargetArn", SL_STR("")),

@@ -11,9 +11,20 @@
 //   "_changing": "create" or "update"    "_changing_until": milliseconds    "_changing_revision": RevisionId till then
 //
 // Invariant: the three are there together. A later change overwrites them; copies for versions leave them out.
+//
+// A change may end badly: a container image is looked up at once, but that its layers cannot be unpacked is the
+// function's state. After a creation State is Failed, and nothing but deletion is possible; after an update
+// LastUpdateStatus is, and what was there before runs on. A container image that nobody invokes becomes Inactive; that
+// is known to invoke/ready.c and made when it is read.
 #include "lambda/internal.h"
 
 #include "invoke/engine.h"
+
+static void forget_update(struct sl_json *document) {
+    sl_json_remove(document, "LastUpdateStatus");
+    sl_json_remove(document, "LastUpdateStatusReason");
+    sl_json_remove(document, "LastUpdateStatusReasonCode");
+}
 
 static struct sl_json *shown(struct sl_op *op, const struct sl_json *document, bool create, struct sl_str revision) {
     struct sl_json *copy = sl_json_copy(op->arena, document);
@@ -22,7 +33,7 @@ static struct sl_json *shown(struct sl_op *op, const struct sl_json *document, b
         sl_lambda__put(op, copy, "State", SL_STR("Pending"));
         sl_lambda__put(op, copy, "StateReason", SL_STR("The function is being created."));
         sl_lambda__put(op, copy, "StateReasonCode", SL_STR("Creating"));
-        sl_json_remove(copy, "LastUpdateStatus");
+        forget_update(copy);
     } else {
         sl_lambda__put(op, copy, "LastUpdateStatus", SL_STR("InProgress"));
         sl_lambda__put(op, copy, "LastUpdateStatusReason", SL_STR("The function is being created."));
@@ -31,9 +42,19 @@ static struct sl_json *shown(struct sl_op *op, const struct sl_json *document, b
     return copy;
 }
 
+// Of a function that is not Failed itself.
+static void forget_failed_update(struct sl_op *op, struct sl_json *document) {
+    if (!sl_str_is(sl_json_string(document, "LastUpdateStatus"), "Failed") ||
+        sl_str_is(sl_json_string(document, "State"), "Failed"))
+        return;
+    forget_update(document);
+    sl_lambda__put(op, document, "LastUpdateStatus", SL_STR("Successful"));
+}
+
 struct sl_json *sl_lambda__begin_change(struct sl_op *op, struct sl_json *document, enum sl_lambda__change_kind kind) {
     const struct sl_app *app = op->app;
     char uuid[SL_UUID];
+    forget_failed_update(op, document);
     sl_uuid(uuid);
     struct sl_str revision = sl_arena_dup(op->arena, sl_str_of(uuid));
     if (app->activation_ms > 0) {
@@ -44,7 +65,20 @@ struct sl_json *sl_lambda__begin_change(struct sl_op *op, struct sl_json *docume
     return shown(op, document, kind == SL_LAMBDA_CREATE, revision);
 }
 
-void sl_lambda__forget_change(struct sl_json *document) {
+void sl_lambda__fail_change(struct sl_op *op, struct sl_json *document, enum sl_lambda__change_kind kind,
+                            struct sl_str code, struct sl_str reason) {
+    if (kind == SL_LAMBDA_CREATE) {
+        sl_lambda__put(op, document, "State", SL_STR("Failed"));
+        sl_lambda__put(op, document, "StateReason", reason);
+        sl_lambda__put(op, document, "StateReasonCode", code);
+    }
+    sl_lambda__put(op, document, "LastUpdateStatus", SL_STR("Failed"));
+    sl_lambda__put(op, document, "LastUpdateStatusReason", reason);
+    sl_lambda__put(op, document, "LastUpdateStatusReasonCode", code);
+}
+
+void sl_lambda__forget_change(struct sl_op *op, struct sl_json *document) {
+    forget_failed_update(op, document);
     sl_json_remove(document, "_changing");
     sl_json_remove(document, "_changing_until");
     sl_json_remove(document, "_changing_revision");
@@ -52,6 +86,11 @@ void sl_lambda__forget_change(struct sl_json *document) {
 
 static bool is_changing(struct sl_op *op, const struct sl_json *document) {
     return op->now_ms < sl_json_int(document, "_changing_until", 0);
+}
+
+int64_t sl_lambda__pending_until(const struct sl_json *document) {
+    bool create = sl_str_is(sl_json_string(document, "_changing"), "create");
+    return create ? sl_json_int(document, "_changing_until", 0) : 0;
 }
 
 // ---- SnapStart
@@ -89,14 +128,42 @@ static const struct sl_json *with_snapshot(struct sl_op *op, const struct sl_jso
     return copy;
 }
 
+// ---- images
+
+// The document of a container image as its use makes it: Inactive, or awake again soon.
+static const struct sl_json *rested(struct sl_op *op, const struct sl_json *document) {
+    const struct sl_app *app = op->app;
+    const struct sl_function name = {.account = op->account,
+                                     .region = op->region,
+                                     .name = sl_json_string(document, "FunctionName"),
+                                     .version = sl_json_string(document, "Version")};
+    enum sl_function_state state = sl_function_state(app->invoker, &name);
+    if (state == SL_FUNCTION_ACTIVE) return document;
+    bool inactive = state == SL_FUNCTION_INACTIVE;
+    struct sl_json *copy = sl_json_copy(op->arena, document);
+    sl_lambda__put(op, copy, "State", inactive ? SL_STR("Inactive") : SL_STR("Pending"));
+    sl_lambda__put(op, copy, "StateReason",
+                   inactive ? SL_STR("The function is idle.") : SL_STR("The function is being restored."));
+    sl_lambda__put(op, copy, "StateReasonCode", inactive ? SL_STR("Idle") : SL_STR("Restoring"));
+    return copy;
+}
+
+// ---- as it is seen
+
 const struct sl_json *sl_lambda__seen(struct sl_op *op, const struct sl_json *document) {
-    if (!is_changing(op, document)) return with_snapshot(op, document);
+    if (!is_changing(op, document))
+        return sl_json_get(document, "_image") ? rested(op, document) : with_snapshot(op, document);
     bool create = sl_str_is(sl_json_string(document, "_changing"), "create");
     return shown(op, document, create, sl_json_string(document, "_changing_revision"));
 }
 
 int sl_lambda__check_settled(struct sl_op *op, const struct sl_json *document, struct sl_error *err) {
-    if (!is_changing(op, document)) return 0;
+    if (!is_changing(op, document)) {
+        if (!sl_str_is(sl_json_string(document, "State"), "Failed")) return 0;
+        return sl_fail(err, SL_E_RESOURCE_CONFLICT,
+                       "The operation cannot be performed at this time. The function is currently in the following "
+                       "state: Failed");
+    }
     if (sl_str_is(sl_json_string(document, "_changing"), "create"))
         return sl_fail(err, SL_E_RESOURCE_CONFLICT,
                        "The operation cannot be performed at this time. The function is currently in the following "

@@ -18,7 +18,7 @@ static struct sl_str fingerprint(struct sl_op *op, const struct sl_json *latest)
                                            "_last_version", "_published",   "_signing"};
     struct sl_json *copy = sl_json_copy(op->arena, latest);
     for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++) sl_json_remove(copy, left_out[i]);
-    sl_lambda__forget_change(copy);
+    sl_lambda__forget_change(op, copy);
     char hash[SL_LAMBDA_SHA_HEX + 1];
     sl_lambda__sha256_hex(sl_json_text(op->arena, copy, 1u << 20), hash);
     return sl_arena_dup(op->arena, sl_str_of(hash));
@@ -48,7 +48,7 @@ int sl_lambda__version_publish(struct sl_op *op, struct sl_json *latest, struct 
     sl_json_remove(version, "_concurrency");
     sl_json_remove(version, "_tags");
     sl_json_remove(version, "_signing");
-    sl_lambda__forget_change(version);
+    sl_lambda__forget_change(op, version);
     sl_json_remove(version, "_last_version");
     sl_json_remove(version, "_published");
     sl_lambda__put(op, version, "Version", number);
@@ -76,7 +76,9 @@ int sl_lambda__version_pend(struct sl_op *op, struct sl_json *version, struct sl
     struct sl_str name = sl_json_string(version, "FunctionName");
     const struct sl_key key = sl_lambda__version_key(op, name, sl_json_string(version, "Version"));
     *ret_answer = sl_lambda__begin_change(op, version, SL_LAMBDA_CREATE);
-    return sl_store_put(op->tx, &key, version, err);
+    int result = sl_store_put(op->tx, &key, version, err);
+    // It was staged as it will be.
+    return result == 0 && sl_lambda__pending_until(version) > 0 ? sl_lambda__stage(op, version, err) : result;
 }
 
 int sl_lambda__publish_to_check(struct sl_op *op, struct sl_error *err) {

@@ -166,8 +166,9 @@ def test_the_image_for_this_machine_is_chosen(server, lambda_, image, program):
 )
 def test_names_that_lead_out_are_refused(lambda_, image, program, entry):
     image.add([base(program), layer(entry)], Cmd=["main"])
-    code, message = refusal(create, client=lambda_, name="hostile", uri=image.uri)
-    assert code == "InvalidParameterValueException" and "damaged" in message
+    create(lambda_, "hostile", image.uri)
+    shown = lambda_.get_function_configuration(FunctionName="hostile")
+    assert (shown["State"], shown["StateReasonCode"]) == ("Failed", "InvalidImage") and "damaged" in shown["StateReason"]
 
 
 def test_links_that_lead_out_stay_inside(server, lambda_, image, program, open_folder):
@@ -184,20 +185,93 @@ def test_links_that_lead_out_stay_inside(server, lambda_, image, program, open_f
         assert server.invoke("links", path)["Json"]["file"] == "inside"
 
 
-def test_names_behind_a_link_that_leads_nowhere_are_refused(lambda_, image, program):
-    image.add([base(program), layer(link("way", "/no/where")), layer(member("way/made", b"x"))], Cmd=["main"])
-    code, message = refusal(create, client=lambda_, name="nowhere", uri=image.uri)
-    assert code == "InvalidParameterValueException" and "damaged" in message
-
-
-def test_a_blob_that_is_not_what_its_digest_says_is_refused(lambda_, image, program):
-    image.add([base(program)], Cmd=["main", "an image that no other test unpacks"])
+def spoil(image):
+    """The largest blob is not what its digest says any more."""
     largest = max((image.folder / "blobs" / "sha256").iterdir(), key=lambda path: path.stat().st_size)
     content = bytearray(largest.read_bytes())
     content[9] ^= 1  # the system byte of a gzip head: the content stays the same
     largest.write_bytes(content)
-    code, message = refusal(create, client=lambda_, name="changed", uri=image.uri)
-    assert code == "InvalidParameterValueException" and "digest" in message
+
+
+@pytest.mark.parametrize("publish", [False, True])
+def test_an_image_that_cannot_be_unpacked_fails_the_function(lambda_, image, program, publish):
+    image.add([base(program), layer(link("way", "/no/where")), layer(member("way/made", b"x"))], Cmd=["main"])
+    made = create(lambda_, "nowhere", image.uri, Publish=publish)
+    assert (made["State"], made["StateReasonCode"]) == ("Pending", "Creating")
+    shown = lambda_.get_function_configuration(FunctionName="nowhere")
+    assert (shown["State"], shown["StateReasonCode"], shown["LastUpdateStatus"]) == ("Failed", "InvalidImage", "Failed")
+    assert "damaged" in shown["StateReason"]
+    for waiter in ("function_active_v2", "function_updated_v2"):
+        with pytest.raises(botocore.exceptions.WaiterError, match="terminal failure"):
+            lambda_.get_waiter(waiter).wait(FunctionName="nowhere")
+    refused = (
+        "ResourceConflictException",
+        "The operation cannot be performed at this time. The function is currently in the following state: Failed",
+    )
+    for kind in ("RequestResponse", "Event", "DryRun"):
+        assert refusal(lambda_.invoke, FunctionName="nowhere", InvocationType=kind) == refused
+    assert refusal(lambda_.update_function_configuration, FunctionName="nowhere", Timeout=5) == refused
+    assert refusal(lambda_.update_function_code, FunctionName="nowhere", ImageUri=image.uri) == refused
+    assert refusal(lambda_.publish_version, FunctionName="nowhere") == refused
+    if publish:
+        assert refusal(lambda_.invoke, FunctionName="nowhere", Qualifier="1") == refused
+    lambda_.delete_function(FunctionName="nowhere")
+
+
+def test_a_blob_that_is_not_what_its_digest_says_fails_the_function(lambda_, image, program):
+    image.add([base(program)], Cmd=["main", "an image that no other test unpacks"])
+    spoil(image)
+    create(lambda_, "changed", image.uri)
+    shown = lambda_.get_function_configuration(FunctionName="changed")
+    assert (shown["State"], shown["StateReasonCode"]) == ("Failed", "InvalidImage") and "digest" in shown["StateReason"]
+
+
+def test_an_update_that_cannot_be_unpacked_leaves_what_was_there(server, lambda_, image, program, open_folder):
+    image.add([base(program)], Entrypoint=["/app/main", "first"])
+    before = create(lambda_, "f", image.uri)
+    worse = Image(open_folder / "worse")
+    worse.add([base(program)], Entrypoint=["/app/main", "second, that no other test unpacks"])
+    spoil(worse)
+    answer = lambda_.update_function_code(FunctionName="f", ImageUri=worse.uri)
+    assert (answer["State"], answer["LastUpdateStatus"]) == ("Active", "InProgress")
+    shown = lambda_.get_function_configuration(FunctionName="f")
+    assert (shown["State"], shown["LastUpdateStatus"], shown["LastUpdateStatusReasonCode"]) == ("Active", "Failed", "InvalidImage")
+    assert shown["CodeSha256"] == before["CodeSha256"] and shown["RevisionId"] != answer["RevisionId"]
+    assert "digest" in refusal(lambda_.update_function_code, FunctionName="f", ImageUri=worse.uri, DryRun=True)[1]
+    with pytest.raises(botocore.exceptions.WaiterError):
+        lambda_.get_waiter("function_updated_v2").wait(FunctionName="f")
+    assert server.invoke("f", {})["Json"]["arguments"] == ["first"]
+    version = lambda_.publish_version(FunctionName="f")["Version"]
+    told = lambda_.get_function_configuration(FunctionName="f", Qualifier=version)
+    assert (told["LastUpdateStatus"], "LastUpdateStatusReason" in told) == ("Successful", False)
+    lambda_.update_function_configuration(FunctionName="f", Timeout=9)
+    shown = lambda_.get_function_configuration(FunctionName="f")
+    assert (shown["LastUpdateStatus"], "LastUpdateStatusReasonCode" in shown) == ("Successful", False)
+
+
+def test_an_image_that_nobody_invokes_becomes_inactive_and_wakes(start_server, image, program):
+    server = start_server("--test-clock", "--activation", "5000", "--inactive", "1000")
+    client = server.client("lambda")
+    later = lambda ms: server.http("POST", f"/_sluice/clock?advance_ms={ms}")
+    state = lambda name: [client.get_function_configuration(FunctionName=name).get(key) for key in ("State", "StateReasonCode")]
+    conflict = "The operation cannot be performed at this time. The function is currently in the following state: Pending"
+    image.add([base(program)], Entrypoint=["/app/main"])
+    create(client, "f", image.uri)
+    client.create_function(**minimal("package"))
+    assert state("f") == ["Pending", "Creating"]
+    assert refusal(client.invoke, FunctionName="f") == ("ResourceConflictException", conflict)
+    later(5000)
+    assert state("f") == ["Active", None]
+    assert client.invoke(FunctionName="f", Payload=b"{}")["StatusCode"] == 200
+    later(1000 * 1000)
+    assert (state("f"), state("package")) == (["Inactive", "Idle"], ["Active", None])
+    woken = ("CodeArtifactUserPendingException", "Lambda is initializing your function. It will be ready to invoke shortly.")
+    assert refusal(client.invoke, FunctionName="f", Payload=b"{}") == woken
+    assert state("f") == ["Pending", "Restoring"]
+    assert refusal(client.invoke, FunctionName="f") == ("ResourceConflictException", conflict)
+    later(5000)
+    assert state("f") == ["Active", None]
+    assert client.invoke(FunctionName="f", Payload=b"{}")["StatusCode"] == 200
 
 
 def test_images_and_packages_are_not_mixed(lambda_, image, program):
