@@ -20,6 +20,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import weakref
 import zipfile
 from pathlib import Path
 
@@ -141,6 +142,8 @@ class Server:
 
     command: the words that run sluice, when it is not BIN itself; the last of them must be executed in place (exec), not forked."""
 
+    started = weakref.WeakSet()
+
     def __init__(self, *options, data=None, env=None, listen="127.0.0.1:0", command=None):
         self.options, self.env, self.listen, self.command = options, env or {}, listen, command or [str(BIN)]
         self.own_data = data is None
@@ -149,6 +152,7 @@ class Server:
         self.expected_errors, self.clients, self.tree = [], {}, set()
         self.scopes = {("us-east-1", "test")}
         self.process = None
+        Server.started.add(self)
         try:
             self.start()
         except BaseException:
@@ -315,7 +319,9 @@ class Server:
         """Waits until nothing remains; gives the list of what does, after killing it."""
 
         def remaining():
-            lost = {pid: name for pid, name in descendants(os.getpid()).items() if pid in self.tree or pid not in spared}
+            # Another server that runs makes sandboxes meanwhile: they are below it, whereas what lost its parent is below us.
+            others = {pid for server in Server.started if server.running() for pid in (server.process.pid, *descendants(server.process.pid))}
+            lost = {pid: name for pid, name in descendants(os.getpid()).items() if pid in self.tree or pid not in spared | others}
             return [*(f"process {pid} {name}" for pid, name in lost.items()), *self.cgroups(), *self.mounts()]
 
         with contextlib.suppress(AssertionError):
