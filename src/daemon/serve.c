@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -26,9 +27,10 @@
 
 enum {
     FIRST_SANDBOX_UID = 200000,
-    SERVER_UID = 199999, // without a user named "sluice"
-    CRASHES_MAX = 5,     // within a minute: then give up
-    SPARE_SLOTS = 32,    // sandboxes being torn down still occupy the spawner's slots
+    SERVER_UID = 199999,  // without a user named "sluice"
+    CRASHES_MAX = 5,      // within a minute: then give up
+    SPAWNER_SECONDS = 30, // a spawner has to end in, and then what it leaves: much, on a machine under load
+    SPARE_SLOTS = 32,     // sandboxes being torn down still occupy the spawner's slots
 };
 
 struct values {
@@ -455,16 +457,31 @@ static pid_t wait_event(const sigset_t *signals, int *ret_status) {
     }
 }
 
-// The other one's end follows from the first one's; a spawner that hangs must not keep the supervisor.
-static void reap(pid_t pid, const sigset_t *signals) {
-    for (int i = 0; i < 100; i++) {
-        if (waitpid(pid, NULL, WNOHANG) != 0) return;
+// Reaps `pid`, or every child for -1, for so many seconds at most. Whether it is done: what is left neither ended nor
+// was awaited long enough.
+static bool reap(pid_t pid, const sigset_t *signals, time_t seconds) {
+    struct timespec begin, now;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do {
+        pid_t ended;
+        while ((ended = waitpid(pid, NULL, WNOHANG)) > 0) {}
+        if (ended < 0) return true;
         struct timespec wait = {.tv_nsec = 100 * 1000 * 1000};
         sigtimedwait(signals, NULL, &wait);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (now.tv_sec - begin.tv_sec < seconds);
+    return false;
+}
+
+// The spawner's end follows from the server's, but one that hangs must not keep the supervisor. After the spawner come
+// the orphans that it leaves when it is killed: sandboxes, which die with it, and copies of templates, which must be
+// reaped by somebody before the sandboxes that they are in can end (pid_namespaces(7)).
+static void reap_spawner(pid_t spawner, const sigset_t *signals) {
+    if (spawner > 0 && !reap(spawner, signals, SPAWNER_SECONDS)) {
+        sl_log_warn("serve", "process %d does not end: killed", (int)spawner);
+        kill(spawner, SIGKILL);
     }
-    sl_log_warn("serve", "process %d does not end: killed", (int)pid);
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
+    if (!reap(-1, signals, SPAWNER_SECONDS)) sl_log_warn("serve", "sandboxes do not end: left behind");
 }
 
 struct round {
@@ -489,7 +506,7 @@ static int run_round(struct sl_daemon_config *config, const struct sl_jail_confi
             round->asked = true;
         } else if (ended == server) {
             round->status = status;
-            reap(spawner, signals);
+            reap_spawner(spawner, signals);
             return 0;
         } else if (ended == spawner) {
             // The server notices and aborts; its end is what counts.
@@ -507,6 +524,8 @@ static int supervise(struct sl_daemon_config *config, const struct sl_jail_confi
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, NULL);
+    // Orphans of a killed spawner become our children: not every machine's first process reaps what comes to it.
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     time_t first_crash = 0;
     config->announce = true;
     for (int crashes = 0;;) {

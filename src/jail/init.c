@@ -165,8 +165,7 @@ static int activate(struct init *init, const struct sl_jail__go *go, const int *
     if (rc != 0) return rc;
     // A change of credentials clears the parent-death signal. If the spawner died in between, its socket tells.
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return -errno;
-    struct pollfd alive = {.fd = plan->control};
-    return poll(&alive, 1, 0) != 0 && (alive.revents & POLLHUP) != 0 ? -EPIPE : 0;
+    return sl_jail__is_closed(plan->control) ? -EPIPE : 0;
 }
 
 static void tell_failed(const struct init *init, unsigned program, int error, const char *step) {
@@ -339,13 +338,15 @@ static _Noreturn void init_main(struct sl_jail__shell_plan *plan) {
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &child, NULL);
+    // Set too late if the spawner has just died: then its socket tells, below and before every wait.
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)setsid(); // not the spawner's group: nothing that is sent to ours may reach it
     (void)prctl(PR_SET_NAME, "sluice-init", 0, 0, 0);
     int keep[SL_JAIL__HIERARCHIES + 5] = {plan->control, plan->stem, plan->netns, plan->router->ns,
                                           plan->router->host_ns};
     for (unsigned i = 0; i < SL_JAIL__HIERARCHIES; i++) keep[5 + i] = plan->cgroup->dir[i];
-    sl_jail__close_except(keep, sizeof keep / sizeof keep[0]);
+    sl_jail__close_except(keep, sizeof keep / sizeof keep[0]); // the spawner's end of our socket, too
+    if (sl_jail__is_closed(plan->control)) _exit(0);
 
     int listener[SL_JAIL_LISTENERS] = {-1, -1, -1};
     bool new_netns = false;

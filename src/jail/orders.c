@@ -169,6 +169,9 @@ int sl_jail__orders_refill(struct sl_jail__spawner *s) {
             sleep = sooner(sleep, DYING_MS);
         }
     }
+    for (unsigned i = 1; i <= SL_JAIL_TEMPLATES_MAX; i++) {
+        if (sl_jail__template_clean(&s->templates[i], &s->shells)) sleep = sooner(sleep, DYING_MS);
+    }
     if (s->shells.cgroups.leftovers > 0 && s->sweeps < SWEEPS) {
         s->sweeps++;
         sl_jail__cgroups_sweep(&s->shells.cgroups);

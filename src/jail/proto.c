@@ -5,6 +5,7 @@
 #include "jail/proto.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,6 +22,11 @@ void sl_jail__close(int *fd) {
 
 void sl_jail__close_all(int *fds, unsigned count) {
     for (unsigned i = 0; i < count; i++) sl_jail__close(&fds[i]);
+}
+
+bool sl_jail__is_closed(int socket) {
+    struct pollfd other = {.fd = socket};
+    return poll(&other, 1, 0) != 0 && (other.revents & POLLHUP) != 0;
 }
 
 int sl_jail__send(int socket, const void *message, size_t size, const int *fds, unsigned fd_count) {

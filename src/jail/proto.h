@@ -155,6 +155,9 @@ struct sl_jail__fork_note {
     char step[SL_JAIL__STEP];
 };
 
+// Whether nobody has the other end any more.
+bool sl_jail__is_closed(int socket);
+
 // Sends one message with up to SL_JAIL__FDS descriptors (which stay the caller's). 0 or -errno (-EAGAIN when full,
 // never SIGPIPE).
 int sl_jail__send(int socket, const void *message, size_t size, const int *fds, unsigned fd_count);

@@ -36,6 +36,14 @@ static const uint64_t CAPABILITIES = 1ull << CAP_SYS_ADMIN | 1ull << CAP_SYS_CHR
 void sl_jail__template_init(struct sl_jail__template *template) {
     *template = (struct sl_jail__template){.control = -1};
     sl_jail__cgroup_init(&template->cgroup);
+    sl_jail__cgroup_init(&template->former);
+}
+
+// For its next life.
+static void forget(struct sl_jail__template *template) {
+    struct sl_jail__cgroup former = template->former;
+    sl_jail__template_init(template);
+    template->former = former;
 }
 
 // ---- the child ----
@@ -117,6 +125,7 @@ static _Noreturn void child_main(const struct sl_jail__shells *shells, const str
     int keep[SL_JAIL__HIERARCHIES + 4] = {control, filter, block, shells->stem};
     for (unsigned i = 0; i < SL_JAIL__HIERARCHIES; i++) keep[4 + i] = cgroup->dir[i];
     sl_jail__close_except(keep, sizeof keep / sizeof keep[0]);
+    if (sl_jail__is_closed(control)) _exit(0); // the spawner died before it could take us along
     int rc = arrange(shells, cgroup, &step);
     if (rc == 0) rc = execute(control, filter, block, &step);
     struct sl_jail__fork_note note = {.kind = SL_JAIL__FORK_FAILED, .error = -rc};
@@ -144,7 +153,7 @@ int sl_jail__template_start(struct sl_jail__template *template, struct sl_jail__
     *ret_step = "make its socket";
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) return -errno;
     (void)fcntl(pair[1], F_SETFL, 0);
-    sl_jail__template_init(template);
+    forget(template);
     struct sl_jail__limits limits = {.memory_mb = memory_mb, .pids = 64};
     *ret_step = "make its control group";
     int filter = write_filter(&shells->filter);
@@ -214,9 +223,15 @@ void sl_jail__template_kill(struct sl_jail__template *template) {
     template->killed = true;
 }
 
-void sl_jail__template_release(struct sl_jail__template *template, struct sl_jail__shells *shells) {
+void sl_jail__template_release(struct sl_jail__template *template, const struct sl_jail__shells *shells) {
     sl_jail__close(&template->control);
-    // The kernel may still count it for a moment. What stays is removed with everything at the end.
-    (void)sl_jail__cgroup_remove(&shells->cgroups, &template->cgroup);
-    sl_jail__template_init(template);
+    // A copy begins in its template's control groups (of version 1) and may have been killed, or may not have left them
+    // yet. Of two lives that end this way at once, the first one's stay until the spawner's end.
+    (void)sl_jail__template_clean(template, shells);
+    if (sl_jail__cgroup_remove(&shells->cgroups, &template->cgroup) != 0) template->former = template->cgroup;
+    forget(template);
+}
+
+bool sl_jail__template_clean(struct sl_jail__template *template, const struct sl_jail__shells *shells) {
+    return sl_jail__cgroup_remove(&shells->cgroups, &template->former) == -EBUSY;
 }

@@ -43,6 +43,7 @@ struct sl_jail__template {
     int error;
     char step[SL_JAIL__STEP];
     struct sl_jail__cgroup cgroup;
+    struct sl_jail__cgroup former; // of the one before, while a copy that was just made is still in it
 };
 
 // The shared library, as bytes (made by the build).
@@ -59,6 +60,8 @@ int sl_jail__template_fork(struct sl_jail__template *template, struct sl_jail__s
                            const struct sl_jail__slot *slot, const struct sl_jail__go *go, int log, int input);
 void sl_jail__template_kill(struct sl_jail__template *template);
 // After it was reaped.
-void sl_jail__template_release(struct sl_jail__template *template, struct sl_jail__shells *shells);
+void sl_jail__template_release(struct sl_jail__template *template, const struct sl_jail__shells *shells);
+// Removes what could not be removed then. Whether something stays: again, later.
+bool sl_jail__template_clean(struct sl_jail__template *template, const struct sl_jail__shells *shells);
 
 #endif

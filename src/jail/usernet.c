@@ -47,7 +47,8 @@ static _Noreturn void wait_main(int ns) {
     _exit(1);
 }
 
-static _Noreturn void helper_main(const struct sl_jail__router *router, const char *slirp, const char *pasta) {
+static _Noreturn void helper_main(const struct sl_jail__router *router, pid_t spawner, const char *slirp,
+                                  const char *pasta) {
     char path[32];
     int ns = fcntl(router->ns, F_DUPFD, 3); // without close-on-exec: the path must mean the same in the program
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -56,6 +57,7 @@ static _Noreturn void helper_main(const struct sl_jail__router *router, const ch
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     for (int number = 1; number < NSIG; number++) (void)signal(number, SIG_DFL);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != spawner) _exit(1); // it died before it could take us along
     if (ns < 0 || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0) _exit(1);
     snprintf(path, sizeof path, "/proc/self/fd/%d", ns);
     if (slirp != NULL) {
@@ -75,8 +77,9 @@ int sl_jail__usernet_start(struct sl_jail__router *router, const struct sl_jail_
     const char *pasta = find(pastas);
     if (slirp == NULL && pasta == NULL) return sl_fail(err, SL_E_UNAVAILABLE, "install slirp4netns or passt");
     if (access("/dev/net/tun", R_OK | W_OK) != 0) return sl_fail_errno(err, "open /dev/net/tun");
+    pid_t spawner = getpid();
     router->helper = fork();
-    if (router->helper == 0) helper_main(router, slirp, pasta);
+    if (router->helper == 0) helper_main(router, spawner, slirp, pasta);
     if (router->helper < 0) return sl_fail_errno(err, "start %s", slirp != NULL ? slirp : pasta);
     pid_t waiter = fork();
     if (waiter == 0) wait_main(router->ns);
