@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from sdk_support import code
 from support import BIN, descendants, wait_for
 from users import KINDS, RANGE, SECRET, USER, User
 
@@ -96,6 +97,9 @@ def test_the_slice_works_for_an_ordinary_user(start_user_server):
     functions.update_function_configuration(FunctionName="python", MemorySize=256)
     wait_for(lambda: functions.get_function_configuration(FunctionName="python")["LastUpdateStatus"] == "Successful", "the update")
     assert server.invoke("python", 1)["Json"]["event"] == 1
+    server.create_function("sdk", code(), Timeout=60, MemorySize=1769)
+    (identity,) = server.invoke("sdk", {"do": "calls", "calls": [["sts", "get_caller_identity"]]})["Json"]
+    assert identity["Arn"] == "arn:aws:sts::000000000000:assumed-role/test/sdk"
 
     assert server.stop() == 0
     server.restart()
