@@ -10,8 +10,9 @@
 // connection with a request in progress cannot move. So it is closed by a letter.
 //
 // Bounds, so that a hostile function costs itself only: CONNECTIONS of an instance, TOTAL of all instances; beyond them
-// newcomers wait in the kernel, and idle connections are closed for them. One body over SMALL_BODY at a time (objects
-// are passed on and do not count). RATE requests in a second.
+// newcomers wait in the kernel, and idle connections are closed for them. Bodies that are on their way,
+// of more than FREE_BODY each: OWN_BODIES bytes of an instance, BODIES of all (objects are passed on and do not count).
+// RATE requests in a second.
 #include "daemon/daemon.h"
 
 #include "aws/aws.h"
@@ -32,7 +33,9 @@ enum {
     TOTAL = 16384,
     ACCEPTS = 32, // in one turn
     PATIENCE_MS = 50,
-    SMALL_BODY = 1024 * 1024,
+    FREE_BODY = 64 * 1024,
+    OWN_BODIES = 80 * 1024 * 1024, // a function's code fits
+    BODIES = 512 * 1024 * 1024,
     RATE = 2000, // requests per second
     BURST = 2000,
 };
@@ -43,15 +46,16 @@ struct sl_door {
     struct sl_watch watch;
     struct sl_timer timer; // while it accepts nothing
     struct sl_mail mail;
-    struct sl_http_conn *conns[CONNECTIONS];
+    struct sl_http_conn *conns[CONNECTIONS]; // oldest first
+    uint32_t held[CONNECTIONS];              // bytes that each has of BODIES
     unsigned count;
-    bool rested;                // has let newcomers wait already
-    struct sl_http_conn *large; // on which a large body is on its way
-    int64_t empty_ns;           // when the bucket of requests is empty again
+    bool rested;      // has let newcomers wait already
+    uint32_t bodies;  // sum of held
+    int64_t empty_ns; // when the bucket of requests is empty again
     struct sl_door *next, **prev;
 };
 
-static atomic_uint total;
+static atomic_uint total, bodies;
 
 // ---- requests ---------------------------------------------------------------------------------------------------
 
@@ -87,18 +91,35 @@ static bool is_event(const struct sl_http_request *request) {
            sl_str_find(request->path, SL_STR("/invoke-async")) >= 0;
 }
 
-// A large body needs the place for one.
+static unsigned index_of(const struct sl_door *door, const struct sl_http_conn *conn) {
+    unsigned i = 0;
+    while (i < door->count && door->conns[i] != conn) i++;
+    return i;
+}
+
+// What the connection had for a body, which has come or comes no more.
+static void give_back(struct sl_door *door, unsigned i) {
+    door->bodies -= door->held[i];
+    atomic_fetch_sub(&bodies, door->held[i]);
+    door->held[i] = 0;
+}
+
+// A body that is kept until it is whole needs room.
 static int admit_body(struct sl_door *door, struct sl_http_request *request, size_t *max_body) {
     struct sl_str text = sl_http_header(request, SL_STR("Content-Length"));
     uint64_t length = 0;
+    unsigned i = index_of(door, request->conn);
     if (*max_body > SL_AWS_CODE_BODY + 1) return 0; // passed on as it comes
-    if (!text.ptr && *max_body > SMALL_BODY) *max_body = SMALL_BODY;
-    if (!sl_str_to_u64(text, &length) || length <= SMALL_BODY) return 0;
-    if (door->large && door->large != request->conn) {
-        refuse(request, 503, "SlowDown", "Please reduce your request rate: one large body at a time.");
+    if (!text.ptr && *max_body > FREE_BODY) *max_body = FREE_BODY;
+    if (!sl_str_to_u64(text, &length) || length <= FREE_BODY || i == door->count) return 0;
+    // It is no longer than max_body: sl_aws_head has seen to it.
+    if (door->bodies + length > OWN_BODIES || atomic_load(&bodies) + length > BODIES) {
+        refuse(request, 503, "SlowDown", "Please reduce your request rate.");
         return 1;
     }
-    door->large = request->conn;
+    door->held[i] = (uint32_t)length;
+    door->bodies += (uint32_t)length;
+    atomic_fetch_add(&bodies, (unsigned)length);
     return 0;
 }
 
@@ -138,7 +159,8 @@ static void body_part(struct sl_http_request *request, struct sl_str part, void 
 
 static void handle(struct sl_http_request *request, void *user) {
     struct sl_door *door = user;
-    if (door->large == request->conn) door->large = NULL;
+    unsigned i = index_of(door, request->conn);
+    if (i < door->count) give_back(door, i);
     if (request->user)
         sl_aws_body_end(request);
     else
@@ -149,14 +171,13 @@ static void handle(struct sl_http_request *request, void *user) {
 
 static void closed(struct sl_http_conn *conn, void *user) {
     struct sl_door *door = user;
-    if (door->large == conn) door->large = NULL;
-    for (unsigned i = 0; i < door->count; i++) {
-        if (door->conns[i] != conn) continue;
-        door->count--;
-        memmove(door->conns + i, door->conns + i + 1, (door->count - i) * sizeof(door->conns[0])); // oldest first
-        atomic_fetch_sub(&total, 1);
-        return;
-    }
+    unsigned i = index_of(door, conn);
+    if (i == door->count) return;
+    give_back(door, i);
+    door->count--;
+    memmove(door->conns + i, door->conns + i + 1, (door->count - i) * sizeof(door->conns[0]));
+    memmove(door->held + i, door->held + i + 1, (door->count - i) * sizeof(door->held[0]));
+    atomic_fetch_sub(&total, 1);
 }
 
 static const struct sl_http_config *config(struct sl_front *front) {
@@ -225,6 +246,7 @@ static void on_ready(struct sl_watch *watch, uint32_t events) {
             return;
         }
         sl_http_conn_set_user(conn, door);
+        door->held[door->count] = 0;
         door->conns[door->count++] = conn;
         atomic_fetch_add(&total, 1);
     }

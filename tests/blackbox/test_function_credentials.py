@@ -135,6 +135,20 @@ def idlers(count):
     kept = [socket.create_connection(("127.0.0.1", 4566)) for _ in range(count)]
     return request("GET", "/")["status"]
 
+def bodies(count):
+    import select
+    waiting = []
+    for _ in range(count):
+        one = socket.create_connection(("127.0.0.1", 4566), timeout=60)
+        one.sendall(b"POST /2015-03-31/functions HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 60000000\\r\\n\\r\\nx")
+        waiting.append(one)
+    globals()["held"], answers = list(waiting), []
+    while len(waiting) > 1:
+        for one in select.select(waiting, [], [], 60)[0] or [waiting[0]]:
+            waiting.remove(one)
+            answers.append(one.recv(12).decode())
+    return answers
+
 def slow(count):
     kept = []
     for _ in range(count):
@@ -154,8 +168,9 @@ def test_more_connections_than_a_door_has_wait_for_one_another(function):
     assert set(answers) <= {"HTTP/1.1 403", "", "ConnectionResetError"} and answers.count("HTTP/1.1 403") >= 32, answers
 
 
-def test_slow_heads_hold_up_their_own_function_only(function, server):
+def test_slow_heads_and_bodies_hold_up_their_own_function_only(function, server):
     ask = function("slow", CROWDS)
+    assert ask("bodies", count=3) == ["HTTP/1.1 503", "HTTP/1.1 503"]  # one fits
     assert ask("slow", count=40) == 40
     (identity,) = calls(function("quick"), ("sts", "get_caller_identity"))
     assert identity["Arn"].endswith("/quick")
