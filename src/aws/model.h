@@ -105,6 +105,10 @@ struct sl_operation {
     uint16_t index;                       // among all operations: the slot of the handler
 };
 
+enum { SL_PATH_GREEDY = 0x80, SL_PATH_COUNT = 0x7f }; // the last segment takes the rest of the path
+// Different for the methods that operations have.
+#define SL_PATH_METHOD(first, length) ((2 * (unsigned char)(first) + (length)) % 256 << 8)
+
 struct sl_service {
     struct sl_str name; // "lambda"
     struct sl_str id;   // "Lambda", "API Gateway"
@@ -119,6 +123,7 @@ struct sl_service {
     bool partial;                          // the published model has more operations than the table
     const struct sl_operation *operations; // sorted by name
     uint16_t operation_count;
+    const uint16_t *paths; // of each operation, close together: segment_count, SL_PATH_GREEDY, SL_PATH_METHOD
 };
 
 extern const struct sl_service *const sl_services[]; // NULL-terminated

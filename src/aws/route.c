@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// route: see route.h. A linear scan over a service's operations: at most 124 comparisons of a segment count and a
-// method, of which nearly all end there. The path is split once.
+// route: see route.h. A linear scan over a service's operations: at most 124 comparisons of a number of segments and a
+// method, which lie together in memory. The path is split once.
 #include "aws/route.h"
 
 #include "aws/arn.h"
@@ -39,10 +39,14 @@ static bool has_parameter(struct sl_str query, const struct sl_discriminator *wa
     return false;
 }
 
+// Told by one number of the service's table, which is all that is looked at of most operations.
+static bool fits(unsigned shape, unsigned method, unsigned segments) {
+    unsigned count = shape & SL_PATH_COUNT;
+    return (shape & 0xff00) == method && (shape & SL_PATH_GREEDY ? segments >= count : segments == count);
+}
+
 static bool match_path(const struct sl_operation *operation, const struct path *path, struct sl_route *ret) {
     unsigned count = operation->segment_count;
-    bool greedy = count > 0 && operation->segments[count - 1].greedy;
-    if (greedy ? path->count < count : path->count != count) return false;
     for (unsigned i = 0; i < count; i++) {
         const struct sl_segment *segment = &operation->segments[i];
         ret->labels[i] = (struct sl_str){0};
@@ -85,9 +89,11 @@ bool sl_route_rest(const struct sl_service *service, const struct sl_aws_request
         prefix = sl_str_sub(whole, 0, (size_t)at);
         whole = sl_str_sub(whole, (size_t)at, whole.len);
     }
-    if (!split_path(whole, &path)) return false;
+    if (!split_path(whole, &path) || !request->method.len) return false;
+    unsigned method = SL_PATH_METHOD(request->method.ptr[0], (unsigned)request->method.len);
     for (unsigned i = 0; i < service->operation_count; i++) {
         const struct sl_operation *operation = &service->operations[i];
+        if (!fits(service->paths[i], method, path.count)) continue;
         if (!match_operation(operation, request, &path, &candidate)) continue;
         int score = specificity(operation);
         if (score <= best) continue;

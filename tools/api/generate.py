@@ -235,7 +235,7 @@ class Service:
         return out + [f"static const struct sl_shape {shapes}[{len(rows)}] = {{"] + rows + ["};"]
 
     def operation_tables(self, first_index):
-        out, rows = [], []
+        out, rows, paths = [], [], []
         for index, (name, op) in enumerate(sorted(self.facts["operations"].items())):
             path, _, query = op["uri"].partition("?")
             segments = []
@@ -243,6 +243,8 @@ class Service:
                 label = re.fullmatch(r"\{([^}+]+)(\+?)\}", part)
                 greedy = ", .greedy = true" if label and label[2] else ""
                 segments.append(f"{{.text = {view(label[1])}, .label = true{greedy}}}" if label else f"{{.text = {view(part)}}}")
+            greedy = " | SL_PATH_GREEDY" if "greedy" in "".join(segments[-1:]) else ""
+            paths.append(f"SL_PATH_METHOD('{op['method'][0]}', {len(op['method'])}) | {len(segments)}{greedy}")
             marks = []
             for pair in query.split("&") if query else []:
                 key, _, value = pair.partition("=")
@@ -272,6 +274,7 @@ class Service:
             ]
             rows.append("    {" + ", ".join(fields) + "},")
         table = self.c_name("operations")
+        out.append(f"static const uint16_t {self.c_name('paths')}[] = {{{', '.join(paths)}}};")
         return out + [f"static const struct sl_operation {table}[{len(rows)}] = {{"] + rows + ["};"]
 
     def service_row(self):
@@ -292,6 +295,7 @@ class Service:
             f".partial = {'true' if f.get('partial') else 'false'}",
             f".operations = {self.c_name('operations')}",
             f".operation_count = {len(f['operations'])}",
+            f".paths = {self.c_name('paths')}",
         ]
         return [f"static const struct sl_service {self.c_name('service')} = {{{', '.join(fields)}}};"]
 
