@@ -40,6 +40,12 @@ static int broken(struct layer *layer, const char *name) {
                    why ? why : "a layer cannot be unpacked");
 }
 
+// What the image asks for cannot be, rather than that this machine cannot do it.
+static int refused(struct layer *layer, const char *what, const char *path) {
+    bool asked = errno == ENOENT || errno == EPERM || errno == ENAMETOOLONG || errno == EMLINK || errno == EINVAL;
+    return asked ? broken(layer, path) : sl_fail_errno(layer->err, "%s %s of an image", what, path);
+}
+
 // --- places
 // ------------------------------------------------------------------------------------------------------------
 
@@ -147,7 +153,7 @@ static int make_hard_link(struct layer *layer, int parent, const char *name, con
     if (from < 0) return broken(layer, path);
     int made = linkat(from, slash ? slash + 1 : cleaned, parent, name, 0);
     close(from);
-    return made == 0 ? 0 : sl_fail_errno(layer->err, "link %s of an image", path);
+    return made == 0 ? 0 : refused(layer, "link", path);
 }
 
 static int make_directory(struct layer *layer, int parent, const char *name, const char *path) {
@@ -169,8 +175,8 @@ static int make_entry(struct layer *layer, struct archive_entry *entry, int pare
     if (target) return make_hard_link(layer, parent, name, path, target);
     if (type == AE_IFREG) return make_file(layer, parent, name, path, archive_entry_mode(entry));
     const char *link = archive_entry_symlink(entry);
-    if (link && symlinkat(link, parent, name) == 0) return 0;
-    return sl_fail_errno(layer->err, "link %s of an image", path);
+    if (!link) return broken(layer, path);
+    return symlinkat(link, parent, name) == 0 ? 0 : refused(layer, "link", path);
 }
 
 static int unpack_entry(struct layer *layer, struct archive_entry *entry) {
