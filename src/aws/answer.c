@@ -38,6 +38,8 @@ static void make_error(struct call *call, int kind, struct sl_str message, struc
                        reply);
     } else if (sl_call__is_rpc(call)) {
         sl_json_rpc_error(call->op.arena, call->service, call->op.model, kind, message, call->op.error_members, reply);
+    } else if (sl_call__is_cbor(call)) {
+        sl_cbor_error(call->op.arena, call->service, call->op.model, kind, message, call->op.error_members, reply);
     } else if (sl_call__is_xml(call)) {
         sl_rest_xml_error(call->op.arena, kind, message, call->op.error_members, sl_str_of(call->op.request_id),
                           sl_str_of(call->host_id), reply);
@@ -57,6 +59,8 @@ int sl_aws__encode(struct call *call, struct sl_reply *ret) {
         return sl_query_encode(&call->op, ret, &call->error);
     case SL_PROTOCOL_JSON:
         return sl_json_rpc_encode(&call->op, ret, &call->error);
+    case SL_PROTOCOL_CBOR:
+        return sl_cbor_encode(&call->op, ret, &call->error);
     case SL_PROTOCOL_REST_XML:
         return sl_rest_xml_encode(&call->op, ret, &call->error);
     default:

@@ -18,6 +18,7 @@ struct sl_event_sources;
 struct sl_sqs;
 struct sl_logs;
 struct sl_s3;
+struct sl_series;
 
 struct sl_app {
     struct sl_store *store;
@@ -28,6 +29,7 @@ struct sl_app {
     struct sl_sqs *sqs;
     struct sl_logs *logs;
     struct sl_s3 *s3;
+    struct sl_series *series;
     // Reads an object of that account as a whole, at most `max` bytes, into the arena; version with ptr NULL: the
     // newest. On a worker thread: it waits. SL_E_S3_... with S3's words; NULL where there are no objects.
     int (*fetch_object)(const struct sl_app *app, struct sl_arena *arena, struct sl_str account, struct sl_str bucket,

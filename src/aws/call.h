@@ -48,6 +48,7 @@ struct call {
 
 static inline bool sl_call__is_query(const struct call *call) { return call->op.protocol == SL_PROTOCOL_QUERY; }
 static inline bool sl_call__is_rpc(const struct call *call) { return call->op.protocol == SL_PROTOCOL_JSON; }
+static inline bool sl_call__is_cbor(const struct call *call) { return call->op.protocol == SL_PROTOCOL_CBOR; }
 static inline bool sl_call__is_xml(const struct call *call) { return call->op.protocol == SL_PROTOCOL_REST_XML; }
 
 // understand.c. Signature, input, constraints and preparation; sets call->kind on failure. Worker or loop thread.

@@ -76,6 +76,10 @@ static bool any_time(struct sl_str text, int64_t *ret_ms) {
     return true;
 }
 
+bool sl_codec_not_finite(struct sl_str text) {
+    return sl_str_is(text, "NaN") || sl_str_is(text, "Infinity") || sl_str_is(text, "-Infinity");
+}
+
 int sl_codec_scalar(struct sl_arena *arena, const struct sl_shape *shape, struct sl_str text, struct sl_json **ret,
                     struct sl_error *err) {
     int64_t whole;
@@ -94,6 +98,11 @@ int sl_codec_scalar(struct sl_arena *arena, const struct sl_shape *shape, struct
         break;
     case SL_SHAPE_FLOAT:
     case SL_SHAPE_DOUBLE:
+        if (sl_codec_not_finite(text)) {
+            *ret = sl_json_new_int(arena, 0);
+            if (*ret) (*ret)->text = text;
+            break;
+        }
         if (!real_number(text, &real))
             return sl_fail(err, SL_E_SERIALIZATION, "For input string: \"%.*s\"", SL_FMT(text));
         *ret = sl_json_new_double(arena, real);

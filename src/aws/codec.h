@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// codec: between the wire and op->in / op->out, by the tables. Per protocol (rest-json, rest-xml, json 1.0/1.1, query)
-// the same functions.
+// codec: between the wire and op->in / op->out, by the tables. Per protocol (rest-json, rest-xml, json 1.0/1.1, CBOR,
+// query) the same functions.
 //
 //   decode    request -> object keyed by the API's member names, types checked (SerializationException)
 //   validate  the object against the constraints, with AWS's sentences (protocol-independent)
@@ -24,6 +24,8 @@ int sl_rest_xml_decode(struct sl_arena *arena, const struct sl_route *route, con
                        struct sl_json **ret, struct sl_error *err);
 int sl_json_rpc_decode(struct sl_arena *arena, const struct sl_operation *operation,
                        const struct sl_aws_request *request, struct sl_json **ret, struct sl_error *err);
+int sl_cbor_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request,
+                   struct sl_json **ret, struct sl_error *err);
 int sl_query_decode(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_aws_request *request,
                     struct sl_json **ret, struct sl_error *err);
 
@@ -55,6 +57,7 @@ struct sl_reply {
 int sl_rest_json_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err);
 int sl_rest_xml_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err);
 int sl_json_rpc_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err);
+int sl_cbor_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err);
 int sl_query_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err);
 
 // `service` or `operation` may be NULL (the request was not routed); `more` are further members (op->error_members), or
@@ -66,6 +69,8 @@ void sl_rest_xml_error(struct sl_arena *arena, int kind, struct sl_str message, 
                        struct sl_str request_id, struct sl_str host_id, struct sl_reply *ret);
 void sl_json_rpc_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
                        int kind, struct sl_str message, const struct sl_json *more, struct sl_reply *ret);
+void sl_cbor_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
+                   int kind, struct sl_str message, const struct sl_json *more, struct sl_reply *ret);
 void sl_query_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
                     int kind, struct sl_str message, struct sl_str request_id, struct sl_reply *ret);
 
@@ -81,6 +86,16 @@ int sl_codec_outside(struct sl_arena *arena, const struct sl_route *route, const
                      const struct sl_member *member, struct sl_json **ret, struct sl_error *err);
 // Headers and status from op->out; says whether the shape has body members at all.
 bool sl_codec_encode_outside(struct sl_op *op, const struct sl_shape *shape, struct sl_reply *ret);
+// An error's type as the RPC protocols' "__type" has it, its status in
+// ret->status; adds x-amzn-query-error for a service that once spoke the query protocol.
+struct sl_str sl_codec_error_type(struct sl_arena *arena, const struct sl_service *service,
+                                  const struct sl_operation *operation, int kind, struct sl_reply *ret);
+// "NaN", "Infinity", "-Infinity": what a floating number may be in every protocol (Smithy, "Float and Double"). Such a
+// member is a NUMBER with that text, which sl_json_to_double does not take.
+bool sl_codec_not_finite(struct sl_str text);
+// A tree as a parser gave it, by the operation's input: `body` NULL is an empty one.
+int sl_codec_decode_body(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_json *body,
+                         struct sl_json **ret, struct sl_error *err);
 // Adds a header; dropped beyond SL_REPLY_HEADERS.
 void sl_reply_header(struct sl_reply *reply, struct sl_str name, struct sl_str value);
 // A date or time: ISO 8601 with zone, or an HTTP date. Milliseconds since 1970.

@@ -109,13 +109,18 @@ static int decode_number(struct decoder *d, const struct sl_shape *shape, const 
                          struct sl_json **ret) {
     int64_t whole;
     double real;
+    bool floating = shape->type == SL_SHAPE_FLOAT || shape->type == SL_SHAPE_DOUBLE;
+    if (floating && sl_codec_not_finite(node->text)) { // CBOR's; the operation words its refusal
+        *ret = sl_json_copy(d->arena, node);
+        return SL_OK;
+    }
     if (!sl_json_to_double(node, &real)) return wrong_type(d, shape, node);
     if (shape->type == SL_SHAPE_TIMESTAMP) {
         if (real > 1e14 || real < -1e14)
             return sl_fail(d->err, SL_E_SERIALIZATION, "Unable to parse date: %.*s", SL_FMT(node->text));
         double ms = real * 1000;
         *ret = sl_json_new_int(d->arena, (int64_t)(ms < 0 ? ms - 0.5 : ms + 0.5));
-    } else if (shape->type == SL_SHAPE_FLOAT || shape->type == SL_SHAPE_DOUBLE) {
+    } else if (floating) {
         *ret = sl_json_new_double(d->arena, real);
     } else {
         if (!sl_json_to_i64(node, &whole)) {
@@ -133,7 +138,9 @@ static int decode_string(struct decoder *d, const struct sl_shape *shape, const 
         *ret = sl_json_new_string(d->arena, node->text);
         return SL_OK;
     }
-    if (shape->type == SL_SHAPE_TIMESTAMP || shape->type == SL_SHAPE_BLOB) {
+    bool floating = shape->type == SL_SHAPE_FLOAT || shape->type == SL_SHAPE_DOUBLE;
+    if (shape->type == SL_SHAPE_TIMESTAMP || shape->type == SL_SHAPE_BLOB ||
+        (floating && sl_codec_not_finite(node->text))) {
         return sl_codec_scalar(d->arena, shape, node->text, ret, d->err);
     }
     return wrong_type(d, shape, node);
@@ -351,15 +358,22 @@ int sl_rest_json_decode(struct sl_arena *arena, const struct sl_route *route, co
     return SL_OK;
 }
 
-int sl_json_rpc_decode(struct sl_arena *arena, const struct sl_operation *operation,
-                       const struct sl_aws_request *request, struct sl_json **ret, struct sl_error *err) {
+int sl_codec_decode_body(struct sl_arena *arena, const struct sl_operation *operation, const struct sl_json *body,
+                         struct sl_json **ret, struct sl_error *err) {
     struct decoder d = {arena, err};
-    struct sl_json *in = sl_json_new_object(arena), *body = NULL;
+    struct sl_json *in = sl_json_new_object(arena);
     if (!in) return no_memory(&d);
-    int kind = parse_body(&d, request->body, &body);
-    if (!kind && body && operation->input) kind = decode_structure(&d, operation->input, body, in);
+    int kind = body && operation->input ? decode_structure(&d, operation->input, body, in) : SL_OK;
     if (kind) return kind;
     if (sl_arena_failed(arena)) return no_memory(&d);
     *ret = in;
     return SL_OK;
+}
+
+int sl_json_rpc_decode(struct sl_arena *arena, const struct sl_operation *operation,
+                       const struct sl_aws_request *request, struct sl_json **ret, struct sl_error *err) {
+    struct decoder d = {arena, err};
+    struct sl_json *body = NULL;
+    int kind = parse_body(&d, request->body, &body);
+    return kind ? kind : sl_codec_decode_body(arena, operation, body, ret, err);
 }

@@ -249,18 +249,27 @@ int sl_json_rpc_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *
     return take(op->arena, &out, &ret->body, err);
 }
 
-void sl_json_rpc_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
-                       int kind, struct sl_str message, const struct sl_json *more, struct sl_reply *ret) {
+struct sl_str sl_codec_error_type(struct sl_arena *arena, const struct sl_service *service,
+                                  const struct sl_operation *operation, int kind, struct sl_reply *ret) {
     struct sl_str name = sl_str_of(sl_error_name(kind));
     const struct sl_shape *shape = sl_codec_error(service, operation, name);
-    const struct sl_json text = {.type = SL_JSON_STRING, .text = message.ptr ? message : SL_STR("")};
-    *ret = (struct sl_reply){.status = shape ? shape->error_status : sl_error_status(kind),
-                             .content_type = rpc_type(service)};
+    ret->status = shape ? shape->error_status : sl_error_status(kind);
     struct sl_str prefix = !service || !service->error_prefix.len ? SL_STR("")
                            : shape && !shape->error_framework     ? service->error_prefix
                                                                   : SL_STR("com.amazon.coral.service#");
-    struct sl_json type = {.type = SL_JSON_STRING,
-                           .text = sl_arena_printf(arena, "%.*s%.*s", SL_FMT(prefix), SL_FMT(name))};
+    if (service && service->query_compatible) {
+        struct sl_str code = shape && shape->error_code.ptr ? shape->error_code : name;
+        sl_reply_header(ret, SL_STR("x-amzn-query-error"),
+                        sl_arena_printf(arena, "%.*s;%s", SL_FMT(code), ret->status >= 500 ? "Receiver" : "Sender"));
+    }
+    return sl_arena_printf(arena, "%.*s%.*s", SL_FMT(prefix), SL_FMT(name));
+}
+
+void sl_json_rpc_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
+                       int kind, struct sl_str message, const struct sl_json *more, struct sl_reply *ret) {
+    const struct sl_json text = {.type = SL_JSON_STRING, .text = message.ptr ? message : SL_STR("")};
+    *ret = (struct sl_reply){.content_type = rpc_type(service)};
+    struct sl_json type = {.type = SL_JSON_STRING, .text = sl_codec_error_type(arena, service, operation, kind, ret)};
     bool first = true;
     struct sl_buf out;
     sl_buf_init(&out, MAX_REPLY);
@@ -269,11 +278,6 @@ void sl_json_rpc_error(struct sl_arena *arena, const struct sl_service *service,
     write_pair(&out, &first, SL_STR("message"), &text);
     for (const struct sl_json *at = more ? more->first : NULL; at; at = at->next) write_pair(&out, &first, at->key, at);
     sl_buf_char(&out, '}');
-    if (service && service->query_compatible) {
-        struct sl_str code = shape && shape->error_code.ptr ? shape->error_code : name;
-        sl_reply_header(ret, SL_STR("x-amzn-query-error"),
-                        sl_arena_printf(arena, "%.*s;%s", SL_FMT(code), ret->status >= 500 ? "Receiver" : "Sender"));
-    }
     ret->body = out.failed ? SL_STR("{}") : sl_arena_dup(arena, sl_buf_view(&out));
     sl_buf_free(&out);
 }

@@ -12,7 +12,8 @@
 #include "base/str.h"
 
 // SL_PROTOCOL_JSON is awsJson1.0 and 1.1 (sl_service.json_version).
-enum sl_protocol { SL_PROTOCOL_REST_JSON, SL_PROTOCOL_QUERY, SL_PROTOCOL_JSON, SL_PROTOCOL_REST_XML };
+// SL_PROTOCOL_CBOR is Smithy's RPC v2 CBOR; a service of it may speak awsJson too (target_prefix).
+enum sl_protocol { SL_PROTOCOL_REST_JSON, SL_PROTOCOL_QUERY, SL_PROTOCOL_JSON, SL_PROTOCOL_REST_XML, SL_PROTOCOL_CBOR };
 
 enum sl_shape_type {
     SL_SHAPE_STRUCTURE,

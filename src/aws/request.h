@@ -16,7 +16,15 @@ struct sl_aws_request {
     const struct sl_http_header *headers;
     unsigned header_count;
     struct sl_str body;
+    struct sl_str packed; // the body as it came and was signed, where `body` is what was in it; ptr NULL otherwise
 };
+
+// A body that came as gzip (Content-Encoding) is unpacked into the arena; any other stays. False: it is none, or larger
+// than `max`.
+bool sl_aws_request_unpack(struct sl_arena *arena, struct sl_aws_request *request, size_t max);
+static inline struct sl_str sl_aws_request_signed_body(const struct sl_aws_request *request) {
+    return request->packed.ptr ? request->packed : request->body;
+}
 
 // First header of that name (case-insensitive), or ptr NULL.
 struct sl_str sl_aws_request_header(const struct sl_aws_request *request, struct sl_str name);

@@ -145,6 +145,26 @@ const struct sl_operation *sl_route_target(const struct sl_aws_request *request,
     return NULL;
 }
 
+bool sl_route_is_cbor(const struct sl_aws_request *request) {
+    return sl_str_is(request->method, "POST") &&
+           sl_str_is(sl_aws_request_header(request, SL_STR("Smithy-Protocol")), "rpc-v2-cbor");
+}
+
+const struct sl_operation *sl_route_cbor(const struct sl_aws_request *request, const struct sl_service **ret_service) {
+    static const struct sl_str between = SL_STR_INIT("/operation/"), before = SL_STR_INIT("/service/");
+    *ret_service = NULL;
+    ptrdiff_t start = sl_str_find(request->path, before), middle = sl_str_find(request->path, between);
+    if (start < 0 || middle < start + (ptrdiff_t)before.len) return NULL;
+    struct sl_str prefix = sl_str_sub(request->path, (size_t)start + before.len, (size_t)middle);
+    struct sl_str name = sl_str_sub(request->path, (size_t)middle + between.len, request->path.len);
+    for (const struct sl_service *const *at = sl_services; *at; at++) {
+        if ((*at)->protocol != SL_PROTOCOL_CBOR || !sl_str_eq((*at)->target_prefix, prefix)) continue;
+        *ret_service = *at;
+        return sl_operation_find(*at, name);
+    }
+    return NULL;
+}
+
 bool sl_route_queue_path(struct sl_str path) {
     struct sl_str rest = sl_str_sub(path, 1, path.len), part;
     if (sl_str_starts(rest, SL_STR("queue/"))) {

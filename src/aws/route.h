@@ -32,6 +32,11 @@ bool sl_route_any(struct sl_str signing_name, const struct sl_aws_request *reque
 // *ret_service gets the service if its prefix is known.
 const struct sl_operation *sl_route_target(const struct sl_aws_request *request, const struct sl_service **ret_service);
 
+// Smithy's RPC v2 CBOR: "POST .../service/GraniteServiceVersion20100801/operation/ListMetrics" with the header
+// "Smithy-Protocol: rpc-v2-cbor". *ret_service as above.
+bool sl_route_is_cbor(const struct sl_aws_request *request);
+const struct sl_operation *sl_route_cbor(const struct sl_aws_request *request, const struct sl_service **ret_service);
+
 // Query-protocol operation: Action and Version in the form body (POST) or the query (GET). NULL if Action is absent or
 // unknown; *ret_action gets the action if there is one.
 const struct sl_operation *sl_route_query(struct sl_arena *arena, struct sl_str signing_name,

@@ -267,7 +267,7 @@ struct sl_str sl_sigv4_canonical_request(struct sl_arena *arena, const struct sl
     } else if (signature->presigned && s3) {
         sl_buf_cstr(&out, "UNSIGNED-PAYLOAD");
     } else {
-        put_sha256(&out, request->body);
+        put_sha256(&out, sl_aws_request_signed_body(request));
     }
     struct sl_str text = out.failed ? (struct sl_str){0} : sl_arena_dup(arena, sl_buf_view(&out));
     sl_buf_free(&out);
@@ -431,7 +431,7 @@ int sl_sigv4_verify(struct sl_arena *arena, const struct sl_aws_request *request
     bool good = expected.len == signature->signature.len &&
                 CRYPTO_memcmp(expected.ptr, signature->signature.ptr, expected.len) == 0;
     if (good && signature->payload_hash.len && !signature->body_follows)
-        good = payload_agrees(signature->payload_hash, request->body);
+        good = payload_agrees(signature->payload_hash, sl_aws_request_signed_body(request));
     if (!good) {
         return sl_fail(err, SL_E_INVALID_SIGNATURE,
                        "The request signature we calculated does not match the signature you provided. Check your AWS "

@@ -48,6 +48,8 @@ static int decode(struct call *call, struct sl_error *err) {
         return sl_query_decode(call->op.arena, call->op.model, &call->request, &call->op.in, err);
     if (sl_call__is_rpc(call))
         return sl_json_rpc_decode(call->op.arena, call->op.model, &call->request, &call->op.in, err);
+    if (sl_call__is_cbor(call))
+        return sl_cbor_decode(call->op.arena, call->op.model, &call->request, &call->op.in, err);
     if (sl_call__is_xml(call))
         return sl_rest_xml_decode(call->op.arena, &call->route, &call->request, &call->op.in, err);
     return sl_rest_json_decode(call->op.arena, &call->route, &call->request, &call->op.in, err);

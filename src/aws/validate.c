@@ -380,10 +380,12 @@ int sl_validate(struct sl_arena *arena, const struct sl_operation *operation, co
     int kind = SL_OK;
     if (check.count) {
         bool query = operation->service->protocol == SL_PROTOCOL_QUERY;
+        bool metrics = operation->service->protocol == SL_PROTOCOL_CBOR; // its errors keep the query protocol's names
         bool logs = sl_str_is(operation->service->name, "logs");
         kind = check.plain_enum ? SL_E_BAD_REQUEST
                : query          ? SL_E_QUERY_VALIDATION
                : logs           ? SL_E_LOGS_PARAMETER
+               : metrics        ? SL_E_QUERY_VALIDATION
                                 : SL_E_VALIDATION;
         struct sl_str list = sl_buf_view(&check.text);
         bool counted = !(check.plain_enum && sl_str_starts(list, SL_STR("Invalid ")));

@@ -94,6 +94,9 @@
     /* logs */                                                                                                         \
     X(ALREADY_EXISTS, "ResourceAlreadyExistsException", 400)                                                           \
     X(LOGS_PARAMETER, "InvalidParameterException", 400)                                                                \
+    /* cloudwatch */                                                                                                   \
+    X(PARAMETER_COMBINATION, "InvalidParameterCombinationException", 400)                                              \
+    X(INVALID_NEXT_TOKEN, "InvalidNextToken", 400)                                                                     \
     /* s3 */                                                                                                           \
     X(MALFORMED_XML, "MalformedXML", 400)                                                                              \
     X(S3_NO_SUCH_BUCKET, "NoSuchBucket", 404)                                                                          \

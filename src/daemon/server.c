@@ -17,8 +17,10 @@
 #include "net/pool.h"
 #include "net/rcu.h"
 #include "observe/logs.h"
+#include "observe/series.h"
 #include "services/iam/iam.h"
 #include "services/logs/logs.h"
+#include "services/metrics/metrics.h"
 #include "services/s3/s3.h"
 #include "services/sqs/sqs.h"
 #include "services/sts/sts.h"
@@ -206,9 +208,9 @@ static int offload(void *user, struct sl_loop *home, void (*run)(void *), void (
     return err->kind;
 }
 
-const struct sl_op_entry *const sl_daemon_tables[] = {
-    sl_lambda_operations, sl_gateway_operations, sl_iam_operations,  sl_sts_operations,
-    sl_sqs_operations,    sl_s3_operations,      sl_logs_operations, NULL};
+const struct sl_op_entry *const sl_daemon_tables[] = {sl_lambda_operations, sl_gateway_operations, sl_iam_operations,
+                                                      sl_sts_operations,    sl_sqs_operations,     sl_s3_operations,
+                                                      sl_logs_operations,   sl_metrics_operations, NULL};
 
 static int fetch_object(const struct sl_app *app, struct sl_arena *arena, struct sl_str account, struct sl_str bucket,
                         struct sl_str key, struct sl_str version, size_t max, struct sl_str *ret,
@@ -259,6 +261,7 @@ static int build(struct server *server, struct sl_error *err) {
     if (sl_session_secret_open(config->data_dir, &server->front.secret, err)) return err->kind;
     if (sl_logs_open(&server->front.logs, config->data_dir, config->threads, err)) return err->kind;
     app->logs = server->front.logs;
+    if (sl_series_new(&app->series, app->store, err)) return err->kind;
     if (sl_sqs_new(&app->sqs, app->store, err)) return err->kind;
     if (sl_pool_new(&server->workers_pool, POOL_THREADS, POOL_QUEUE_MAX, err)) return err->kind;
     struct sl_s3_config s3 = {.store = app->store, .offload = offload, .user = server->workers_pool};
@@ -274,6 +277,7 @@ static int build(struct server *server, struct sl_error *err) {
 static void flush_logs(struct sl_timer *timer) {
     struct worker *worker = SL_CONTAINER(timer, struct worker, log_timer);
     sl_logs_flush(worker->server->front.logs, worker->index);
+    if (worker->index == 0) sl_series_tick(worker->server->front.app.series);
     sl_timer_start(worker->loop, timer, LOG_FLUSH_MS, flush_logs);
 }
 
@@ -391,6 +395,7 @@ static void release(struct server *server) {
     struct sl_front *front = &server->front;
     if (server->workers_pool) sl_pool_free(server->workers_pool);
     if (front->app.invoker) sl_invoker_settle(front->app.invoker);
+    if (front->app.store) sl_series_close(front->app.series);
     // The store before what it publishes into: its thread also sends letters to the loops.
     if (front->app.store) sl_store_close(front->app.store);
     sl_event_queue_free(front->app.events);
@@ -398,6 +403,7 @@ static void release(struct server *server) {
     sl_gateway_free(front->app.gateway);
     sl_aws_free(front->aws);
     sl_aws_free(front->inside);
+    sl_series_free(front->app.series);
     sl_sqs_free(front->app.sqs);
     sl_s3_free(front->app.s3);
     sl_invoker_free(front->app.invoker);

@@ -49,6 +49,7 @@ PROTOCOLS = {
     "rest-xml": "SL_PROTOCOL_REST_XML",
     "query": "SL_PROTOCOL_QUERY",
     "json": "SL_PROTOCOL_JSON",
+    "smithy-rpc-v2-cbor": "SL_PROTOCOL_CBOR",
 }
 
 

@@ -31,7 +31,7 @@ import os
 import sys
 
 # Services whose every operation is a target, and those of which clients need only a part.
-WHOLE = ["lambda", "apigateway", "apigatewayv2", "apigatewaymanagementapi", "s3", "sqs"]
+WHOLE = ["lambda", "apigateway", "apigatewayv2", "apigatewaymanagementapi", "cloudwatch", "s3", "sqs"]
 PART = {
     "logs": [
         "CreateLogGroup",
