@@ -27,7 +27,7 @@ static int check(const char *path, const struct stat *info, int kind, struct FTW
     return 0;
 }
 
-static int delete(const char *path, const struct stat *info, int kind, struct FTW *at) {
+static int delete (const char *path, const struct stat *info, int kind, struct FTW *at) {
     (void)info, (void)kind, (void)at;
     return remove(path);
 }

@@ -9,7 +9,8 @@
 // used. Its wish begins with one blank, doubles with each start that found none ready, and falls by half of those that
 // nobody needed for half a minute. After blank_idle_ms without a cold start the kind is given up. All kinds together
 // keep within a number and a budget of memory, each blank counted with the most that one of its kind was seen to use;
-// where the number is used up, the kind that was used longest ago gives way.
+// where the number is used up, the kind that was used longest ago gives way. What they take is part of the memory that
+// instances may have (room.c): when that is short they are given up first, and none is booted.
 //
 // Replacing a blank must not slow down the start that took it. So booting waits until starts have been quiet for a
 // moment, happens one at a time, and with a small share of a processor. A kind whose blanks do not come up is left
@@ -91,6 +92,27 @@ static void kind_failed(struct sl_invoke__kind *kind, const char *what) {
                 (long long)(((int64_t)RETRY_MS << times) / 1000));
 }
 
+// ---- what they take
+// --------------------------------------------------------------------------------------------------
+
+static int64_t bytes_of(const struct sl_invoke__kind *kind) { return kind->bytes ? kind->bytes : GUESS_BYTES; }
+
+static int64_t bytes_used(const struct sl_invoke__blanks *blanks) {
+    int64_t bytes = 0;
+    for (unsigned i = 0; i < SL_BLANK_KINDS_MAX; i++) {
+        const struct sl_invoke__kind *kind = &blanks->kinds[i];
+        bytes += bytes_of(kind) * (kind->ready + kind->booting);
+        if (kind->template_state != SL_TEMPLATE_NONE) bytes += GUESS_BYTES;
+    }
+    return bytes;
+}
+
+// Whoever looks for room (room.c) does so without our lock.
+static void unlock(struct sl_invoke__blanks *blanks) {
+    atomic_store_explicit(&blanks->invoker->memory_blank, bytes_used(blanks), memory_order_relaxed);
+    pthread_mutex_unlock(&blanks->lock);
+}
+
 // ---- taking -----------------------------------------------------------------------------------------------------
 
 static void kicked(struct sl_mail *mail) {
@@ -152,8 +174,41 @@ void sl_invoke__blank_take(struct sl_instance *instance, const struct sl_functio
     pthread_mutex_lock(&blanks->lock);
     struct sl_invoke__kind *kind = kind_of(blanks, function);
     if (kind) take(blanks, kind, instance, ret);
-    pthread_mutex_unlock(&blanks->lock);
+    unlock(blanks);
     if (kind) kick(blanks);
+}
+
+static struct sl_invoke__kind *find_oldest(struct sl_invoke__blanks *blanks) {
+    struct sl_invoke__kind *oldest = NULL;
+    for (unsigned i = 0; i < SL_BLANK_KINDS_MAX; i++) {
+        struct sl_invoke__kind *kind = &blanks->kinds[i];
+        if (!kind->ready || !kind->wish) continue;
+        if (!oldest || kind->last_use_ms < oldest->last_use_ms) oldest = kind;
+    }
+    return oldest;
+}
+
+bool sl_invoke__blanks_yield(struct sl_invoker *invoker, int64_t bytes) {
+    struct sl_invoke__blanks *blanks = invoker->blanks;
+    if (!blanks) return false;
+    pthread_mutex_lock(&blanks->lock);
+    // Those that are too many already are about to be stopped.
+    for (unsigned i = 0; i < SL_BLANK_KINDS_MAX; i++) {
+        const struct sl_invoke__kind *kind = &blanks->kinds[i];
+        if (kind->ready > kind->wish) bytes -= bytes_of(kind) * (kind->ready - kind->wish);
+    }
+    struct sl_invoke__kind *kind;
+    while (bytes > 0 && (kind = find_oldest(blanks)) != NULL) {
+        if (kind->wish > kind->ready) kind->wish = kind->ready;
+        kind->wish--;
+        kind->yielded++;
+        bytes -= bytes_of(kind);
+    }
+    bool some = false;
+    for (unsigned i = 0; i < SL_BLANK_KINDS_MAX; i++) some = some || blanks->kinds[i].ready > blanks->kinds[i].wish;
+    unlock(blanks);
+    if (some) kick(blanks);
+    return some;
 }
 
 void sl_invoke__blanks_drain(struct sl_invoke__blanks *blanks) {
@@ -161,18 +216,6 @@ void sl_invoke__blanks_drain(struct sl_invoke__blanks *blanks) {
 }
 
 // ---- what to do next (loop 0, under the lock) -------------------------------------------------------------------
-
-static int64_t bytes_of(const struct sl_invoke__kind *kind) { return kind->bytes ? kind->bytes : GUESS_BYTES; }
-
-static int64_t bytes_used(const struct sl_invoke__blanks *blanks) {
-    int64_t bytes = 0;
-    for (unsigned i = 0; i < SL_BLANK_KINDS_MAX; i++) {
-        const struct sl_invoke__kind *kind = &blanks->kinds[i];
-        bytes += bytes_of(kind) * (kind->ready + kind->booting);
-        if (kind->template_state != SL_TEMPLATE_NONE) bytes += GUESS_BYTES;
-    }
-    return bytes;
-}
 
 // What nobody needed for a while is too much; what nobody used for long is given up.
 static void review(struct sl_invoke__blanks *blanks, int64_t now) {
@@ -265,6 +308,7 @@ static bool order_blank(struct sl_invoke__blanks *blanks, int64_t now, struct sl
         blanks->due_ms = blanks->last_take_ms + QUIET_MS;
         return false;
     }
+    if (!sl_invoke__room_for_blank(blanks->invoker, bytes_of(kind))) return false; // functions first
     struct sl_invoke__blank *blank = find_free(blanks);
     bool fits = bytes_used(blanks) + bytes_of(kind) <= blanks->invoker->config.blank_bytes;
     if (!blank || !fits) {
@@ -335,7 +379,7 @@ static void start_blank(struct sl_invoke__blanks *blanks, const struct sl_invoke
         kind_failed(blank->kind, err.message);
         forget(blanks, blank);
     }
-    pthread_mutex_unlock(&blanks->lock);
+    unlock(blanks);
 }
 
 static void carry_out(struct sl_invoke__blanks *blanks, struct sl_invoke__order *order) {
@@ -376,7 +420,7 @@ void sl_invoke__blank_refill(struct sl_timer *timer) {
         bool more = next_order(blanks, &order);
         int64_t due = blanks->due_ms;
         bool empty = is_empty(blanks);
-        pthread_mutex_unlock(&blanks->lock);
+        unlock(blanks);
         if (!more) {
             int64_t wait = due ? due - now_ms() : TICK_MS;
             if (!empty)
@@ -430,7 +474,7 @@ bool sl_invoke__blank_report(struct sl_invoker *invoker, const struct sl_jail_ev
     }
     // In either order: they come by different ways.
     if (blank && blank->state == SL_BLANK_STARTED && blank->is_up) came_up(blank);
-    pthread_mutex_unlock(&blanks->lock);
+    unlock(blanks);
     if (blank) sl_invoke__blank_refill(&blanks->timer);
     return blank != NULL;
 }

@@ -46,6 +46,10 @@ struct sl_invoke__blank_grant {
 void sl_invoke__blank_take(struct sl_instance *instance, const struct sl_function *function,
                            struct sl_invoke__blank_grant *ret);
 
+// Functions need this much of what waiting blanks have: gives up those of the kinds used longest ago, which loop 0
+// stops soon. Whether there are any to give up. Any thread.
+bool sl_invoke__blanks_yield(struct sl_invoker *invoker, int64_t bytes);
+
 // A report of the jail's: true when it was about a blank or template, and has been dealt with. On loop 0's thread.
 bool sl_invoke__blank_report(struct sl_invoker *invoker, const struct sl_jail_event *event);
 

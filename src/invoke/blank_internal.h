@@ -35,7 +35,7 @@ struct sl_invoke__kind {
     unsigned copies; // of this template
     int64_t template_ms, template_retry_ms;
     unsigned template_failures;
-    uint64_t hits, forks, misses, refills, lost; // since the kind is known
+    uint64_t hits, forks, misses, refills, lost, yielded; // since the kind is known
 };
 
 struct sl_invoke__blank {

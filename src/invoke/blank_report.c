@@ -69,6 +69,9 @@ void sl_invoke__blank_metrics(struct sl_invoker *invoker, struct sl_buf *out) {
     head(out, "blank_refills_total", "counter", "Blanks started.");
     for (unsigned i = 0; i < SL_BLANK_KINDS_MAX; i++)
         if (kinds[i].used) line(out, "blank_refills_total", i, &kinds[i], NULL, NULL, kinds[i].refills);
+    head(out, "blanks_yielded_total", "counter", "Blanks given up for functions that needed their memory.");
+    for (unsigned i = 0; i < SL_BLANK_KINDS_MAX; i++)
+        if (kinds[i].used) line(out, "blanks_yielded_total", i, &kinds[i], NULL, NULL, kinds[i].yielded);
     head(out, "blank_starts_total", "counter",
          "Cold starts of functions that may use a blank: in one that was ready, in a copy of a template, in none.");
     for (unsigned i = 0; i < SL_BLANK_KINDS_MAX; i++) {

@@ -278,6 +278,7 @@ struct sl_invoker {
     atomic_uint instance_count;
     // The budget of memory, see room.c. In bytes, but the last two.
     _Atomic int64_t memory_used, memory_leaving, memory_available, memory_read_ns;
+    _Atomic int64_t memory_blank; // of blanks and templates; room is made of them first
     atomic_uint leaving_count, want_count;
     atomic_bool draining;
     struct sl_watch jail_watch;
@@ -351,7 +352,9 @@ void sl_invoke__room_return(struct sl_invoker *invoker, int64_t charge);
 // Room for one more of this pool: true = taken. Else a start waits for it in the loop's queue (pool_start_* follows),
 // or, when *ret_waits is false, nothing does.
 bool sl_invoke__room_or_wait(struct sl_invoke__pool *pool, unsigned loop, bool *ret_waits);
-// Stops idle instances for a start that needs this much, if that helps.
+// Whether one more blank would leave functions what they need now.
+bool sl_invoke__room_for_blank(struct sl_invoker *invoker, int64_t bytes);
+// Gives up blanks, or stops idle instances, for a start that needs this much, if that helps.
 void sl_invoke__room_make(struct sl_invoke__loop *here, int64_t charge);
 void sl_invoke__room_free(struct sl_invoke__loop *here); // forgets starts that wait; no loop runs any more
 // The instance was seen to use this much at most (<= 0: unknown).

@@ -9,11 +9,16 @@
 // kernel's report of what is available, which is looked at before each start, and at last by the kernel, which ends the
 // largest sandbox first. The number of instances has a limit as well.
 //
+// Blanks (blank.c) and what they are copied from count as well, with what they were seen to use. They are a
+// convenience: when memory is short they go first. (A start that would take one needs room beside it for a moment, and
+// may have to give it up: then it is a start without a blank.)
+//
 // A start for which there is no room makes some: the instance on demand that was idle longest, on whatever loop, is
 // stopped (instances of provisioned concurrency never). It waits for that, or for whatever else ends, in its loop's
 // queue, oldest first, WAIT_MS at most: what AWS's callers expect of a service without capacity is a throttle soon, and
 // of a burst that it is served a little later. Its invocation stays in its function's queue meanwhile and may be served
 // by another instance.
+#include "invoke/blank.h"
 #include "invoke/internal.h"
 
 #include "base/clock.h"
@@ -66,13 +71,23 @@ int64_t sl_invoke__charge_of(const struct sl_invoke__pool *pool) {
     return guess < whole ? guess : whole;
 }
 
+static int64_t blank_bytes(const struct sl_invoker *invoker) {
+    return atomic_load_explicit(&invoker->memory_blank, memory_order_relaxed);
+}
+
+bool sl_invoke__room_for_blank(struct sl_invoker *invoker, int64_t bytes) {
+    int64_t budget = invoker->config.memory_bytes, used = atomic_load(&invoker->memory_used);
+    return !budget || (!atomic_load(&invoker->want_count) && used + blank_bytes(invoker) + bytes <= budget);
+}
+
 bool sl_invoke__room_take(struct sl_invoker *invoker, int64_t charge) {
     unsigned count = atomic_fetch_add(&invoker->instance_count, 1);
     int64_t used = atomic_fetch_add(&invoker->memory_used, charge);
     int64_t budget = invoker->config.memory_bytes;
     // One instance may always be, however large: else it could never run.
-    bool fits = count < invoker->config.max_instances &&
-                (!used || !budget || (used + charge <= budget && !machine_is_full(invoker, charge)));
+    bool fits =
+        count < invoker->config.max_instances &&
+        (!used || !budget || (used + blank_bytes(invoker) + charge <= budget && !machine_is_full(invoker, charge)));
     if (fits) return true;
     sl_invoke__room_return(invoker, charge);
     return false;
@@ -117,7 +132,8 @@ static bool room_is_coming(const struct sl_invoker *invoker, int64_t charge) {
     bool leaving = atomic_load(&invoker->leaving_count) > 0;
     int64_t budget = invoker->config.memory_bytes;
     // The machine itself is full for reasons that are not counted: one goes at a time until it is not.
-    return count < invoker->config.max_instances && (!budget || used <= 0 || used + charge <= budget) && leaving;
+    bool fits = !budget || used <= 0 || used + blank_bytes(invoker) + charge <= budget;
+    return count < invoker->config.max_instances && fits && leaving;
 }
 
 static void evict_oldest(struct sl_invoke__loop *here) {
@@ -153,8 +169,19 @@ static void evict_one(struct sl_invoke__loop *here) {
         sl_loop_post(oldest->loop, &oldest->evict_mail, evict_asked);
 }
 
+// Memory that is missing, as far as it is known.
+static int64_t lack(struct sl_invoker *invoker, int64_t charge) {
+    int64_t budget = invoker->config.memory_bytes;
+    if (!budget) return 0;
+    if (machine_is_full(invoker, charge)) return charge;
+    return atomic_load(&invoker->memory_used) - atomic_load(&invoker->memory_leaving) + blank_bytes(invoker) + charge -
+           budget;
+}
+
 void sl_invoke__room_make(struct sl_invoke__loop *here, int64_t charge) {
     struct sl_invoker *invoker = here->invoker;
+    int64_t missing = lack(invoker, charge);
+    if (missing > 0 && blank_bytes(invoker) > 0 && sl_invoke__blanks_yield(invoker, missing)) return;
     for (unsigned i = 0; i < invoker->config.max_instances && !room_is_coming(invoker, charge); i++) {
         unsigned leaving = atomic_load(&invoker->leaving_count);
         evict_one(here);

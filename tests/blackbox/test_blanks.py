@@ -257,3 +257,15 @@ def test_none_are_kept_when_none_are_wanted(start_server):
         create(server, name, PYTHON)
         call(server, name)
     assert "sluice_blanks" not in server.http("GET", "/_sluice/metrics").text
+
+
+def test_blanks_are_given_up_when_functions_need_their_memory(start_server):
+    """A function that never ran is thought to need a quarter of its memory: here all that there is but 5 MB, so a blank has to go."""
+    server = start_server("--memory-budget", "400", "--no-templates")
+    for name, size in (("small", 128), ("large", 1580)):
+        server.create_function(name, {"index.py": "def handler(event, context): return event"}, MemorySize=size)
+    assert server.invoke("small", 1)["Json"] == 1
+    await_blank(server)
+    assert metric(server, r"blanks_yielded_total{.*}") == 0
+    assert server.invoke("large", 2)["Json"] == 2
+    assert metric(server, r"blanks_yielded_total{.*}") >= 1
