@@ -19,6 +19,7 @@ struct sl_sqs;
 struct sl_logs;
 struct sl_s3;
 struct sl_series;
+struct sl_identity_config;
 
 struct sl_app {
     struct sl_store *store;
@@ -30,6 +31,7 @@ struct sl_app {
     struct sl_logs *logs;
     struct sl_s3 *s3;
     struct sl_series *series;
+    const struct sl_identity_config *callers; // aws/identity.h: the directory, and what sessions are made with
     // Reads an object of that account as a whole, at most `max` bytes, into the arena; version with ptr NULL: the
     // newest. On a worker thread: it waits. SL_E_S3_... with S3's words; NULL where there are no objects.
     int (*fetch_object)(const struct sl_app *app, struct sl_arena *arena, struct sl_str account, struct sl_str bucket,

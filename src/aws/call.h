@@ -26,8 +26,10 @@ struct call {
     struct sl_op op; // first: handlers' pointers are ours
     struct sl_aws *aws;
     struct sl_http_request *http; // NULL once the client has gone
+    struct sl_str peer;           // its address
     struct sl_loop *home;
     struct sl_aws_request request;
+    unsigned own_headers; // of the request's; those behind them were parameters of a presigned URL
     struct sl_route route;
     const struct sl_service *service; // as far as known
     const struct sl_op_entry *entry;

@@ -81,6 +81,8 @@ void sl_query_error(struct sl_arena *arena, const struct sl_service *service, co
 // with every operation. NULL if there is none; both may be NULL.
 const struct sl_shape *sl_codec_error(const struct sl_service *service, const struct sl_operation *operation,
                                       struct sl_str name);
+// What the query protocol calls an error of the framework (no modelled one): "AccessDenied".
+struct sl_str sl_codec_query_code(int kind, struct sl_str name);
 // A member that travels outside of the body: label, parameter, header. *ret stays as it is (NULL) when it is absent.
 int sl_codec_outside(struct sl_arena *arena, const struct sl_route *route, const struct sl_aws_request *request,
                      const struct sl_member *member, struct sl_json **ret, struct sl_error *err);

@@ -134,12 +134,16 @@ static const struct {
 };
 
 // One value of the request against the policy's value or list of values.
-static enum sl_policy__truth matches_any(const struct sl_json *wanted, struct sl_str have, compare_fn *compare) {
+static enum sl_policy__truth matches_any(const struct sl_json *wanted, struct sl_str have, compare_fn *compare,
+                                         const struct sl_policy_request *request) {
     enum sl_policy__truth result = SL_POLICY__FALSE;
     bool list = wanted->type == SL_JSON_ARRAY;
     for (const struct sl_json *at = list ? wanted->first : wanted; at; at = list ? at->next : NULL) {
+        char room[SL_POLICY__EXPANDED];
         struct sl_str text;
-        enum sl_policy__truth one = sl_json_scalar(at, &text) ? compare(text, have) : SL_POLICY__UNKNOWN;
+        enum sl_policy__truth one = SL_POLICY__UNKNOWN;
+        if (sl_json_scalar(at, &text))
+            one = sl_policy__expand(&text, request, room) ? compare(text, have) : SL_POLICY__FALSE;
         if (one == SL_POLICY__TRUE) return one;
         if (one == SL_POLICY__UNKNOWN) result = one;
     }
@@ -161,7 +165,7 @@ static enum sl_policy__truth test_key(const struct operator* op, const struct sl
     unsigned seen = 0, passed = 0, unknown = 0;
     for (unsigned i = 0; i < request->value_count; i++) {
         if (!sl_str_ieq(request->values[i].key, wanted->key)) continue;
-        enum sl_policy__truth one = negate(matches_any(wanted, request->values[i].value, op->compare), op->negated);
+        enum sl_policy__truth one = negate(matches_any(wanted, request->values[i].value, op->compare, request), op->negated);
         seen++;
         passed += one == SL_POLICY__TRUE;
         unknown += one == SL_POLICY__UNKNOWN;

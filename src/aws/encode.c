@@ -254,11 +254,16 @@ struct sl_str sl_codec_error_type(struct sl_arena *arena, const struct sl_servic
     struct sl_str name = sl_str_of(sl_error_name(kind));
     const struct sl_shape *shape = sl_codec_error(service, operation, name);
     ret->status = shape ? shape->error_status : sl_error_status(kind);
+    bool compatible = service && service->query_compatible;
+    // Refused callers are an ordinary bad request to these services; SQS kept what it answered before it spoke JSON.
+    if (!shape && !compatible && ret->status == 403) ret->status = 400;
     struct sl_str prefix = !service || !service->error_prefix.len ? SL_STR("")
                            : shape && !shape->error_framework     ? service->error_prefix
                                                                   : SL_STR("com.amazon.coral.service#");
-    if (service && service->query_compatible) {
-        struct sl_str code = shape && shape->error_code.ptr ? shape->error_code : name;
+    if (compatible) {
+        struct sl_str code = shape && shape->error_code.ptr ? shape->error_code
+                             : shape                        ? name
+                                                            : sl_codec_query_code(kind, name);
         sl_reply_header(ret, SL_STR("x-amzn-query-error"),
                         sl_arena_printf(arena, "%.*s;%s", SL_FMT(code), ret->status >= 500 ? "Receiver" : "Sender"));
     }

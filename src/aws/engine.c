@@ -157,6 +157,8 @@ static bool copy_request(struct call *call, const struct sl_aws_request *from) {
     struct sl_http_header *headers = sl_arena_alloc(arena, (from->header_count + HOISTED) * sizeof *headers);
     unsigned count = from->header_count;
     if (!headers) return false;
+    call->own_headers = count;
+    call->peer = sl_arena_dup(arena, call->peer);
     for (unsigned i = 0; i < count; i++) {
         headers[i].name = sl_arena_dup(arena, from->headers[i].name);
         headers[i].value = sl_arena_dup(arena, from->headers[i].value);
@@ -351,6 +353,7 @@ static void begin_call(struct call *call, struct sl_aws *aws, struct sl_http_req
     call->aws = aws;
     call->http = http;
     call->home = sl_http_conn_loop(http->conn);
+    call->peer = sl_http_conn_peer(http->conn);
     call->op.arena = http->arena;
     call->op.app = aws->config.app;
     call->op.store = aws->config.store;

@@ -39,6 +39,7 @@
 
 struct sl_chunked_body;
 struct sl_http_request;
+struct sl_identity;
 struct sl_loop;
 struct sl_op;
 struct sl_store;
@@ -70,7 +71,9 @@ struct sl_op {
     struct sl_str caller;     // ARN
     struct sl_str caller_id;  // UserId as GetCallerIdentity answers it
     struct sl_str access_key; // empty when the request was not signed
+    bool granted;             // the resource is another account's, whose policy allows this to the caller
     bool guest;               // the caller is a function: this machine is not its own, nor what lies on it
+    const struct sl_identity *identity; // who calls (aws/identity.h); NULL: whoever is on this machine
     struct sl_str trace;      // X-Amzn-Trace-Id, not in SL_OP_DATA; empty when the client sent none
     struct sl_str host;       // authority the client used ("localhost:4566"): for URLs in answers
     struct sl_str prefix;     // path before the routed part, e.g. "/prod" of "/prod/@connections/{id}"; empty otherwise

@@ -40,6 +40,45 @@ bool sl_policy_arn_like(struct sl_str pattern, struct sl_str arn) {
            sl_policy_glob(want.resource, have.resource, false);
 }
 
+// "${aws:username}", "${aws:username, 'nobody'}", and the characters that would be special: "${*}", "${?}", "${$}" (IAM
+// User Guide, "Policy variables"). The last three match nothing here:
+// the characters themselves would be wildcards, which is more than the policy says.
+static bool variable(struct sl_str name, const struct sl_policy_request *request, struct sl_str *ret) {
+    struct sl_str rest = name, key;
+    sl_str_split(&rest, ',', &key);
+    for (unsigned i = 0; i < request->value_count; i++) {
+        if (!sl_str_ieq(request->values[i].key, key)) continue;
+        *ret = request->values[i].value;
+        // What a caller chose must not become a wildcard.
+        return sl_str_chr(*ret, '*', 0) < 0 && sl_str_chr(*ret, '?', 0) < 0;
+    }
+    if (!rest.ptr) return false;
+    ptrdiff_t open = sl_str_chr(rest, '\'', 0);
+    if (open < 0 || rest.len < (size_t)open + 2 || rest.ptr[rest.len - 1] != '\'') return false;
+    *ret = sl_str_sub(rest, (size_t)open + 1, rest.len - 1);
+    return true;
+}
+
+bool sl_policy__expand(struct sl_str *text, const struct sl_policy_request *request, char room[SL_POLICY__EXPANDED]) {
+    struct sl_str rest = *text;
+    size_t len = 0;
+    for (ptrdiff_t start; (start = sl_str_find(rest, SL_STR("${"))) >= 0;) {
+        ptrdiff_t end = sl_str_chr(rest, '}', (size_t)start);
+        struct sl_str value;
+        if (end < 0 || !variable(sl_str_sub(rest, (size_t)start + 2, (size_t)end), request, &value)) return false;
+        if (len + (size_t)start + value.len > SL_POLICY__EXPANDED) return false;
+        memcpy(room + len, rest.ptr, (size_t)start);
+        memcpy(room + len + (size_t)start, value.ptr, value.len);
+        len += (size_t)start + value.len;
+        rest = sl_str_sub(rest, (size_t)end + 1, rest.len);
+    }
+    if (rest.ptr == text->ptr) return true; // the usual text: nothing to replace
+    if (len + rest.len > SL_POLICY__EXPANDED) return false;
+    memcpy(room + len, rest.ptr, rest.len);
+    *text = sl_str_n(room, len + rest.len);
+    return true;
+}
+
 // Calls `test` for a string, or for each string of an array; true if one passes.
 static bool any_string(const struct sl_json *node, bool (*test)(struct sl_str, const struct sl_policy_request *),
                        const struct sl_policy_request *request) {
@@ -56,8 +95,11 @@ static bool action_matches(struct sl_str pattern, const struct sl_policy_request
     return sl_policy_glob(pattern, request->action, true);
 }
 
-static bool resource_matches(struct sl_str pattern, const struct sl_policy_request *request) {
+static bool resource_matches(struct sl_str text, const struct sl_policy_request *request) {
+    char room[SL_POLICY__EXPANDED];
     struct sl_arn parsed;
+    struct sl_str pattern = text;
+    if (!sl_policy__expand(&pattern, request, room)) return false;
     // "arn:aws:lambda:*" is short of parts; IAM lets the wildcard stand for the rest.
     if (!sl_arn_parse(pattern, &parsed)) return sl_policy_glob(pattern, request->resource, false);
     return sl_policy_arn_like(pattern, request->resource);
@@ -73,7 +115,9 @@ static bool aws_matches(struct sl_str pattern, const struct sl_policy_request *r
     struct sl_arn arn;
     if (sl_str_is(pattern, "*")) return !request->service.ptr;
     if (!request->account.ptr) return false;
-    if (sl_str_eq(pattern, request->account) || sl_str_eq(pattern, request->caller)) return true;
+    if (sl_str_eq(pattern, request->caller) || (request->role.len && sl_str_eq(pattern, request->role))) return true;
+    if (request->directly) return false;
+    if (sl_str_eq(pattern, request->account)) return true;
     return sl_arn_parse(pattern, &arn) && sl_str_is(arn.service, "iam") && sl_str_is(arn.resource, "root") &&
            sl_str_eq(arn.account, request->account);
 }

@@ -3,8 +3,8 @@
 // policy: evaluation of IAM policy documents: resource policies of functions and APIs, and the policies that Lambda
 // authorizers return. Follows the IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements": an explicit
 // deny wins over any allow, and without an allow the answer is no. Fails closed: a statement that cannot be understood
-// never allows, and a Deny with a condition that cannot be understood denies. Policy variables (${...}) are not
-// resolved and match nothing. Pure functions, any thread.
+// never allows, and a Deny with a condition that cannot be understood denies. Policy variables (${aws:username}) in
+// resources and conditions stand for the request's values; one without a value matches nothing. Pure functions, any thread.
 #ifndef SL_AWS_POLICY_H
 #define SL_AWS_POLICY_H
 
@@ -21,6 +21,8 @@ struct sl_policy_request {
     struct sl_str service;  // calling service: "apigateway.amazonaws.com"
     struct sl_str account;  // of a calling AWS principal; NULL for a service or an anonymous caller
     struct sl_str caller;   // its ARN
+    struct sl_str role;     // of a role's session: the role's ARN, by which policies name all its sessions
+    bool directly;          // naming the caller's whole account does not mean the caller (it leaves it to that account)
     struct sl_str action;   // "lambda:InvokeFunction"
     struct sl_str resource; // ARN
     const struct sl_policy_value *values;

@@ -252,17 +252,21 @@ int sl_query_encode(struct sl_op *op, struct sl_reply *ret, struct sl_error *err
     return ret->body.ptr ? SL_OK : sl_fail(err, SL_E_LIMIT, "the answer is too large");
 }
 
+// The names of "Common errors" (IAM and STS API references); otherwise those of rest-json without their suffix.
+struct sl_str sl_codec_query_code(int kind, struct sl_str name) {
+    if (kind == SL_E_INVALID_SIGNATURE) return SL_STR("SignatureDoesNotMatch");
+    if (kind == SL_E_UNRECOGNIZED_CLIENT) return SL_STR("InvalidClientTokenId");
+    return sl_str_ends(name, SL_STR("Exception")) ? sl_str_sub(name, 0, name.len - strlen("Exception")) : name;
+}
+
 void sl_query_error(struct sl_arena *arena, const struct sl_service *service, const struct sl_operation *operation,
                     int kind, struct sl_str message, struct sl_str request_id, struct sl_reply *ret) {
     struct sl_str name = sl_str_of(sl_error_name(kind));
-    const struct sl_shape *shape = sl_codec_error(service, operation, name);
+    // STS models an expired token of another kind: of an identity provider's.
+    const struct sl_shape *shape = kind == SL_E_EXPIRED_TOKEN ? NULL : sl_codec_error(service, operation, name);
     int status = shape ? shape->error_status : sl_error_status(kind);
     struct sl_buf out;
-    // The query services name the framework's errors without the suffix: "InvalidSignature" is an exception of
-    // rest-json only.
-    if (!shape && kind == SL_E_ACCESS_DENIED) name = SL_STR("AccessDenied");
-    if (!shape && sl_str_ends(name, SL_STR("Exception")) && kind != SL_E_ACCESS_DENIED)
-        name = sl_str_sub(name, 0, name.len - strlen("Exception"));
+    if (!shape) name = sl_codec_query_code(kind, name);
     if (shape && shape->error_code.ptr) name = shape->error_code;
     sl_buf_init(&out, MAX_REPLY);
     sl_buf_cstr(&out, "<ErrorResponse");

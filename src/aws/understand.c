@@ -11,6 +11,28 @@
 
 static const struct sl_str default_account = SL_STR_INIT("000000000000");
 
+static bool is_signed(struct sl_str signed_headers, struct sl_str name) {
+    struct sl_str rest = signed_headers, one;
+    while (sl_str_split(&rest, ';', &one))
+        if (sl_str_ieq(one, name)) return true;
+    return false;
+}
+
+// Headers change what S3's operations do (a source to copy from): whoever was given a presigned URL could add them.
+static int verify(struct call *call, const struct sl_sigv4 *signature, struct sl_str secret, int64_t now_ms,
+                  struct sl_error *err) {
+    int kind = sl_sigv4_verify(call->op.arena, &call->request, signature, secret, now_ms, err);
+    for (unsigned i = 0; !kind && sl_call__is_xml(call) && i < call->own_headers; i++) {
+        struct sl_str name = call->request.headers[i].name;
+        if (name.len < 6 || !sl_str_ieq(sl_str_sub(name, 0, 6), SL_STR("x-amz-"))) continue;
+        if (signature->presigned && sl_str_ieq(name, SL_STR("x-amz-content-sha256"))) continue;
+        if (!is_signed(signature->signed_headers, name))
+            kind = sl_fail(err, SL_E_S3_ACCESS_DENIED,
+                           "There were headers present in the request which were not signed");
+    }
+    return kind;
+}
+
 static int identify(struct call *call, struct sl_error *err) {
     struct sl_op *op = &call->op;
     struct sl_aws *aws = call->aws;
@@ -19,14 +41,15 @@ static int identify(struct call *call, struct sl_error *err) {
     int kind = sl_sigv4_parse(op->arena, &call->request, &signature, err);
     signature.body_follows = op->body != NULL;
     if (sl_call__is_xml(call) && sl_aws__s3_check(call, &signature, err)) return err->kind;
-    if (kind && (aws->config.identify || kind != SL_E_MISSING_TOKEN)) return kind;
+    if (kind && kind != SL_E_MISSING_TOKEN) return kind;
     if (aws->config.identify) {
         // Functions do not see a clock that a test has moved.
         int64_t now_ms = aws->config.guests ? sl_clock_unmoved_ms() : op->now_ms;
         kind = aws->config.identify(aws->config.caller_user, op->arena, &signature, now_ms, &identity, err);
         if (kind) return kind;
-        kind = sl_sigv4_verify(op->arena, &call->request, &signature, identity.secret, now_ms, err);
-        if (kind) return kind;
+        if (identity.anonymous && !sl_call__is_xml(call))
+            return sl_fail(err, SL_E_MISSING_TOKEN, "Missing Authentication Token");
+        if (identity.secret.ptr && verify(call, &signature, identity.secret, now_ms, err)) return err->kind;
     } else if (sl_is_account(signature.access_key)) {
         identity.account = signature.access_key;
     }
@@ -34,9 +57,11 @@ static int identify(struct call *call, struct sl_error *err) {
     op->access_key = signature.access_key;
     op->guest = aws->config.guests;
     op->account = identity.account;
+    op->identity = identity.identity;
     op->region = signature.region.len ? signature.region : sl_str_of(region);
     op->partition = sl_partition_of(op->region);
-    op->caller = identity.caller.len ? identity.caller
+    op->caller = identity.anonymous    ? (struct sl_str){0}
+                 : identity.caller.len ? identity.caller
                                      : sl_arena_printf(op->arena, "arn:%.*s:iam::%.*s:root", SL_FMT(op->partition),
                                                        SL_FMT(op->account));
     op->caller_id = identity.caller_id.len ? identity.caller_id : op->account;

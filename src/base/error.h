@@ -72,6 +72,9 @@
     X(INVALID_ACTION, "InvalidAction", 400)                                                                            \
     X(INVALID_INPUT, "InvalidInput", 400)                                                                              \
     X(QUERY_VALIDATION, "ValidationError", 400)                                                                        \
+    X(PACKED_POLICY, "PackedPolicyTooLarge", 400)                                                                      \
+    X(INVALID_IDENTITY_TOKEN, "InvalidIdentityToken", 400)                                                             \
+    X(INVALID_AUTHORIZATION_MESSAGE, "InvalidAuthorizationMessageException", 400)                                      \
     /* sqs: names as the JSON protocol has them; the query protocol's are in the tables */                             \
     X(MISSING_PARAMETER, "MissingRequiredParameterException", 400)                                                     \
     X(QUEUE_DOES_NOT_EXIST, "QueueDoesNotExist", 400)                                                                  \

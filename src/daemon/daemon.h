@@ -12,6 +12,7 @@
 #define SL_DAEMON_DAEMON_H
 
 #include "aws/app.h"
+#include "aws/identity.h"
 #include "aws/session.h"
 #include "base/error.h"
 #include "http/http.h"
@@ -40,6 +41,7 @@ struct sl_daemon_config {
     bool templates;
     bool single_use, no_freeze;
     bool network, nearest_runtime, test_clock;
+    bool enforce; // --iam enforce: every request must be signed by a known caller, and allowed
     uid_t server_uid; // what a root start changes to
     gid_t server_gid;
     int spawner;   // the server's end of the socket to the spawner
@@ -72,6 +74,7 @@ struct sl_front {
     struct sl_aws *aws;
     struct sl_logs *logs;
     struct sl_event_queue *events;
+    struct sl_identity_config callers;
     bool test_clock, throw_away;
     struct sl_aws *inside;                 // the same operations for functions, see door.c
     const struct sl_http_config *http;     // of the listeners
@@ -104,7 +107,16 @@ int sl_guest_credentials(void *user, const struct sl_function *function, int64_t
                          struct sl_invoker_credentials *ret, struct sl_error *err);
 int sl_guest_identify(void *user, struct sl_arena *arena, const struct sl_sigv4 *signature, int64_t now_ms,
                       struct sl_aws_identity *ret, struct sl_error *err);
-int sl_guest_authorize(void *user, struct sl_op *op, struct sl_error *err);
+// Of a session whose role was never created.
+int sl_guest_authorize(struct sl_op *op, struct sl_error *err);
+
+// --- callers.c: who may call: makes front->callers, before the store is loaded from
+int sl_daemon_callers_new(struct sl_front *front, const struct sl_daemon_config *config, struct sl_error *err);
+void sl_daemon_callers_free(struct sl_front *front);
+// Callbacks of both operation engines (user: struct sl_front *); functions are identified by guest.c.
+int sl_daemon_identify(void *user, struct sl_arena *arena, const struct sl_sigv4 *signature, int64_t now_ms,
+                       struct sl_aws_identity *ret, struct sl_error *err);
+int sl_daemon_authorize(void *user, struct sl_op *op, struct sl_error *err);
 
 // --- events.c: /_sluice/events
 bool sl_daemon_events_owns(const struct sl_http_request *request);

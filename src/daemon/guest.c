@@ -4,8 +4,8 @@
 // came by a door (door.c), and what that one may do.
 //
 // A function's credentials are a session of its execution role, named after the function, as on AWS:
-// arn:aws:sts::ACCOUNT:assumed-role/ROLE/FUNCTION. The only keys that count here are those of sessions of this server;
-// what local tools use by habit ("test", a number of 12 digits) is nobody.
+// arn:aws:sts::ACCOUNT:assumed-role/ROLE/FUNCTION. The only keys that count here are those of this server's users and
+// sessions; what local tools use by habit ("test", a number of 12 digits) is nobody.
 #include "daemon/daemon.h"
 
 #include "aws/arn.h"
@@ -15,21 +15,8 @@
 #include "base/clock.h"
 #include "invoke/engine.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { ROLE_ID = 22 };
-
-// An id of AWS's form for a role that was never created: always the same of the same ARN.
-static void role_id(struct sl_str arn, char ret[static ROLE_ID]) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    unsigned char hash[EVP_MAX_MD_SIZE] = {0};
-    (void)EVP_Digest(arn.ptr, arn.len, hash, NULL, EVP_sha256(), NULL);
-    memcpy(ret, "AROA", 4);
-    for (unsigned i = 4; i < ROLE_ID - 1; i++) ret[i] = digits[hash[i] & 31];
-    ret[ROLE_ID - 1] = '\0';
-}
 
 int sl_guest_credentials(void *user, const struct sl_function *function, int64_t seconds,
                          struct sl_invoker_credentials *ret, struct sl_error *err) {
@@ -60,25 +47,9 @@ int sl_guest_credentials(void *user, const struct sl_function *function, int64_t
 int sl_guest_identify(void *user, struct sl_arena *arena, const struct sl_sigv4 *signature, int64_t now_ms,
                       struct sl_aws_identity *ret, struct sl_error *err) {
     const struct sl_front *front = user;
-    struct sl_session session;
-    char secret_key[SL_SESSION_SECRET_KEY + 1];
-    switch (sl_session_open(arena, &front->secret, signature->access_key, signature->session_token, now_ms / 1000,
-                            &session, secret_key)) {
-    case SL_SESSION_FORGED:
-        return sl_fail(err, SL_E_UNRECOGNIZED_CLIENT, "The security token included in the request is invalid.");
-    case SL_SESSION_EXPIRED:
-        return sl_fail(err, SL_E_EXPIRED_TOKEN, "The security token included in the request is expired");
-    case SL_SESSION_GOOD:
-        break;
-    }
-    ret->secret = sl_arena_dup(arena, sl_str_of(secret_key));
-    explicit_bzero(secret_key, sizeof secret_key);
-    ret->account = session.account;
-    ret->caller = sl_session_arn(arena, &session);
-    char id[ROLE_ID];
-    role_id(session.issuer, id);
-    ret->caller_id = sl_arena_printf(arena, "%s:%.*s", id, SL_FMT(session.name));
-    return ret->secret.len && ret->caller.len ? SL_OK : sl_fail(err, SL_E_NO_MEMORY, "no memory for a caller");
+    struct sl_identity_config strict = front->callers;
+    strict.enforce = true;
+    return sl_identity_identify(&strict, arena, signature, now_ms, ret, err);
 }
 
 // ---- what a role that was never created may do ------------------------------------------------------------------
@@ -131,8 +102,7 @@ static bool names_foreigner(struct sl_str account, const struct sl_json *tree) {
     return false;
 }
 
-int sl_guest_authorize(void *user, struct sl_op *op, struct sl_error *err) {
-    (void)user;
+int sl_guest_authorize(struct sl_op *op, struct sl_error *err) {
     struct sl_str service = op->model->service->name, operation = op->model->name;
     bool s3 = op->protocol == SL_PROTOCOL_REST_XML;
     if (has_by_default(service, operation) && !names_foreigner(op->account, op->in)) return SL_OK;

@@ -223,13 +223,14 @@ static int make_operations(struct server *server, struct sl_error *err) {
     struct sl_aws_config config = {.store = front->app.store,
                                    .app = &front->app,
                                    .tables = sl_daemon_tables,
+                                   .identify = sl_daemon_identify,
+                                   .authorize = sl_daemon_authorize,
+                                   .caller_user = front,
                                    .offload = offload,
                                    .user = server->workers_pool};
     if (sl_aws_new(&front->aws, &config, err)) return err->kind;
     config.guests = true;
     config.identify = sl_guest_identify;
-    config.authorize = sl_guest_authorize;
-    config.caller_user = front;
     return sl_aws_new(&front->inside, &config, err);
 }
 
@@ -259,6 +260,7 @@ static int build(struct server *server, struct sl_error *err) {
     server->front.http = &server->http;
     if (sl_store_open(&app->store, &store, err)) return err->kind;
     if (sl_session_secret_open(config->data_dir, &server->front.secret, err)) return err->kind;
+    if (sl_daemon_callers_new(&server->front, config, err)) return err->kind;
     if (sl_logs_open(&server->front.logs, config->data_dir, config->threads, err)) return err->kind;
     app->logs = server->front.logs;
     if (sl_series_new(&app->series, app->store, err)) return err->kind;
@@ -268,6 +270,7 @@ static int build(struct server *server, struct sl_error *err) {
     if (sl_s3_new(&app->s3, &s3, err)) return err->kind;
     app->fetch_object = fetch_object;
     if (make_loops(server, err) || make_engine(server, err) || make_operations(server, err)) return err->kind;
+    if (sl_iam_load(app, err)) return err->kind;
     if (sl_lambda_load(app, err) || sl_lambda_load_sources(app, err) || sl_gateway_load(app, err)) return err->kind;
     return 0;
 }
@@ -404,6 +407,7 @@ static void release(struct server *server) {
     sl_aws_free(front->aws);
     sl_aws_free(front->inside);
     sl_series_free(front->app.series);
+    sl_daemon_callers_free(front);
     sl_sqs_free(front->app.sqs);
     sl_s3_free(front->app.s3);
     sl_invoker_free(front->app.invoker);

@@ -31,7 +31,7 @@ DOORS = {
     ("invoke", "jail"): {"jail/jail.h"},
     ("daemon", "jail"): {"jail/jail.h"},
     ("store", "net"): {"net/loop.h"},
-    ("aws", "net"): {"net/loop.h"},
+    ("aws", "net"): {"net/loop.h", "net/rcu.h"},
     ("lambda", "net"): {"net/loop.h", "net/pool.h"},
     ("lambda", "http"): {"http/http.h"},  # the Invoke operation answers with the function's bytes
     ("lambda", "events"): {"events/queue.h", "events/pattern.h", "events/source.h"},

@@ -56,7 +56,8 @@ int sl_s3__open(struct sl_op *op, struct sl_s3__bucket *ret, struct sl_error *er
     int result = sl_s3__find_bucket(op->tx, op->arena, name, ret, err);
     if (result == SL_E_NOT_FOUND) return sl_s3__no_such_bucket(op, name, err);
     if (result) return result;
-    if (!sl_str_eq(ret->account, op->account) || (expected.ptr && !sl_str_eq(expected, ret->account)))
+    bool foreign = !sl_str_eq(ret->account, op->account) && !op->granted;
+    if (foreign || (expected.ptr && !sl_str_eq(expected, ret->account)))
         return sl_fail(err, SL_E_S3_ACCESS_DENIED, "Access Denied");
     return 0;
 }
