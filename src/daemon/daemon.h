@@ -16,6 +16,7 @@
 #include "aws/session.h"
 #include "base/error.h"
 #include "http/http.h"
+#include "invoke/engine.h"
 #include "net/loop.h"
 
 #include <stdatomic.h>
@@ -40,6 +41,7 @@ struct sl_daemon_config {
     int64_t blank_memory_mb, blank_idle_seconds;
     bool templates;
     bool single_use, no_freeze;
+    enum sl_send_ahead send_ahead;
     bool network, nearest_runtime, test_clock;
     bool enforce; // --iam enforce: every request must be signed by a known caller, and allowed
     uid_t server_uid; // what a root start changes to

@@ -34,7 +34,7 @@ enum {
 };
 
 struct values {
-    const char *listen, *data, *log_level, *runtimes;
+    const char *listen, *data, *log_level, *runtimes, *send_ahead;
     int64_t threads, max_instances, idle_seconds, max_age_seconds, memory_budget_mb, activation_ms, inactive_seconds;
     int64_t account_concurrency, scaling_rate, request_rate, blanks, blank_memory_mb, blank_idle_seconds;
     bool no_templates, single_use, no_freeze, memory, nearest_runtime, no_network, test_clock;
@@ -93,6 +93,12 @@ static const struct sl_option serve_options[] = {
      .type = SL_OPTION_FLAG,
      .help = "let idle instances go on with what they do in the background",
      SL_OPTION_AT(struct values, no_freeze)},
+    {.name = "send-ahead",
+     .type = SL_OPTION_TEXT,
+     .value = "WHEN",
+     .help = "give an instance its next event before it has answered: auto (short functions that compute; default), "
+             "always or never",
+     SL_OPTION_AT(struct values, send_ahead)},
     {.name = "memory-budget",
      .type = SL_OPTION_NUMBER,
      .min = 0,
@@ -357,6 +363,17 @@ static void choose_memory(struct sl_daemon_config *config, const struct values *
     config->blank_memory_mb = values->blank_memory_mb < 0 ? blanks : values->blank_memory_mb;
 }
 
+static int choose_send_ahead(struct sl_daemon_config *config, const char *when, struct sl_error *err) {
+    static const char *const names[] = {"auto", "always", "never"};
+    static const enum sl_send_ahead values[] = {SL_SEND_AHEAD_AUTO, SL_SEND_AHEAD_ALWAYS, SL_SEND_AHEAD_NEVER};
+    for (int i = 0; i < 3; i++) {
+        if (when && strcmp(when, names[i]) != 0) continue;
+        config->send_ahead = values[i];
+        return 0;
+    }
+    return sl_fail(err, SL_E_USAGE, "--send-ahead: auto, always or never");
+}
+
 static void choose_user(struct sl_daemon_config *config) {
     config->server_uid = geteuid();
     config->server_gid = getegid();
@@ -388,6 +405,7 @@ static int prepare(struct sl_daemon_config *config, struct sl_jail_config *jail,
     config->max_age_seconds = values->max_age_seconds;
     config->single_use = values->single_use;
     config->no_freeze = values->no_freeze;
+    if (choose_send_ahead(config, values->send_ahead, err)) return err->kind;
     choose_memory(config, values);
     config->blanks = (unsigned)values->blanks;
     config->blank_idle_seconds = values->blank_idle_seconds;

@@ -155,6 +155,7 @@ static int make_engine(struct server *server, struct sl_error *err) {
         .max_age_ms = config->max_age_seconds * 1000,
         .inactive_ms = config->inactive_seconds * 1000,
         .activation_ms = config->activation_ms,
+        .send_ahead = config->send_ahead,
         .freeze_ms = config->no_freeze ? 0 : FREEZE_MS,
         .single_use = config->single_use,
         .blanks = config->blanks,

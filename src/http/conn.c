@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -346,6 +347,17 @@ int sl_http_conn_new(struct sl_loop *loop, int fd, const struct sl_http_config *
 }
 
 void sl_http_conn_close(struct sl_http_conn *conn) { sl_http__kill(conn); }
+
+int sl_http_take(struct sl_http_request *request, struct sl_buf *unsent) {
+    struct sl_http_conn *conn = request->conn;
+    const struct sl_http_exchange *exchange = conn->exchange;
+    int fd = fcntl(conn->watch.fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0) return -1;
+    sl_buf_str(unsent, sl_str_sub(sl_buf_view(&exchange->out), exchange->out_at, exchange->out.len));
+    request->aborted = NULL;
+    sl_http__kill(conn);
+    return fd;
+}
 
 void sl_http_conn_drain(struct sl_http_conn *conn) {
     if (conn->draining || conn->dead) return;

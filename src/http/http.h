@@ -109,6 +109,10 @@ void sl_http_conn_drain(struct sl_http_conn *conn);
 // owner's thread. (This replaces an earlier sl_http_conn_move.)
 void sl_http_conn_detach(struct sl_http_conn *conn);
 int sl_http_conn_attach(struct sl_http_conn *conn, struct sl_loop *loop, struct sl_error *err);
+// Takes the peer over for another protocol: ends the connection object (`closed` is called, `aborted` is not) and
+// returns a descriptor of the same socket, the caller's; what was not sent yet is appended to *unsent, what was
+// received behind the request is lost. -1: no descriptor is left, and nothing has changed.
+int sl_http_take(struct sl_http_request *request, struct sl_buf *unsent);
 void *sl_http_conn_user(struct sl_http_conn *conn);
 void sl_http_conn_set_user(struct sl_http_conn *conn,
                            void *user); // per connection, overrides config->user in handler calls

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,6 +23,9 @@ int sl_invoker_new(struct sl_invoker **ret, const struct sl_invoker_config *conf
         return sl_fail(err, SL_E_LIMIT, "at most %d loop threads", SL_LOOPS_MAX);
     }
     invoker->config = *config;
+    cpu_set_t processors;
+    if (sched_getaffinity(0, sizeof processors, &processors) == 0)
+        invoker->processors = (unsigned)CPU_COUNT(&processors);
     pthread_mutex_init(&invoker->publish_lock, NULL);
     pthread_mutex_init(&invoker->slot_lock, NULL);
     pthread_mutex_init(&invoker->provision_lock, NULL);
@@ -191,6 +195,7 @@ void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation) {
     invocation->loop = sl_loop_current();
     invocation->entry = NULL;
     invocation->instance = NULL;
+    invocation->behind = NULL;
     if (!invocation->request_id[0]) sl_uuid(invocation->request_id);
     if (atomic_load_explicit(&invoker->draining, memory_order_relaxed)) {
         refuse(invoker, invocation, SL_E_UNAVAILABLE, "The server is shutting down.", SL_THROTTLE_NONE);

@@ -41,6 +41,9 @@ struct sl_invoker_doors {
     void (*close)(struct sl_door *door);
 };
 
+// Whether events are sent to instances that are busy still: where it helps; wherever it can be; nowhere.
+enum sl_send_ahead { SL_SEND_AHEAD_AUTO, SL_SEND_AHEAD_ALWAYS, SL_SEND_AHEAD_NEVER };
+
 struct sl_invoker_config {
     struct sl_loop **loops;
     unsigned loop_count;
@@ -61,14 +64,15 @@ struct sl_invoker_config {
     int64_t activation_ms;        // how long it is Pending then
     int64_t max_age_ms;           // an instance is replaced after this; 0: never
     int64_t freeze_ms;            // an instance is frozen when it was idle for this long; 0: never
-    bool single_use;              // every function's instances serve one invocation each
-    int64_t init_ms;              // limit of the init phase (AWS: 10 s)
-    unsigned snapshots;           // most instances kept at their snapshot, of all versions together; 0: none are
-    bool network;                 // functions may reach out
-    unsigned blanks;              // most to keep ready, of all kinds together; 0: none are used
-    bool templates;               // fork blanks where the language can
-    int64_t blank_bytes;          // budget of memory for those that are kept
-    int64_t blank_idle_ms;        // a kind is given up this long after its last cold start
+    enum sl_send_ahead send_ahead;
+    bool single_use;       // every function's instances serve one invocation each
+    int64_t init_ms;       // limit of the init phase (AWS: 10 s)
+    unsigned snapshots;    // most instances kept at their snapshot, of all versions together; 0: none are
+    bool network;          // functions may reach out
+    unsigned blanks;       // most to keep ready, of all kinds together; 0: none are used
+    bool templates;        // fork blanks where the language can
+    int64_t blank_bytes;   // budget of memory for those that are kept
+    int64_t blank_idle_ms; // a kind is given up this long after its last cold start
 };
 
 int sl_invoker_new(struct sl_invoker **ret, const struct sl_invoker_config *config, struct sl_error *err);

@@ -67,10 +67,31 @@ static void take_output(struct sl_instance *instance, char *bytes, size_t len) {
                    &(struct sl_frames_sink){.text = take_text, .message = take_message, .user = instance});
 }
 
+// While several events are under way, who printed is the one that was begun last: a bootstrap begins nothing behind an
+// invocation that printed. It is known once the answers are read that were given before the output was, and so the
+// order matters: output, answers, attribution. False: there was none.
+static bool drain_ahead(struct sl_instance *instance) {
+    char bytes[LOG_READ];
+    ssize_t got = read(instance->log_watch.fd, bytes, sizeof bytes);
+    if (got == 0) sl_watch_stop(&instance->log_watch);
+    if (got <= 0) return false;
+    sl_runtime_catch_up(&instance->runtime);
+    instance->printed = true;
+    char *room = sl_buf_reserve(&instance->log, LOG_READ);
+    if (!room) return false;
+    memcpy(room, bytes, (size_t)got);
+    take_output(instance, room, (size_t)got);
+    return (size_t)got == sizeof bytes;
+}
+
 void sl_invoke__drain_log(struct sl_instance *instance) {
     sl_invoke__extensions_drain(instance);
     if (instance->log_watch.fd < 0) return;
     for (int i = 0; i < LOG_READS; i++) {
+        if (instance->ahead) {
+            if (!drain_ahead(instance)) return;
+            continue;
+        }
         // A function that prints faster than it runs loses the overflow, not the server's memory.
         if (instance->log.len > SL_LOG_LINE_MAX) sl_invoke__log_flush(instance);
         char *room = sl_buf_reserve(&instance->log, LOG_READ);
@@ -82,6 +103,7 @@ void sl_invoke__drain_log(struct sl_instance *instance) {
             if (got == 0) sl_watch_stop(&instance->log_watch);
             return;
         }
+        instance->printed = true;
         take_output(instance, room, (size_t)got);
         if (got < LOG_READ) return;
     }
@@ -212,6 +234,7 @@ static void instance_free(struct sl_instance *instance) {
     sl_timer_stop(&instance->timer);
     if (instance->door) instance->invoker->config.doors.close(instance->door);
     forget_credentials(instance);
+    sl_invoke__ahead_leave(instance);
     sl_runtime_close(&instance->runtime);
     if (instance->log_watch.fd >= 0) {
         sl_watch_stop(&instance->log_watch);
@@ -363,6 +386,8 @@ void sl_invoke__settle(struct sl_instance *instance) {
     if (instance->settled) return;
     instance->settled = true;
     sl_invoke__pool_leave(instance);
+    sl_runtime_recall(&instance->runtime); // what was answered before the end is answered
+    sl_invoke__ahead_leave(instance);
     sl_invoke__drain_log(instance);
     if (instance->serving && instance->timed_out) {
         if (!instance->seen_ready) sl_invoke__log_init_report(instance, "timeout", "");
@@ -439,6 +464,7 @@ static void deliver_given(struct sl_mail *mail) {
 void sl_invoke__instance_give(struct sl_instance *instance, struct sl_loop *to) {
     instance->state = SL_INSTANCE_BUSY;
     sl_invoke__pool_leave(instance);
+    sl_invoke__ahead_leave(instance);
     sl_runtime_detach(&instance->runtime);
     sl_watch_stop(&instance->log_watch);
     sl_invoke__extensions_detach(instance);

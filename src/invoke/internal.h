@@ -136,6 +136,15 @@ struct sl_instance {
     struct sl_instance *kept_next;              // in the list of those that are kept
     int64_t restore_ns, resumed_ns; // when the restore began, and when the function's part of it did; 0: not yet
     int64_t restore_us, resume_us;  // what they took
+    // Sending ahead, see ahead.c.
+    bool ahead;      // others may wait inside behind the invocation in work
+    bool listed;     // in the shard's `ahead`
+    bool unsent;     // in the loop's `unsent`
+    bool printed;    // something was, in the invocation in work
+    unsigned behind; // invocations sent ahead, not begun: oldest first
+    struct sl_invocation *behind_first, *behind_last;
+    struct sl_instance *ahead_next, *ahead_prev, *unsent_next;
+    struct sl_timer stuck;
     char init_error_type[SL_ERROR_TYPE_MAX];
     bool adopted;    // was a blank
     bool live;       // counted in the shard's `live`
@@ -175,6 +184,10 @@ struct sl_invoke__crowd {
     unsigned limit; // of busy instances
     unsigned seen;  // invocations in this window
     int64_t sum_us, floor_us;
+    bool few;            // few instances are to be busy, since events are sent ahead to them
+    unsigned served;     // invocations since that began
+    unsigned since, bar; // invocations; for how many sending ahead was barred the last time
+    unsigned barred;     // how many are to come before events may be sent ahead again
 };
 
 struct sl_invoke__shard {
@@ -184,6 +197,7 @@ struct sl_invoke__shard {
     unsigned starting, asked; // instances on their way to this shard: new ones, and those asked of other loops
     atomic_uint live;         // instances here that have served or can: busy and idle ones
     struct sl_invoke__crowd crowd;
+    struct sl_instance *ahead;    // busy ones to which more may be sent
     struct sl_timer patience;     // while invocations wait for busy instances instead of starting new ones
     uint64_t turns, turns_seen;   // invocations that had their turn; how many when it was armed
     int64_t last_turn_ns;         // of the queue that has not been empty since; 0: it was
@@ -205,6 +219,8 @@ struct sl_invoke__pool {
     _Atomic int64_t idle_ms, max_age_ms;  // of its instances; 0: no limit of age
     _Atomic uint64_t cold_starts;
     _Atomic int64_t peak;           // bytes: the most that an instance of it was seen to use; 0: not seen yet
+    atomic_uint quiet;              // invocations since the last that printed something, up to a limit
+    atomic_bool loud;               // prints so that it cannot be told for which of the invocations under way
     struct sl_invoke__limit *limit; // referenced
     struct sl_invoke__allotment provisioned;
     const char *_Atomic provision_reason; // why some are missing; NULL: none are, or it is not known yet. A literal
@@ -244,13 +260,15 @@ struct sl_invoke__loop {
     struct sl_timer sweep, freeze, want_timer;
     struct sl_invoke__want *want_first, *want_last;
     struct sl_invoke__shard *queue_first; // shards where somebody waits
-    struct sl_mail drain_mail, evict_mail, provision_mail;
+    struct sl_mail drain_mail, evict_mail, provision_mail, unsent_mail;
+    struct sl_instance *unsent;               // with events that leave at the end of the turn
     atomic_bool evict_sent, provision_sent;   // those letters are on their way
     struct sl_invoke__snap *snaps;            // versions with SnapStart that have their home here
     struct sl_buf scratch;                    // building of log lines and documents
     struct sl_invoke__meters *_Atomic meters; // made by this loop; read by who asks for metrics
     // counters of this loop, read by others without order
     _Atomic uint64_t invocations, errors, throttles[SL_THROTTLES], cold_starts, duration_us, evictions, expired;
+    _Atomic uint64_t ahead, untaken;          // events sent ahead; of those, taken back
     atomic_int in_flight, idle, frozen, busy; // invocations that wait or run here; instances. Only this loop writes
 };
 
@@ -276,6 +294,7 @@ struct sl_invoker {
     atomic_uint snap_home; // the loop whose turn it is to be the home of a version with SnapStart
     uint64_t generation;
     atomic_uint instance_count;
+    unsigned processors; // that this server may use
     // The budget of memory, see room.c. In bytes, but the last two.
     _Atomic int64_t memory_used, memory_leaving, memory_available, memory_read_ns;
     _Atomic int64_t memory_blank; // of blanks and templates; room is made of them first
@@ -438,6 +457,10 @@ void sl_invoke__pool_leave(struct sl_instance *instance);
 // What an invocation and an instance's start took, for deciding whether the next ones wait for busy instances.
 void sl_invoke__pool_took(struct sl_instance *instance, int64_t duration_us);
 void sl_invoke__pool_started(struct sl_invoke__pool *pool, int64_t init_us);
+// Sends ahead to this busy instance what waits and would go on waiting.
+void sl_invoke__pool_fill(struct sl_instance *instance);
+// Puts them before those who wait, in this order, and sees to it that they are served.
+void sl_invoke__pool_requeue(struct sl_invoke__pool *pool, unsigned loop, struct sl_invocation *first);
 // Takes the oldest waiting invocation of that loop out of the queue; NULL when none waits.
 struct sl_invocation *sl_invoke__pool_next_waiting(struct sl_invoke__pool *pool, unsigned loop);
 // A start that waited for room: is it still needed; then exactly one of the others ends its wait.
@@ -459,6 +482,27 @@ void sl_invoke__refuse(struct sl_invoker *invoker, struct sl_invocation *invocat
 void sl_invoke__crowd_took(struct sl_invoke__shard *shard, int64_t duration_us);
 // Whether the next invocation should wait for a busy instance rather than take an idle one.
 bool sl_invoke__crowd_full(const struct sl_invoke__shard *shard);
+// Whether one of the busy ones is too many, since others take what waits ahead.
+bool sl_invoke__crowd_over(const struct sl_invoke__shard *shard);
+// Whether events may be sent to busy instances of the shard.
+bool sl_invoke__crowd_ahead(const struct sl_invoke__shard *shard);
+// Sending ahead went wrong: not again for a while.
+void sl_invoke__crowd_bar(struct sl_invoke__shard *shard);
+
+// --- ahead.c: several events under way to one instance
+bool sl_invoke__ahead_wanted(const struct sl_instance *instance); // for the invocation that it is given now
+void sl_invoke__ahead_opened(struct sl_instance *instance);       // it was sent, so that others may follow
+// Sends the invocation behind the one in work of a busy instance of the shard. False: there is none that takes it.
+bool sl_invoke__ahead_take(struct sl_invoke__shard *shard, struct sl_invocation *invocation);
+void sl_invoke__ahead_fill(struct sl_instance *instance);                    // with those that wait
+void sl_invoke__ahead_spread(struct sl_invoke__pool *pool, unsigned loop);   // those that wait, to all that take them
+void sl_invoke__ahead_begun(struct sl_instance *instance, int64_t since_ns); // the next one is in work since then
+void sl_invoke__ahead_untaken(struct sl_instance *instance);                 // those behind go to others
+// An invocation behind another has lost its caller: `copy` (or nobody) takes its place.
+void sl_invoke__ahead_replace(struct sl_invocation *invocation, struct sl_invocation *copy);
+void sl_invoke__ahead_leave(struct sl_instance *instance); // nothing more is sent ahead to it
+// An invocation is over: whether it printed, and whether it said so.
+void sl_invoke__ahead_note(struct sl_instance *instance);
 
 // --- slot.c: the jail's ids. An id is (generation, slot), so that a late report of an earlier tenant of the slot
 // cannot be mistaken. Any thread. For an instance, or (NULL) for a blank. False: all are taken.
@@ -534,6 +578,8 @@ extern const struct sl_runtime_handler sl_invoke__runtime_handler;
 // An instance that waits for an event serves this invocation: begin and send.
 void sl_invoke__instance_dispatch(struct sl_instance *instance, struct sl_invocation *invocation);
 void sl_invoke__begin(struct sl_instance *instance, struct sl_invocation *invocation);
+// It is in work since then, without being sent: it was before.
+void sl_invoke__begin_sent(struct sl_instance *instance, struct sl_invocation *invocation, int64_t since_ns);
 void sl_invoke__send(struct sl_instance *instance);
 // Ends the invocation in flight towards its caller and in the log; the instance itself may live on. Completes *result.
 void sl_invoke__conclude(struct sl_instance *instance, struct sl_invocation_result *result, const char *status);

@@ -139,6 +139,8 @@ struct sl_invocation {
     struct sl_invoke__allotment *allotment;
     struct sl_instance *instance;
     int64_t waiting_since_ms;
+    struct sl_instance *behind; // that it was sent ahead to (ahead.c)
+    int64_t ahead_ns;           // ... and when
     char trace_text[SL_TRACE_MAX];
 };
 

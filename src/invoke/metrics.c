@@ -13,7 +13,7 @@ static void metric(struct sl_buf *out, const char *name, const char *type, const
 static uint64_t positive(int64_t value) { return value > 0 ? (uint64_t)value : 0; }
 
 struct sums {
-    uint64_t invocations, errors, cold, duration, evictions, expired, frozen, throttles[SL_THROTTLES];
+    uint64_t invocations, errors, cold, duration, evictions, expired, frozen, ahead, untaken, throttles[SL_THROTTLES];
 };
 
 static void add_up(struct sl_invoker *invoker, struct sums *sums) {
@@ -26,6 +26,8 @@ static void add_up(struct sl_invoker *invoker, struct sums *sums) {
         sums->duration += atomic_load_explicit(&loop->duration_us, memory_order_relaxed);
         sums->evictions += atomic_load_explicit(&loop->evictions, memory_order_relaxed);
         sums->expired += atomic_load_explicit(&loop->expired, memory_order_relaxed);
+        sums->ahead += atomic_load_explicit(&loop->ahead, memory_order_relaxed);
+        sums->untaken += atomic_load_explicit(&loop->untaken, memory_order_relaxed);
         sums->frozen += positive(atomic_load_explicit(&loop->frozen, memory_order_relaxed));
         for (unsigned reason = 0; reason < SL_THROTTLES; reason++)
             sums->throttles[reason] += atomic_load_explicit(&loop->throttles[reason], memory_order_relaxed);
@@ -88,6 +90,8 @@ void sl_invoker_metrics(struct sl_invoker *invoker, struct sl_buf *out) {
     metric(out, "cold_starts_total", "counter", "Instances started.", sums.cold);
     metric(out, "evictions_total", "counter", "Idle instances stopped to make room.", sums.evictions);
     metric(out, "expirations_total", "counter", "Idle instances stopped for their idleness or age.", sums.expired);
+    metric(out, "events_sent_ahead_total", "counter", "Events sent to an instance that was busy still.", sums.ahead);
+    metric(out, "events_taken_back_total", "counter", "Events sent ahead that another instance got.", sums.untaken);
     metric(out, "invocation_duration_microseconds_total", "counter", "Time spent in functions.", sums.duration);
     metric(out, "invocations_in_flight", "gauge", "Invocations waiting or running.", sl_invoker_busy(invoker));
     instances(invoker, &sums, out);

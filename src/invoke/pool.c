@@ -362,7 +362,11 @@ void sl_invoke__pool_enter(struct sl_invoke__pool *pool, struct sl_invocation *i
     struct sl_invoke__shard *shard = &pool->shards[loop];
     struct sl_instance *instance = sl_invoke__idle_pick(shard);
     invocation->pool = pool;
-    if (instance && sl_invoke__crowd_full(shard)) {
+    bool full = sl_invoke__crowd_full(shard);
+    if (shard->ahead && !shard->waiting_first && (instance ? full : soon(pool, shard)) &&
+        sl_invoke__ahead_take(shard, invocation))
+        return;
+    if (instance && full) {
         push_waiting(shard, invocation);
         be_patient(pool, loop);
         return;
@@ -374,6 +378,53 @@ void sl_invoke__pool_enter(struct sl_invoke__pool *pool, struct sl_invocation *i
     }
     push_waiting(shard, invocation);
     get_instance(pool, loop);
+}
+
+void sl_invoke__pool_fill(struct sl_instance *instance) {
+    struct sl_invoke__shard *shard = shard_of(instance);
+    if (shard->waiting_first && (sl_invoke__crowd_full(shard) || soon(instance->pool, shard)))
+        sl_invoke__ahead_fill(instance);
+}
+
+static void push_first(struct sl_invoke__shard *shard, struct sl_invocation *invocation) {
+    if (!shard->waiting_first) {
+        push_waiting(shard, invocation);
+        return;
+    }
+    invocation->waiting_since_ms = sl_loop_now_ms(invocation->loop);
+    invocation->prev = NULL;
+    invocation->next = shard->waiting_first;
+    shard->waiting_first->prev = invocation;
+    shard->waiting_first = invocation;
+    atomic_fetch_add_explicit(&shard->waiting_count, 1, memory_order_relaxed);
+    sl_invoke__pool_ref(shard->pool);
+}
+
+static void push_all_first(struct sl_invoke__shard *shard, struct sl_invocation *first) {
+    struct sl_invocation *last = first;
+    while (last->next) last = last->next;
+    for (struct sl_invocation *at = last, *before; at; at = before) {
+        before = at == first ? NULL : at->prev;
+        push_first(shard, at);
+    }
+}
+
+void sl_invoke__pool_requeue(struct sl_invoke__pool *pool, unsigned loop, struct sl_invocation *first) {
+    struct sl_invoke__shard *shard = &pool->shards[loop];
+    struct sl_instance *idle;
+    push_all_first(shard, first);
+    sl_invoke__pool_ref(pool); // a refused start may answer the last invocation that kept it
+    while (shard->waiting_first && (idle = sl_invoke__idle_pick(shard)) && !sl_invoke__crowd_full(shard)) {
+        sl_invoke__pool_leave_idle(idle);
+        sl_invoke__instance_dispatch(idle, pop_waiting(shard));
+    }
+    if (shard->waiting_first && sl_invoke__idle_pick(shard)) {
+        be_patient(pool, loop);
+    } else {
+        unsigned waiting = atomic_load_explicit(&shard->waiting_count, memory_order_relaxed);
+        while (waiting-- && shard->waiting_first) get_instance(pool, loop);
+    }
+    sl_invoke__pool_unref(pool);
 }
 
 // Serves no more: its one invocation is over, or it is older than it may get, or one too many is kept.
@@ -404,16 +455,18 @@ void sl_invoke__pool_offer(struct sl_instance *instance) {
         replace(pool, loop); // the instance keeps the pool until its end
         return;
     }
+    unsigned here = (unsigned)sl_loop_index(instance->loop);
+    if (sl_invoke__crowd_over(shard_of(instance))) sl_invoke__ahead_spread(pool, here);
     struct sl_invocation *waiting = pop_waiting(shard_of(instance));
     if (waiting) {
         sl_invoke__instance_dispatch(instance, waiting);
+        sl_invoke__pool_fill(instance);
         return;
     }
     if (atomic_load_explicit(&pool->retired, memory_order_relaxed) || atomic_load(&pool->invoker->draining)) {
         sl_invoke__instance_stop(instance);
         return;
     }
-    unsigned here = (unsigned)sl_loop_index(instance->loop);
     for (unsigned i = 0; i < pool->invoker->config.loop_count; i++) {
         struct sl_invoke__shard *other = &pool->shards[i];
         if (i == here || !atomic_load_explicit(&other->waiting_count, memory_order_relaxed)) continue;
@@ -490,6 +543,14 @@ void sl_invoke_abandon(struct sl_invoker *invoker, struct sl_invocation *invocat
     }
     struct sl_invoke__entry *entry = invocation->entry;
     if (!entry) return;
+    if (invocation->behind) {
+        struct sl_invocation *orphan = orphan_new(invocation);
+        sl_invoke__ahead_replace(invocation, orphan);
+        if (orphan) return;
+        sl_invoke__leave(sl_invoke__of(invoker, invocation->loop), invocation->allotment);
+        sl_invoke__entry_unref(entry);
+        return;
+    }
     struct sl_invoke__shard *shard = &invocation->pool->shards[sl_loop_index(invocation->loop)];
     struct sl_invocation *copy = orphan_new(invocation);
     // The copy first, so that the queue is not empty in between and what was started for it stays.

@@ -82,13 +82,16 @@ void sl_invoke__set_status(struct sl_instance *instance, const char *status, con
 void sl_invoke__conclude(struct sl_instance *instance, struct sl_invocation_result *result, const char *status) {
     struct sl_invocation *invocation = instance->invocation;
     struct sl_invoke__entry *entry = instance->entry;
-    result->duration_us = (sl_clock_mono_ns() - instance->dispatched_ns) / 1000;
+    // By the clock of the answer, where it tells: it may have waited for others to be read with it.
+    int64_t end_ns = instance->runtime.by_lane ? instance->outcome.answered_ns : sl_clock_mono_ns();
+    result->duration_us = (end_ns - instance->dispatched_ns) / 1000;
     result->init_us = instance->first ? instance->init_us : 0;
     result->executed_version = entry->function.version;
     result->streamed = instance->streamed;
     if (result->outcome == SL_INVOCATION_ERROR) result->function_error = SL_STR("Unhandled");
     int64_t left_ms = sl_timer_armed(&instance->timer) ? instance->timer.at_ms - sl_loop_now_ms(instance->loop) : 0;
     sl_timer_stop(&instance->timer);
+    sl_invoke__ahead_note(instance);
     count(instance, result);
     instance->serving = false;
     instance->invocation = NULL;
@@ -143,6 +146,11 @@ void sl_invoke__conclude_error(struct sl_instance *instance, const char *type, c
 
 static void deadline(struct sl_timer *timer) {
     struct sl_instance *instance = SL_CONTAINER(timer, struct sl_instance, timer);
+    const char *current = instance->runtime.current;
+    char id[37];
+    memcpy(id, current, sizeof id);
+    sl_runtime_recall(&instance->runtime); // what is behind it is not begun, unless it has been answered just now
+    if (!instance->serving || strcmp(id, instance->runtime.current) != 0) return;
     instance->timed_out = true;
     sl_runtime_forget(&instance->runtime);
     sl_invoke__instance_stop(instance);
@@ -155,7 +163,7 @@ void sl_invoke__begin(struct sl_instance *instance, struct sl_invocation *invoca
     sl_invoke__meter_begin(instance, invocation);
     instance->serving = instance->used = true;
     sl_invoke__gauge(&sl_invoke__of(instance->invoker, instance->loop)->busy, 1);
-    instance->sent = instance->streamed = false;
+    instance->sent = instance->streamed = instance->printed = false;
     memcpy(instance->request_id, invocation->request_id, sizeof instance->request_id);
     invocation->instance = instance;
     instance->dispatched_ns = sl_clock_mono_ns();
@@ -171,6 +179,17 @@ static void open_outcome(struct sl_instance *instance, struct sl_str trace) {
         memcpy(outcome->trace, trace.ptr, trace.len);
 }
 
+void sl_invoke__begin_sent(struct sl_instance *instance, struct sl_invocation *invocation, int64_t since_ns) {
+    sl_invoke__begin(instance, invocation);
+    instance->dispatched_ns = since_ns;
+    int64_t left_ms = instance->pool->spec.timeout_ms - (sl_clock_mono_ns() - since_ns) / 1000000;
+    sl_timer_start(instance->loop, &instance->timer, left_ms > 0 ? left_ms : 0, deadline);
+    instance->sent = true;
+    open_outcome(instance, invocation->trace_id);
+    instance->outcome.sent_ns = since_ns;
+    sl_invoke__log_start(instance);
+}
+
 static void send_event(struct sl_instance *instance, int64_t left_ms) {
     const struct sl_invocation *invocation = instance->invocation;
     struct sl_runtime_event event = {
@@ -181,13 +200,16 @@ static void send_event(struct sl_instance *instance, int64_t left_ms) {
         .client_context = invocation->client_context,
         .tenant_id = invocation->tenant_id,
         .payload = invocation->payload,
+        .more = instance->ahead,
     };
     sl_runtime_send(&instance->runtime, &event);
+    if (instance->ahead) sl_invoke__ahead_opened(instance);
 }
 
 void sl_invoke__send(struct sl_instance *instance) {
     instance->state = SL_INSTANCE_BUSY;
     instance->sent = true;
+    instance->ahead = sl_invoke__ahead_wanted(instance);
     open_outcome(instance, instance->invocation->trace_id);
     sl_invoke__log_start(instance);
     send_event(instance, instance->timer.at_ms - sl_loop_now_ms(instance->loop));
@@ -249,16 +271,23 @@ void sl_invoke_pause(struct sl_invocation *invocation, bool paused) {
 // The runtime has answered, well or not.
 static void note_answer(struct sl_instance *instance, size_t bytes) {
     struct sl_outcome *outcome = &instance->outcome;
-    outcome->answered_ns = sl_clock_mono_ns();
+    // A time that it tells is believed between its begin and now.
+    int64_t now = sl_clock_mono_ns(), told = instance->runtime.answered_ns;
+    outcome->answered_ns = told > instance->dispatched_ns && told < now ? told : now;
     if (!outcome->first_byte_ns) outcome->first_byte_ns = outcome->answered_ns;
     outcome->produced += (int64_t)bytes;
+}
+
+// What answers by the lane while others are behind it has printed nothing.
+static void drain_unless_ahead(struct sl_instance *instance) {
+    if (!instance->ahead || !instance->runtime.by_lane) sl_invoke__drain_log(instance);
 }
 
 static void response(struct sl_runtime *runtime, struct sl_str body, struct sl_str content_type) {
     struct sl_instance *instance = of(runtime);
     if (!instance->serving) return;
     note_answer(instance, body.len);
-    sl_invoke__drain_log(instance);
+    drain_unless_ahead(instance);
     struct sl_invocation_result result = {.outcome = SL_INVOCATION_OK, .payload = body, .content_type = content_type};
     sl_invoke__conclude(instance, &result, "success");
 }
@@ -267,7 +296,7 @@ static void error(struct sl_runtime *runtime, struct sl_str body, struct sl_str 
     struct sl_instance *instance = of(runtime);
     if (!instance->serving) return;
     note_answer(instance, 0);
-    sl_invoke__drain_log(instance);
+    drain_unless_ahead(instance);
     char kind[SL_ERROR_TYPE_MAX];
     snprintf(kind, sizeof kind, "%.*s", (int)(type.len < sizeof kind ? type.len : sizeof kind - 1),
              type.len ? type.ptr : "");
@@ -342,6 +371,13 @@ static void runtime_done(struct sl_runtime *runtime) {
     sl_invoke__tell_runtime_done(instance);
 }
 
+static void begun(struct sl_runtime *runtime) {
+    struct sl_instance *instance = of(runtime);
+    sl_invoke__ahead_begun(instance, instance->outcome.answered_ns);
+}
+
+static void untaken(struct sl_runtime *runtime) { sl_invoke__ahead_untaken(of(runtime)); }
+
 static void subscribed(struct sl_runtime *runtime, struct sl_str extension, bool logs_api, unsigned kinds) {
     sl_invoke__tell_subscription(of(runtime), extension, logs_api, kinds);
 }
@@ -366,6 +402,8 @@ const struct sl_runtime_handler sl_invoke__runtime_handler = {
     .extension_failed = extension_failed,
     .registered = registered,
     .runtime_done = runtime_done,
+    .begun = begun,
+    .untaken = untaken,
     .subscribed = subscribed,
     .socket = connector,
 };

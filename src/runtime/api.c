@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 enum {
-    RESPONSE_MAX = 6291556,  // the number AWS's message names
-    ERROR_MAX = 1024 * 1024, // error bodies and causes: AWS drops larger ones
-    HEAD_MAX = 64 * 1024,    // X-Ray causes travel in a header
-    OTHER_MAX = 64 * 1024,   // bodies that are no answer to an event
-    ACCEPTS = 64,            // connections taken per turn: an instance may connect as fast as they are
+    RESPONSE_MAX = SL_RUNTIME__RESPONSE_MAX,
+    ERROR_MAX = SL_RUNTIME__ERROR_MAX, // and of causes
+    HEAD_MAX = 64 * 1024,              // X-Ray causes travel in a header
+    OTHER_MAX = 64 * 1024,             // bodies that are no answer to an event
+    ACCEPTS = 64,                      // connections taken per turn: an instance may connect as fast as they are
     STALL_TIMEOUT_MS = 60000,
 };
 
@@ -99,6 +99,7 @@ static void end_truncated(struct sl_runtime *runtime) {
 }
 
 static void handle_next(struct sl_runtime *runtime, struct sl_http_request *request) {
+    sl_runtime_recall(runtime); // who asks here has left the lane
     if (runtime->truncated) end_truncated(runtime);
     if (runtime->state == SL_RUNTIME_INIT_ERROR || runtime->state == SL_RUNTIME_RESPONDING ||
         runtime->state == SL_RUNTIME_RESTORE_READY || runtime->state == SL_RUNTIME_RESTORE_ERROR) {
@@ -106,7 +107,11 @@ static void handle_next(struct sl_runtime *runtime, struct sl_http_request *requ
         return;
     }
     struct sl_http_request *before = runtime->parked;
-    park(runtime, request);
+    bool lane = runtime->state != SL_RUNTIME_RUNNING && sl_runtime__lane_take(runtime, request);
+    if (lane)
+        runtime->parked = NULL;
+    else
+        park(runtime, request);
     if (before) {
         // The newest wins: whoever asks again has most likely lost the connection of the first, which we have not
         // heard yet.
@@ -133,7 +138,8 @@ void sl_runtime__check_ready(struct sl_runtime *runtime) {
         runtime->handler->snapshot(runtime);
         return;
     }
-    if (!runtime->parked || runtime->state != SL_RUNTIME_WAITING || !sl_runtime__extensions_settled(runtime)) return;
+    if (!sl_runtime_is_ready(runtime) || runtime->state != SL_RUNTIME_WAITING) return;
+    if (!sl_runtime__extensions_settled(runtime)) return;
     if (!runtime->initialised) {
         runtime->initialised = true;
         sl_runtime__telemetry_close(runtime);
@@ -288,6 +294,7 @@ static void handle_init_error(struct sl_runtime *runtime, struct sl_http_request
 enum target {
     TARGET_NONE,
     TARGET_NEXT,
+    TARGET_BELL,
     TARGET_RESPONSE,
     TARGET_ERROR,
     TARGET_INIT_ERROR,
@@ -301,6 +308,7 @@ static enum target target_of(struct sl_str path, struct sl_str *ret_id) {
     if (sl_str_starts(path, invocation_path)) {
         struct sl_str rest = sl_str_sub(path, invocation_path.len, path.len);
         if (sl_str_is(rest, "next")) return TARGET_NEXT;
+        if (sl_str_is(rest, "bell")) return TARGET_BELL;
         ptrdiff_t slash = sl_str_chr(rest, '/', 0);
         if (slash < 0) return TARGET_NONE;
         *ret_id = sl_str_sub(rest, 0, (size_t)slash);
@@ -327,6 +335,8 @@ static void handle(struct sl_http_request *request, void *user) {
     if (!runtime->snapshots && (target == TARGET_RESTORE_NEXT || target == TARGET_RESTORE_ERROR)) target = TARGET_NONE;
     bool reads = target == TARGET_NEXT || target == TARGET_RESTORE_NEXT || target == TARGET_PING;
     enum sl_http_method method = reads ? SL_HTTP_GET : SL_HTTP_POST;
+    if (target == TARGET_BELL && sl_runtime__lane_bell(runtime, request)) return;
+    if (target == TARGET_BELL) target = TARGET_NONE;
     if (target == TARGET_NONE && sl_runtime__extension_handle(runtime, request)) return;
     if (target == TARGET_NONE) {
         sl_http_respond(request, 404, SL_STR("text/plain; charset=utf-8"), SL_STR("404 page not found\n"));
@@ -394,6 +404,8 @@ static int head(struct sl_http_request *request, size_t *max_body, void *user) {
     struct sl_str id = SL_STR("");
     uint64_t length;
     enum target target = request->method == SL_HTTP_POST ? target_of(request->path, &id) : TARGET_NONE;
+    // An answer that does not come by the lane: it was left, and what it still holds came before.
+    if (target == TARGET_RESPONSE || target == TARGET_ERROR) sl_runtime_recall(runtime);
     if (!sl_str_to_u64(sl_http_header(request, SL_STR("Content-Length")), &length)) length = 0;
     if (!is_answer(runtime, target, id)) {
         bool foreign = (target == TARGET_RESPONSE || target == TARGET_ERROR) && !is_current(runtime, id);
@@ -549,6 +561,7 @@ void sl_runtime_close(struct sl_runtime *runtime) {
     }
     listener_close(&runtime->tcp);
     listener_close(&runtime->local);
+    sl_runtime__lane_free(runtime);
     sl_runtime__extensions_free(runtime);
     sl_runtime__telemetry_free(runtime);
     runtime->loop = NULL;
@@ -558,6 +571,7 @@ void sl_runtime_detach(struct sl_runtime *runtime) {
     sl_watch_stop(&runtime->tcp);
     sl_watch_stop(&runtime->local);
     for (unsigned i = 0; i < runtime->conn_count; i++) sl_http_conn_detach(runtime->conns[i]);
+    sl_runtime__lane_detach(runtime);
     sl_runtime__telemetry_detach(runtime);
 }
 
@@ -566,17 +580,19 @@ int sl_runtime_attach(struct sl_runtime *runtime, struct sl_loop *loop, struct s
     for (unsigned i = 0; i < runtime->conn_count; i++) {
         if (sl_http_conn_attach(runtime->conns[i], loop, err)) return err->kind;
     }
+    if (sl_runtime__lane_attach(runtime, loop, err)) return err->kind;
     if (sl_runtime__telemetry_attach(runtime, loop, err)) return err->kind;
     return listen_on(runtime, err);
 }
 
 void sl_runtime_send(struct sl_runtime *runtime, const struct sl_runtime_event *event) {
-    struct sl_http_request *request = runtime->parked;
-    runtime->parked = NULL;
-    request->aborted = NULL;
     runtime->state = SL_RUNTIME_RUNNING;
     memcpy(runtime->current, event->request_id.ptr, event->request_id.len);
     runtime->current[event->request_id.len] = '\0';
+    if (sl_runtime__lane_send(runtime, event)) return;
+    struct sl_http_request *request = runtime->parked;
+    runtime->parked = NULL;
+    request->aborted = NULL;
     char deadline[24];
     int digits = snprintf(deadline, sizeof deadline, "%lld", (long long)event->deadline_ms);
     sl_http_begin(request, 200);
@@ -591,6 +607,10 @@ void sl_runtime_send(struct sl_runtime *runtime, const struct sl_runtime_event *
     if (event->tenant_id.len) sl_http_add(request, SL_STR("Lambda-Runtime-Aws-Tenant-Id"), event->tenant_id);
     sl_http_body(request, event->payload);
     sl_runtime__extensions_send(runtime, event);
+}
+
+bool sl_runtime_is_ready(const struct sl_runtime *runtime) {
+    return runtime->parked != NULL || sl_runtime__lane_ready(runtime);
 }
 
 void sl_runtime_pause(struct sl_runtime *runtime, bool paused) {

@@ -7,11 +7,27 @@
 
 #include "runtime/runtime.h"
 
+enum {
+    SL_RUNTIME__RESPONSE_MAX = 6291556,  // bytes; the number AWS's message names
+    SL_RUNTIME__ERROR_MAX = 1024 * 1024, // of an error body: AWS drops larger ones
+};
+
 // {"errorMessage","errorType"}. The message is written as JSON.
 void sl_runtime__refuse(struct sl_http_request *request, int status, const char *type, struct sl_str message);
 void sl_runtime__accept(struct sl_http_request *request);
 // The runtime or an extension waits for an event: if nobody is busy any more, tells the owner.
 void sl_runtime__check_ready(struct sl_runtime *runtime);
+
+// ---- lane.c
+// A `next` that offers a lane: true when it was made one, and the request is gone.
+bool sl_runtime__lane_take(struct sl_runtime *runtime, struct sl_http_request *request);
+bool sl_runtime__lane_send(struct sl_runtime *runtime, const struct sl_runtime_event *event); // false: it is not ready
+// The second connection of a lane; false: there is none, or it has one.
+bool sl_runtime__lane_bell(struct sl_runtime *runtime, struct sl_http_request *request);
+bool sl_runtime__lane_ready(const struct sl_runtime *runtime); // it waits for an event
+void sl_runtime__lane_free(struct sl_runtime *runtime);
+void sl_runtime__lane_detach(struct sl_runtime *runtime);
+int sl_runtime__lane_attach(struct sl_runtime *runtime, struct sl_loop *loop, struct sl_error *err);
 
 // Whether the path is of the Extensions, Telemetry or Logs API; then the request is answered or parked.
 bool sl_runtime__extension_handle(struct sl_runtime *runtime, struct sl_http_request *request);

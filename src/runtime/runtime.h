@@ -61,6 +61,10 @@ struct sl_runtime_handler {
     void (*runtime_done)(struct sl_runtime *runtime);
     // An extension subscribed to telemetry, by the Logs API or the Telemetry API; `kinds` are SL_TELEMETRY_*.
     void (*subscribed)(struct sl_runtime *runtime, struct sl_str extension, bool logs_api, unsigned kinds);
+    // Of events sent ahead (see lane.c): the runtime has answered, and so has begun with the next one.
+    void (*begun)(struct sl_runtime *runtime);
+    // ... and those it has not begun will never reach it: the lane is lost, or was closed.
+    void (*untaken)(struct sl_runtime *runtime);
     // Telemetry needs a socket: sl_runtime_telemetry_socket, now or later.
     void (*socket)(struct sl_runtime *runtime);
 };
@@ -69,6 +73,9 @@ struct sl_runtime_handler {
 struct sl_runtime_identity {
     struct sl_str function_name, function_version, handler, account;
 };
+
+enum { SL_RUNTIME_AHEAD_MAX = 16 }; // events behind the one in work
+struct sl_lane;
 
 enum { SL_RUNTIME_CONNS = 32 }; // runtime and up to ten extensions, some with more than one
 struct sl_runtime_extensions;
@@ -97,6 +104,9 @@ struct sl_runtime {
     struct sl_http_request *parked;    // the next that waits
     struct sl_http_request *restoring; // the restore/next that waits
     bool snapshots;                    // there are endpoints for restoring; set by the owner after sl_runtime_open
+    struct sl_lane *lane;              // NULL without; see lane.c
+    bool by_lane;                      // the answer that is told came by the lane,
+    int64_t answered_ns;               // ... and says that it was made at this time (monotonic); 0: unknown
     struct sl_http_request *streaming; // the response whose parts are handed over
     struct sl_http_conn *answering;    // on which the body of the current answer is arriving: one at a time
     enum sl_runtime_state state;
@@ -126,13 +136,29 @@ struct sl_runtime_event {
     int64_t deadline_ms;
     struct sl_str function_arn, trace_id, client_context, tenant_id; // the last two may be empty
     struct sl_str payload;
+    int64_t timeout_ms; // of an event sent ahead: from its begin
+    bool more; // others may be sent ahead, behind it: only with sl_runtime_has_lane. Leaves with sl_runtime_flush
 };
-static inline bool sl_runtime_is_ready(const struct sl_runtime *runtime) { return runtime->parked != NULL; }
+bool sl_runtime_is_ready(const struct sl_runtime *runtime);
 // Answers the parked next. Only when sl_runtime_is_ready.
 void sl_runtime_send(struct sl_runtime *runtime, const struct sl_runtime_event *event);
 // Answers the parked restore/next, if there is one: the runtime runs what is to be run after a restore, and asks for an
 // event.
 void sl_runtime_restore(struct sl_runtime *runtime);
+
+// ---- sending ahead (lane.c)
+// ------------------------------------------------------------------------------------------
+
+bool sl_runtime_has_lane(const struct sl_runtime *runtime);
+// Whether one more event may be sent behind the one in work.
+bool sl_runtime_takes_ahead(const struct sl_runtime *runtime);
+void sl_runtime_send_ahead(struct sl_runtime *runtime, const struct sl_runtime_event *event);
+void sl_runtime_flush(struct sl_runtime *runtime);
+// Takes the answers that are there. Not from a callback of the same runtime (then it does nothing).
+void sl_runtime_catch_up(struct sl_runtime *runtime);
+// Closes the lane: after this exactly those events are begun of which `begun` was told; `untaken` comes for the others.
+// The runtime goes on over HTTP, also with the answer to the event in work.
+void sl_runtime_recall(struct sl_runtime *runtime);
 // Holds back the parts of a streamed answer, or lets them flow again: the runtime inside is held back by TCP.
 void sl_runtime_pause(struct sl_runtime *runtime, bool paused);
 

@@ -6,12 +6,16 @@
  * the next event is there, so nothing waits for it: `owed` counts the answers to posts that are still to be read. An
  * event that arrives in one read is parsed in place, without a copy. While an event is handled the socket does not keep
  * the event loop alive, which is what makes `beforeExit` tell us that the user's work is over.
+ *
+ * Sluice's server may answer `next` with frames instead (lane.cjs); then the connection stays a lane until either side
+ * closes it, and everything goes on over HTTP.
  */
 
 'use strict';
 
 const fs = require('node:fs');
 const net = require('node:net');
+const { Lane } = require('./lane.cjs');
 
 // The Runtime API's address in a sandbox, and the Unix socket that leads to the same place at a third of the cost. Any other
 // address is somebody's proxy, and must be used.
@@ -110,6 +114,9 @@ class Api {
         }
         this.tail = `\r\nHost: ${address}\r\nUser-Agent: sluice-nodejs/1\r\n`;
         this.nextRequest = `GET ${PREFIX}invocation/next HTTP/1.1${this.tail}\r\n`;
+        this.laneRequest = `GET ${PREFIX}invocation/next HTTP/1.1${this.tail}Sluice-Lane: 1\r\n\r\n`;
+        this.lanes = this.target.path !== undefined; // whether they are offered
+        this.lane = null;
         this.socket = null;
         this.owed = 0;
         this.waiting = false; // a `next` is out
@@ -120,12 +127,15 @@ class Api {
     /** Asks for the next event. */
     next() {
         this.#wait();
-        this.socket.write(this.nextRequest);
+        this.socket.write(this.#ask());
     }
 
     /** Posts the outcome of an invocation and asks for the next event, in one write. */
     settle(path, body, errorType) {
-        const text = this.#post(path, body, errorType) + this.nextRequest;
+        if (this.lane?.answer(path, body, errorType)) {
+            return;
+        }
+        const text = this.#post(path, body, errorType) + this.#ask();
         this.#wait();
         this.owed++;
         this.socket.write(text);
@@ -133,6 +143,11 @@ class Api {
 
     /** Writes a part of a streamed response; `done` is called when it has left. The post's answer is owed at its end. */
     stream(pieces, done) {
+        if (this.lane) {
+            this.dropLane(); // a stream is HTTP's
+            this.#connected();
+            this.socket.unref(); // as while any event is handled
+        }
         this.#connected();
         const last = pieces.length - 1;
         this.socket.cork();
@@ -160,6 +175,27 @@ class Api {
         socket.write(this.#post(path, body, errorType, 'Connection: close\r\n'));
     }
 
+    #ask() {
+        return this.lanes ? this.laneRequest : this.nextRequest;
+    }
+
+    /** What is to be said next goes over HTTP, on a new connection. */
+    dropLane() {
+        const { lane } = this;
+        this.lane = this.socket = null;
+        lane.close();
+    }
+
+    /** The second connection of a lane: `ready` when it is there, `lost` when it ends. */
+    openBell(ready, lost) {
+        const bell = net.connect(this.target);
+        bell.unref();
+        bell.on('error', () => {}).on('close', lost);
+        bell.on('connect', ready);
+        bell.write(`GET ${PREFIX}invocation/bell HTTP/1.1${this.tail}\r\n`);
+        return bell;
+    }
+
     #post(path, body, errorType, more = '') {
         const type = errorType ? `Lambda-Runtime-Function-Error-Type: ${headerText(errorType)}\r\n` : '';
         return (
@@ -182,6 +218,10 @@ class Api {
                 buffer: Buffer.allocUnsafe(READ_SIZE),
                 callback: (size, buffer) => {
                     let data = buffer.subarray(0, size);
+                    if (this.lane !== null && this.socket === socket) {
+                        this.lane.received(data);
+                        return true;
+                    }
                     if (parts.length > 0) {
                         parts.push(Buffer.from(data)); // the buffer is used again for the next read
                         have += size;
@@ -208,6 +248,12 @@ class Api {
     /** Takes the whole responses off `data`; returns what is left and how much is needed to go on. */
     #feed(data, socket) {
         while (data.length > 0) {
+            if (data[0] === Lane.EVENT && this.owed === 0) {
+                this.lane ??= new Lane(this, socket);
+                this.waiting = this.retried = false;
+                this.lane.received(data);
+                break;
+            }
             const response = { status: 0, head: null, body: '', size: 0 };
             const need = parse(data, response);
             if (data.length < need) {
@@ -254,10 +300,10 @@ class Api {
 
     /** A server may close between requests, and does after refusing a body: one new connection per event is tried. */
     #closed(socket) {
-        if (this.socket !== socket) {
+        if (this.socket !== socket || this.lane?.closed()) {
             return;
         }
-        this.socket = null;
+        this.socket = this.lane = null;
         if (!this.waiting) {
             return;
         }

@@ -20,6 +20,30 @@ function setInvocation(requestId, tenantId) {
     globalThis[TENANT_ID] = tenantId;
 }
 
+// What the lane has to know: whether something was printed in the invocation under way.
+const output = { printed: false };
+
+/** Notes what is written to standard output and error, from the first time that somebody takes the stream. */
+function watchStreams() {
+    for (const name of ['stdout', 'stderr']) {
+        const property = Object.getOwnPropertyDescriptor(process, name);
+        let known;
+        const get = () => {
+            const stream = property.get.call(process);
+            if (stream !== known) {
+                known = stream;
+                const { write } = stream;
+                stream.write = function (...args) {
+                    output.printed = true;
+                    return write.apply(this, args);
+                };
+            }
+            return stream;
+        };
+        Object.defineProperty(process, name, { ...property, get });
+    }
+}
+
 let json = false; // set by patchConsole: a blank gets its environment after this file was loaded
 
 function write(line) {
@@ -62,6 +86,7 @@ function logJson(level, ...params) {
 }
 
 function patchConsole() {
+    watchStreams();
     json = process.env.AWS_LAMBDA_LOG_FORMAT?.toUpperCase() === 'JSON';
     const log = json ? logJson : logText;
     const least = LEVELS[process.env.AWS_LAMBDA_LOG_LEVEL?.toUpperCase()] ?? LEVELS.TRACE;
@@ -83,4 +108,4 @@ function logError(what, error) {
     }
 }
 
-module.exports = { setInvocation, patchConsole, logError };
+module.exports = { output, setInvocation, patchConsole, logError };
