@@ -23,10 +23,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SHA = 64, NAME = 64 };
+enum { SHA = 64, NAME = 64, TRIES = 16 };
+#define MEMORY_PREFIX "sluice-memory-"
 
 // What an in-memory store keeps need not reach the disk.
 static int make_durable(const struct sl_store *store, int fd) { return store->dir < 0 ? 0 : fsync(fd); }
@@ -61,16 +63,47 @@ static int make_dir(int parent, const char *name, int *ret, struct sl_error *err
     return 0;
 }
 
+// Removes what a killed server with an in-memory store left: our user's, and locked by nobody (see hold_memory_dir).
+static void sweep_memory_dirs(const char *base) {
+    DIR *dir = opendir(base);
+    if (!dir) return;
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        if (strncmp(entry->d_name, MEMORY_PREFIX, strlen(MEMORY_PREFIX)) != 0) continue;
+        struct stat info;
+        int fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        bool left = fd >= 0 && fstat(fd, &info) == 0 && info.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0;
+        if (left) sl_store__tree_remove(dirfd(dir), entry->d_name);
+        if (fd >= 0) close(fd);
+    }
+    closedir(dir);
+}
+
+// The lock says that it is in use, for as long as we live. Before it is taken another server may take the directory for
+// a left-over: then it is not there any more, and another one is made. A descriptor, or -1.
+static int hold_memory_dir(const char *path) {
+    struct stat here, there;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &here) == 0 && lstat(path, &there) == 0 &&
+        here.st_ino == there.st_ino && here.st_dev == there.st_dev)
+        return fd;
+    if (fd >= 0) close(fd);
+    return -1;
+}
+
 static int make_memory_dir(struct sl_store *store, int *ret, struct sl_error *err) {
     const char *base = getenv("TMPDIR");
     if (!base || base[0] != '/' || strlen(base) > sizeof store->memory_path - 24) base = "/tmp";
-    snprintf(store->memory_path, sizeof store->memory_path, "%s/sluice-XXXXXX", base);
-    if (!mkdtemp(store->memory_path)) {
-        sl_fail_errno(err, "make a temporary directory in %s (set TMPDIR to another place)", base);
-        store->memory_path[0] = '\0';
-        return SL_E_IO;
+    sweep_memory_dirs(base);
+    for (int tries = 0; tries < TRIES && store->lock < 0; tries++) {
+        snprintf(store->memory_path, sizeof store->memory_path, "%s/" MEMORY_PREFIX "XXXXXX", base);
+        if (!mkdtemp(store->memory_path)) {
+            sl_fail_errno(err, "make a temporary directory in %s (set TMPDIR to another place)", base);
+            store->memory_path[0] = '\0';
+            return SL_E_IO;
+        }
+        store->lock = hold_memory_dir(store->memory_path);
     }
-    *ret = open(store->memory_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    *ret = store->lock < 0 ? -1 : fcntl(store->lock, F_DUPFD_CLOEXEC, 3);
     return *ret < 0 ? sl_fail_errno(err, "open the temporary directory %s", store->memory_path) : 0;
 }
 

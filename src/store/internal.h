@@ -109,7 +109,7 @@ struct sl_store_tx {
 
 struct sl_store {
     unsigned max_jobs;
-    int dir, lock;                 // -1 in memory
+    int dir, lock;                 // dir: -1 in memory; lock: of dir, or of the directory memory_path
     int blobs, code, zip, scratch; // directories
     int objects;                   // files of objects
     char instance[17];             // tells this process's scratch names from left-overs

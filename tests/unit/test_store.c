@@ -5,6 +5,7 @@
 // too.
 #include "store_fixture.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -611,6 +612,43 @@ static void an_in_memory_store_leaves_nothing(void **state) {
     assert_int_equal(mkdir(f->path, 0700), 0);
 }
 
+static unsigned entries_of(const char *path) {
+    unsigned count = 0;
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir));) count += entry->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
+
+static void what_a_killed_in_memory_store_left_goes_with_the_next(void **state) {
+    struct fixture *f = *state;
+    setenv("TMPDIR", f->path, 1);
+    int dir = f->dir;
+    f->dir = -1;
+    for (unsigned before = 0; before < 2; before++) { // the second child is killed beside a store that is in use
+        pid_t child = fork();
+        if (child == 0) {
+            struct fixture own = {.dir = -1};
+            (void)raise(open_store(&own, 10) == 0 ? SIGKILL : SIGABRT);
+        }
+        int status = 0;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        assert_int_equal(entries_of(f->path), before + 1);
+        if (before == 0) assert_int_equal(open_store(f, 10), 0);
+        assert_int_equal(entries_of(f->path), before + 1);
+    }
+    f->dir = dir;
+    unsetenv("TMPDIR");
+    char name[64];
+    int scratch = -1;
+    assert_int_equal(sl_blob_scratch(f->store, name, &scratch, &f->err), 0); // what is in use is still there
+    close(scratch);
+    close_store(f);
+    assert_int_equal(entries_of(f->path), 1);
+}
+
 #define TEST(name)          cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TEST_UNOPENED(name) cmocka_unit_test_setup_teardown(name, set_up_folder, tear_down)
 
@@ -640,6 +678,7 @@ int main(void) {
         TEST(the_process_keeps_its_working_directory_and_umask),
         TEST_UNOPENED(a_directory_without_a_reachable_path_can_be_used),
         TEST_UNOPENED(an_in_memory_store_leaves_nothing),
+        TEST_UNOPENED(what_a_killed_in_memory_store_left_goes_with_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
