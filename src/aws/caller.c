@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// caller: whose access key that is. A long-term key is an entry of the directory; a temporary one ("ASIA...") comes with
-// a token that says whose session it is (session.h). Whoever is found here has still to prove it by the signature.
+// caller: whose access key that is. A long-term key is an entry of the directory; a temporary one ("ASIA...") comes
+// with a token that says whose session it is (session.h). Whoever is found here has still to prove it by the signature.
 #include "aws/identity.h"
 
 #include "aws/arn.h"
@@ -82,9 +82,11 @@ static int of_session(const struct sl_identity_config *config, struct sl_arena *
     ret->session_name = session->name;
     ret->arn = sl_session_arn(arena, session);
     const struct sl_json *role = sl_directory_get(config->directory, "role", ret->account, ret->name);
+    if (!role && session->issuer_id.len) return unknown(err); // there was one
     // A role that was deleted and made again is another one: its old sessions end with it, as on AWS.
     // A function's were made for whatever role has its name.
-    if (role && !session->source.len && session->issuer_id.len && !sl_str_eq(sl_json_string(role, "Id"), session->issuer_id))
+    if (role && !session->source.len && session->issuer_id.len &&
+        !sl_str_eq(sl_json_string(role, "Id"), session->issuer_id))
         return unknown(err);
     char never_created[ROLE_ID];
     role_id(session->issuer, never_created);
@@ -135,8 +137,7 @@ static int find(const struct sl_identity_config *config, struct sl_arena *arena,
         *ret = (struct sl_identity){.kind = SL_IDENTITY_ANONYMOUS};
         return 0;
     }
-    if (sl_session_is_key(access_key))
-        return of_token(config, arena, access_key, token, now_ms, ret, ret_secret, err);
+    if (sl_session_is_key(access_key)) return of_token(config, arena, access_key, token, now_ms, ret, ret_secret, err);
     return of_key(config->directory, arena, access_key, ret, ret_secret, err);
 }
 
@@ -157,8 +158,8 @@ int sl_identity_identify(void *user, struct sl_arena *arena, const struct sl_sig
     struct sl_identity *identity = sl_arena_zalloc(arena, sizeof *identity);
     struct sl_str secret;
     if (!identity) return sl_fail(err, SL_E_NO_MEMORY, "request too large");
-    int result = sl_identity_find(user, arena, signature->access_key, signature->session_token, now_ms, identity,
-                                  &secret, err);
+    int result =
+        sl_identity_find(user, arena, signature->access_key, signature->session_token, now_ms, identity, &secret, err);
     if (result) return result;
     bool owner = identity->kind == SL_IDENTITY_OWNER;
     *ret = (struct sl_aws_identity){.secret = secret,

@@ -18,12 +18,22 @@
 #include <stdio.h>
 #include <string.h>
 
+// The id of the function's role; empty when it was never created. On a loop's turn.
+static struct sl_str role_id_of(const struct sl_front *front, const struct sl_function *function) {
+    size_t start = function->role.len; // after the path
+    while (start > 0 && function->role.ptr[start - 1] != '/') start--;
+    struct sl_str name = sl_str_sub(function->role, start, function->role.len);
+    const struct sl_json *role = sl_directory_get(front->callers.directory, "role", function->account, name);
+    return role ? sl_json_string(role, "Id") : SL_STR("");
+}
+
 int sl_guest_credentials(void *user, const struct sl_function *function, int64_t seconds,
                          struct sl_invoker_credentials *ret, struct sl_error *err) {
     const struct sl_front *front = user;
     int64_t now_s = sl_clock_unmoved_ms() / 1000;
     struct sl_session session = {.account = function->account,
                                  .issuer = function->role,
+                                 .issuer_id = role_id_of(front, function),
                                  .name = function->name,
                                  .source = function->arn,
                                  .issued_s = now_s,

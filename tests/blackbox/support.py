@@ -210,7 +210,7 @@ class Server:
         client = client or self.client("lambda")
         code = files if isinstance(files, bytes) else zip_bytes(files)
         answer = client.create_function(
-            FunctionName=name, Runtime=runtime, Handler=handler, Role=ROLE, Code={"ZipFile": code}, **more
+            **{"FunctionName": name, "Runtime": runtime, "Handler": handler, "Role": ROLE, "Code": {"ZipFile": code}, **more}
         )
         if wait:
             wait_for(lambda: client.get_function_configuration(FunctionName=name)["State"] == "Active", f"{name} to be Active")

@@ -284,3 +284,87 @@ def test_a_role_that_nobody_created_has_data_only(function, server, tmp_path):
         assert answer["error"] in ("AccessDenied", "AccessDeniedException"), answer
     assert "assumed-role/test/modest is not authorized to perform: lambda:DeleteFunction" in answers[0]["message"]
     assert server.client("lambda").get_function(FunctionName="modest")
+
+
+# --- roles ------------------------------------------------------------------------------------------------------------
+
+TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+
+
+@pytest.fixture
+def role(server):
+    """make(name, *statements) -> ARN of a role with these as its policy; also changes the policy of one that is there."""
+    iam, made = server.client("iam"), []
+
+    def make(name, *statements):
+        if name not in made:
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+            made.append(name)
+        iam.put_role_policy(RoleName=name, PolicyName="only", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+        return f"arn:aws:iam::{ACCOUNT}:role/{name}"
+
+    def remove(name):
+        made.remove(name)
+        iam.delete_role_policy(RoleName=name, PolicyName="only")
+        iam.delete_role(RoleName=name)
+
+    make.remove = remove
+    yield make
+    for name in list(made):
+        remove(name)
+
+
+def allow(action, resource="*"):
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def test_a_role_that_was_created_decides(function, server, role):
+    sqs = server.client("sqs")
+    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"].replace(str(server.port), "4566") for name in ("one", "two")}
+    try:
+        may_send = allow("sqs:SendMessage", f"arn:aws:sqs:us-east-1:{ACCOUNT}:one")
+        ask = function("ruled", Role=role("clerk", may_send))
+        ask_for = [
+            ("sqs", "send_message", {"QueueUrl": urls["one"], "MessageBody": "x"}),
+            ("sqs", "send_message", {"QueueUrl": urls["two"], "MessageBody": "x"}),
+            ("sqs", "receive_message", {"QueueUrl": urls["one"]}),
+            ("s3", "list_buckets"),
+            ("lambda", "invoke", {"FunctionName": "ruled", "Payload": "{}"}),
+            ("sts", "get_caller_identity"),
+        ]
+        sent, *refused, identity = calls(ask, *ask_for)
+        assert sent["MessageId"]
+        for answer in refused:
+            assert answer["error"] in ("AccessDenied", "AccessDeniedException"), answer
+        assert identity["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/clerk/ruled"
+        assert identity["UserId"].startswith("AROA") and identity["UserId"].endswith(":ruled")
+        # What the policy says now counts, for the same instance and its same credentials.
+        role("clerk", {"Effect": "Deny", "Action": "sqs:SendMessage", "Resource": "*"}, allow("sqs:*"))
+        answers = calls(ask, *ask_for[:3])
+        assert [answer.get("error") for answer in answers] == ["AccessDenied", "AccessDenied", None], answers
+        assert answers[2]["Messages"][0]["Body"] == "x"
+        # A role that is gone leaves nothing, not what a role has that never was.
+        role.remove("clerk")
+        (answer,) = calls(ask, ask_for[2])
+        assert answer["status"] == 403, answer
+    finally:
+        for name in urls:
+            sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"])
+
+
+def test_a_role_may_give_a_function_its_own_end_but_not_this_machine(function, server, role, tmp_path):
+    (tmp_path / "index.py").write_text("def handler(event, context):\n    return 'read'")
+    mighty = role("mighty", allow(["lambda:*", "iam:PassRole"]))
+    ask = function("suicidal", Role=mighty)
+    hot = {"S3Bucket": "hot-reload", "S3Key": str(tmp_path)}
+    more = {"FunctionName": "made", "Role": mighty}
+    code_of_the_host, image_of_the_host, gone = calls(
+        ask,
+        ("lambda", "create_function", {**more, "Runtime": "python3.11", "Handler": "index.handler", "Code": hot}),
+        ("lambda", "create_function", {**more, "PackageType": "Image", "Code": {"ImageUri": f"file://{tmp_path}/image.tar"}}),
+        ("lambda", "delete_function", {"FunctionName": "suicidal"}),
+    )
+    assert code_of_the_host["status"] == 400 and "hot-reload" not in code_of_the_host["message"], code_of_the_host
+    assert "does not exist. Provide a valid source image" in image_of_the_host["message"], image_of_the_host
+    assert "error" not in gone, gone
+    assert [each["FunctionName"] for each in server.client("lambda").list_functions()["Functions"]] == []
