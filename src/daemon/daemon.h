@@ -144,6 +144,10 @@ void sl_hooks_answer(struct sl_front *front);
 // --- bill.c: GET /_sluice/bill
 void sl_daemon_bill(struct sl_front *front, struct sl_http_request *request);
 
+// --- measure.c: what the engine measured becomes metrics. `user` is the sl_series; on the storage thread
+struct sl_measured;
+void sl_measure_function(void *user, const struct sl_measured *measured);
+
 // --- local.c: /_sluice/...
 bool sl_local_owns(const struct sl_http_request *request);
 void sl_local_handle(struct sl_front *front, struct sl_http_request *request);

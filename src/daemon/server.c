@@ -140,6 +140,8 @@ static int make_engine(struct server *server, struct sl_error *err) {
         .jail = server->jail,
         .store = app->store,
         .ledger = &sl_ledger,
+        .measured = sl_measure_function,
+        .measured_user = app->series,
         .log = function_log,
         .log_user = server,
         .doors = {.user = &server->front,

@@ -118,6 +118,7 @@ void sl_invoke__finish(struct sl_invoker *invoker, struct sl_invocation *invocat
     struct sl_invoke__entry *entry = invocation->entry;
     if (result->outcome == SL_INVOCATION_ERROR) {
         atomic_fetch_add_explicit(&sl_invoke__of(invoker, invocation->loop)->errors, 1, memory_order_relaxed);
+        if (entry) sl_invoke__meter_missed(entry->pool, invocation, SL_MISSED_FAILED);
     }
     invocation->entry = NULL;
     if (entry) sl_invoke__leave(sl_invoke__of(invoker, invocation->loop), invocation->allotment);
@@ -134,6 +135,7 @@ void sl_invoke__refuse(struct sl_invoker *invoker, struct sl_invocation *invocat
         result.retry_after_s = reason >= SL_THROTTLE_RATE ? 1 : 0;
         atomic_fetch_add_explicit(&sl_invoke__of(invoker, invocation->loop)->throttles[reason], 1,
                                   memory_order_relaxed);
+        if (invocation->entry) sl_invoke__meter_missed(invocation->entry->pool, invocation, SL_MISSED_THROTTLED);
     }
     sl_invoke__finish(invoker, invocation, &result);
 }
@@ -218,6 +220,7 @@ void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation) {
         return;
     }
     if (!enter_lineage(invocation, &entry->function)) {
+        sl_invoke__meter_missed(entry->pool, invocation, SL_MISSED_RECURSION);
         refuse(invoker, invocation, SL_E_RECURSIVE_INVOCATION,
                "Lambda has detected your function being invoked in a recursive loop with other AWS resources and "
                "stopped your function's invocation.",
@@ -227,6 +230,7 @@ void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation) {
     struct sl_invoke__loop *here = sl_invoke__of(invoker, invocation->loop);
     enum sl_invoke__throttle reason = sl_invoke__admit(entry->pool, invocation);
     if (reason != SL_THROTTLE_NONE) {
+        sl_invoke__meter_missed(entry->pool, invocation, SL_MISSED_THROTTLED);
         refuse(invoker, invocation, SL_E_THROTTLED, "Rate Exceeded.", reason);
         return;
     }

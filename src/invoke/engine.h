@@ -17,8 +17,22 @@ struct sl_ledger {
     int (*run)(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err);
     int (*submit)(struct sl_store *store, struct sl_store_job *job, struct sl_error *err);
     int (*wait)(struct sl_store *store, struct sl_store_job *job, struct sl_error *err);
+    void (*committed)(struct sl_store_job *job);
 };
 extern const struct sl_ledger sl_ledger;
+
+// What one loop measured of a function's version within a few seconds of one minute (docs/monitoring.md). Views are
+// valid during the call.
+struct sl_stat;
+struct sl_measured {
+    struct sl_str account, region, name, version, alias; // alias: empty without
+    int64_t at_ms;
+    double errors, throttles, recursions, provisioned, spilled;           // invocations
+    const struct sl_stat *duration_ms;                                    // of each invocation
+    const struct sl_stat *after_ms;                                       // of extensions, after the answer
+    const struct sl_stat *concurrency, *account_concurrency, *unreserved; // when each invocation began
+    const struct sl_stat *provisioned_busy, *utilization; // likewise, of a version with provisioned ones
+};
 
 // What a function signs its requests to the AWS APIs with: credentials of a session of its role.
 struct sl_invoker_credentials {
@@ -50,6 +64,9 @@ struct sl_invoker_config {
     struct sl_jail_client *jail; // watched on loops[0]
     struct sl_store *store;      // for code directories, and the ledger's
     const struct sl_ledger *ledger;
+    // Where the ledger tells what was measured; may be NULL. On the storage thread.
+    void (*measured)(void *user, const struct sl_measured *measured);
+    void *measured_user;
     // Where finished invocations' log lines go; a function so that invoke/ does not know observe/. On loop threads.
     void (*log)(void *user, unsigned loop, const struct sl_function *function, const char *stream, struct sl_str lines);
     void *log_user;

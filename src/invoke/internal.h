@@ -49,6 +49,7 @@ struct sl_invoke__account {
     struct sl_invoke__allotment open; // what no function has reserved and no version provisioned
     int64_t committed;                // the rest; under publish_lock
     struct sl_invoke__bucket requests;
+    _Atomic int64_t running; // on instances, of all functions
 };
 
 // Concurrency of one function over all its versions.
@@ -61,6 +62,7 @@ struct sl_invoke__limit {
     struct sl_invoke__allotment own; // what is reserved and not provisioned
     int64_t provisioned, committed;  // of all versions; of the account's. Under publish_lock
     struct sl_invoke__bucket starts, requests;
+    _Atomic int64_t running; // on instances, of all versions
 };
 
 struct sl_invoke__entry {
@@ -113,6 +115,7 @@ struct sl_instance {
     bool leaving;                           // stopping, its charge is about to be free
     struct sl_invoke__allotment *allotment; // where the invocation in flight is counted
     struct sl_invoke__meter *meter;         // that it is billed by
+    int64_t metered_ms, answered_us;        // what it was billed with when it was answered, and how long that took
     struct sl_runtime runtime;
     struct sl_runtime_identity identity; // for its extensions; views of the pool's spec
     struct sl_watch log_watch;
@@ -428,7 +431,15 @@ unsigned sl_invoke__snap_kept(const struct sl_invoke__pool *pool); // how many a
 
 // --- meter.c: what is used, for the bill. On the owner loop's thread
 void sl_invoke__meter_begin(struct sl_instance *instance, const struct sl_invocation *invocation);
-void sl_invoke__meter_end(struct sl_instance *instance, int64_t billed_ms);
+// The invocation is answered; what it used so far is counted. The meter stays the instance's until meter_release.
+void sl_invoke__meter_end(struct sl_instance *instance, const struct sl_invocation_result *result, int64_t billed_ms);
+// Its extensions went on after the answer: the whole of what is billed for it, and how long that was.
+void sl_invoke__meter_late(struct sl_instance *instance, int64_t billed_ms, int64_t after_us);
+void sl_invoke__meter_release(struct sl_instance *instance);
+// An invocation that no instance took: refused, ended by the lineage's limit, or failed while it waited.
+enum sl_invoke__missed { SL_MISSED_THROTTLED, SL_MISSED_RECURSION, SL_MISSED_FAILED };
+void sl_invoke__meter_missed(struct sl_invoke__pool *pool, const struct sl_invocation *invocation,
+                             enum sl_invoke__missed how);
 void sl_invoke__meter_kept(struct sl_invoke__loop *here, struct sl_invoke__pool *pool, unsigned count, int64_t ms);
 void sl_invoke__meter_drop(struct sl_invoke__shard *shard); // the shard goes; any thread
 void sl_invoke__meter_flush(struct sl_invoke__loop *here);  // when it is time to

@@ -38,6 +38,9 @@ static int store_row(struct sl_store_tx *tx, struct sl_arena *arena, const struc
     char id[SL_METER_TEXT_MAX];
     struct sl_key key = key_of(row->meter, month, false, id);
     struct sl_json *document = NULL;
+    bool used = false;
+    for (unsigned field = 0; field < SL_METER_FIELDS; field++) used |= row->counts[field] != 0;
+    if (!used) return 0; // what was measured only
     if (!sl_store_has(tx, &key) && sl_store_count(tx, &key) >= ROWS_MAX) key = key_of(row->meter, month, true, id);
     int result = sl_store_get(tx, arena, &key, &document, err);
     if (result == SL_E_NOT_FOUND) document = sl_json_new_object(arena);
@@ -47,6 +50,40 @@ static int store_row(struct sl_store_tx *tx, struct sl_arena *arena, const struc
         if (row->counts[field] || old) sl_json_put_int(arena, document, names[field], old + row->counts[field]);
     }
     return sl_store_put(tx, &key, document, err);
+}
+
+// ---- telling ----------------------------------------------------------------------------------------------------
+
+// What was measured goes on once it is known that it is not measured again.
+static void store_committed(struct sl_store_job *job) {
+    struct sl_invoke__meters *meters = SL_CONTAINER(job, struct sl_invoke__meters, job);
+    const struct sl_invoker_config *config = &meters->invoker->config;
+    for (unsigned i = 0; config->measured && i < meters->row_count; i++) {
+        const struct sl_invoke__meter *meter = meters->rows[i].meter;
+        const struct sl_invoke__figures *figures = meters->rows[i].figures;
+        if (!figures->at_ms) continue;
+        const struct sl_measured measured = {
+            .account = meter->account,
+            .region = meter->region,
+            .name = meter->name,
+            .version = meter->version,
+            .alias = meter->alias,
+            .at_ms = figures->at_ms,
+            .errors = figures->counts[SL_FIGURE_ERRORS],
+            .throttles = figures->counts[SL_FIGURE_THROTTLES],
+            .recursions = figures->counts[SL_FIGURE_RECURSIONS],
+            .provisioned = figures->counts[SL_FIGURE_PROVISIONED],
+            .spilled = figures->counts[SL_FIGURE_SPILLED],
+            .duration_ms = &figures->stats[SL_FIGURE_DURATION],
+            .after_ms = &figures->stats[SL_FIGURE_AFTER],
+            .concurrency = &figures->stats[SL_FIGURE_CONCURRENCY],
+            .account_concurrency = &figures->stats[SL_FIGURE_ACCOUNT],
+            .unreserved = &figures->stats[SL_FIGURE_UNRESERVED],
+            .provisioned_busy = &figures->stats[SL_FIGURE_BUSY],
+            .utilization = &figures->stats[SL_FIGURE_UTILIZATION],
+        };
+        config->measured(config->measured_user, &measured);
+    }
 }
 
 struct old {
@@ -147,4 +184,5 @@ int sl_invoke_meters_write(struct sl_store_tx *tx, struct sl_str month, struct s
     return result;
 }
 
-const struct sl_ledger sl_ledger = {.run = store_run, .submit = sl_store_submit, .wait = sl_store_run};
+const struct sl_ledger sl_ledger = {
+    .run = store_run, .submit = sl_store_submit, .wait = sl_store_run, .committed = store_committed};

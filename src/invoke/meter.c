@@ -11,6 +11,9 @@
 // of provisioned ones, which AWS charges otherwise; kept_mb_ms is the time provisioned instances were there; tmp_mb_ms
 // counts the part of /tmp beyond the 512 MB that are free. An idle instance on demand counts nothing.
 //
+// Beside what is billed it measures what CloudWatch shows of a function (struct sl_measured): into one of a meter's two
+// figures while the other is stored with the rows. A flush comes with each minute, too, so that a figure is of one.
+//
 // A kill -9 loses what was not flushed yet, FLUSH_MS at most; a stop flushes. Counting takes no lock and, but for a
 // meter's first use, no memory.
 #include "invoke/meter.h"
@@ -45,12 +48,21 @@ static struct sl_str alias_of(struct sl_str arn) {
     return SL_STR("");
 }
 
+static void clear_figures(struct sl_invoke__figures *figures) {
+    figures->at_ms = 0;
+    memset(figures->counts, 0, sizeof figures->counts);
+    for (unsigned i = 0; i < SL_FIGURE_STATS; i++)
+        figures->stats[i] =
+            i == SL_FIGURE_DURATION ? SL_STAT_FIXED(figures->durations) : SL_STAT_FIXED(figures->buckets[i]);
+}
+
 static struct sl_invoke__meters *meters_of(struct sl_invoke__loop *here) {
     if (here->meters) return here->meters;
     struct sl_invoke__meters *meters = calloc(1, sizeof *meters);
     if (!meters) return NULL;
     pthread_mutex_init(&meters->lock, NULL);
     meters->flushed_ms = sl_loop_now_ms(here->loop);
+    meters->invoker = here->invoker;
     here->meters = meters;
     return meters;
 }
@@ -84,6 +96,8 @@ static struct sl_invoke__meter *new_meter(const struct sl_function *function, st
     meter->alias = put(&at, alias);
     meter->architecture = put(&at, function->architecture);
     meter->tenant = put(&at, tenant);
+    clear_figures(&meter->figures[0]);
+    clear_figures(&meter->figures[1]);
     return meter;
 }
 
@@ -134,37 +148,110 @@ static struct sl_invoke__meter *at_hand(struct sl_invoke__loop *here, struct sl_
 
 // ---- counting -----------------------------------------------------------------------------------------------------
 
-static void add(struct sl_invoke__meters *meters, struct sl_invoke__meter *meter, enum sl_meter_field field,
-                int64_t value) {
-    meter->counts[field] += value;
+static void soil(struct sl_invoke__meters *meters, struct sl_invoke__meter *meter) {
     if (meter->dirty) return;
     meter->dirty = true;
     meter->dirty_next = meters->dirty;
     meters->dirty = meter;
 }
 
+static void add(struct sl_invoke__meters *meters, struct sl_invoke__meter *meter, enum sl_meter_field field,
+                int64_t value) {
+    meter->counts[field] += value;
+    soil(meters, meter);
+}
+
+static struct sl_invoke__figures *figures_of(struct sl_invoke__meters *meters, struct sl_invoke__meter *meter) {
+    struct sl_invoke__figures *figures = &meter->figures[meter->filling];
+    if (!figures->at_ms) figures->at_ms = sl_clock_ms();
+    soil(meters, meter);
+    return figures;
+}
+
+// How many run, this one among them.
+static void measure_concurrency(struct sl_invoke__figures *figures, struct sl_invoke__pool *pool,
+                                const struct sl_invoke__allotment *allotment) {
+    struct sl_invoke__limit *limit = pool->limit;
+    struct sl_invoke__account *account = limit->account;
+    int64_t mine = atomic_fetch_add_explicit(&limit->running, 1, memory_order_relaxed) + 1;
+    int64_t all = atomic_fetch_add_explicit(&account->running, 1, memory_order_relaxed) + 1;
+    int64_t kept = atomic_load_explicit(&pool->provisioned.capacity, memory_order_relaxed);
+    if (!figures) return;
+    sl_stat_add(&figures->stats[SL_FIGURE_CONCURRENCY], (double)mine, 1);
+    sl_stat_add(&figures->stats[SL_FIGURE_ACCOUNT], (double)all, 1);
+    if (allotment == &account->open) {
+        int64_t open = atomic_load_explicit(&account->open.used, memory_order_relaxed);
+        sl_stat_add(&figures->stats[SL_FIGURE_UNRESERVED], (double)(open > 0 ? open : 1), 1);
+    }
+    if (kept <= 0) return;
+    int64_t busy = atomic_load_explicit(&pool->provisioned.used, memory_order_relaxed);
+    sl_stat_add(&figures->stats[SL_FIGURE_BUSY], (double)(busy < kept ? busy : kept), 1);
+    sl_stat_add(&figures->stats[SL_FIGURE_UTILIZATION], (double)(busy < kept ? busy : kept) / (double)kept, 1);
+    figures->counts[allotment == &pool->provisioned ? SL_FIGURE_PROVISIONED : SL_FIGURE_SPILLED]++;
+}
+
 void sl_invoke__meter_begin(struct sl_instance *instance, const struct sl_invocation *invocation) {
     struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
     instance->meter = at_hand(here, instance->pool, alias_of(invocation->invoked_arn));
     if (instance->meter) instance->meter->in_use++;
+    measure_concurrency(instance->meter ? figures_of(here->meters, instance->meter) : NULL, instance->pool,
+                        invocation->allotment);
 }
 
-void sl_invoke__meter_end(struct sl_instance *instance, int64_t billed_ms) {
+static void bill(struct sl_instance *instance, int64_t billed_ms) {
     struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
     struct sl_invoke__meter *meter = instance->meter;
     const struct sl_function *function = &instance->pool->spec;
-    if (!meter) return;
     int64_t mb_ms = billed_ms * function->memory_mb;
-    add(here->meters, meter, SL_METER_REQUESTS, 1);
     add(here->meters, meter, instance->provisioned ? SL_METER_PROVISIONED : SL_METER_MB_MS, mb_ms);
     if (function->tmp_mb > TMP_FREE_MB)
         add(here->meters, meter, SL_METER_TMP, billed_ms * (function->tmp_mb - TMP_FREE_MB));
-    atomic_store_explicit(&meter->requests, atomic_load_explicit(&meter->requests, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
     atomic_store_explicit(&meter->mb_ms, atomic_load_explicit(&meter->mb_ms, memory_order_relaxed) + mb_ms,
                           memory_order_relaxed);
-    meter->in_use--;
+}
+
+void sl_invoke__meter_end(struct sl_instance *instance, const struct sl_invocation_result *result, int64_t billed_ms) {
+    struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
+    struct sl_invoke__limit *limit = instance->pool->limit;
+    struct sl_invoke__meter *meter = instance->meter;
+    atomic_fetch_sub_explicit(&limit->running, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&limit->account->running, 1, memory_order_relaxed);
+    instance->metered_ms = billed_ms;
+    instance->answered_us = result->duration_us;
+    if (!meter) return;
+    struct sl_invoke__figures *figures = figures_of(here->meters, meter);
+    sl_stat_add(&figures->stats[SL_FIGURE_DURATION], (double)result->duration_us / 1000, 1);
+    figures->counts[SL_FIGURE_ERRORS] += result->outcome == SL_INVOCATION_ERROR;
+    add(here->meters, meter, SL_METER_REQUESTS, 1);
+    bill(instance, billed_ms);
+    atomic_store_explicit(&meter->requests, atomic_load_explicit(&meter->requests, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+void sl_invoke__meter_late(struct sl_instance *instance, int64_t billed_ms, int64_t after_us) {
+    struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
+    if (!instance->meter) return;
+    if (billed_ms > instance->metered_ms) bill(instance, billed_ms - instance->metered_ms);
+    instance->metered_ms = billed_ms;
+    if (after_us > 0)
+        sl_stat_add(&figures_of(here->meters, instance->meter)->stats[SL_FIGURE_AFTER], (double)after_us / 1000, 1);
+}
+
+void sl_invoke__meter_release(struct sl_instance *instance) {
+    if (instance->meter) instance->meter->in_use--;
     instance->meter = NULL;
+}
+
+void sl_invoke__meter_missed(struct sl_invoke__pool *pool, const struct sl_invocation *invocation,
+                             enum sl_invoke__missed how) {
+    struct sl_invoke__loop *here = sl_invoke__of(pool->invoker, invocation->loop);
+    struct sl_invoke__meter *meter = find(here, &pool->spec, alias_of(invocation->invoked_arn), SL_STR(""));
+    if (!meter) return;
+    struct sl_invoke__figures *figures = figures_of(here->meters, meter);
+    figures->counts[how == SL_MISSED_THROTTLED   ? SL_FIGURE_THROTTLES
+                    : how == SL_MISSED_RECURSION ? SL_FIGURE_RECURSIONS
+                                                 : SL_FIGURE_ERRORS]++;
+    if (how == SL_MISSED_FAILED) sl_stat_add(&figures->stats[SL_FIGURE_DURATION], 0, 1);
 }
 
 void sl_invoke__meter_kept(struct sl_invoke__loop *here, struct sl_invoke__pool *pool, unsigned count, int64_t ms) {
@@ -186,10 +273,18 @@ static bool fill(struct sl_invoke__meters *meters) {
         meter->dirty = false;
         meter->in_use++;
         row->meter = meter;
+        row->figures = &meter->figures[meter->filling];
+        meter->filling ^= 1;
         memcpy(row->counts, meter->counts, sizeof row->counts);
         memset(meter->counts, 0, sizeof meter->counts);
     }
     return meters->row_count > 0;
+}
+
+static void return_figures(struct sl_invoke__meters *meters, struct sl_invoke__meter_row *row) {
+    struct sl_invoke__figures *into = figures_of(meters, row->meter);
+    for (unsigned i = 0; i < SL_FIGURES; i++) into->counts[i] += row->figures->counts[i];
+    for (unsigned i = 0; i < SL_FIGURE_STATS; i++) sl_stat_merge(&into->stats[i], &row->figures->stats[i]);
 }
 
 // What could not be stored is counted again.
@@ -199,6 +294,8 @@ static void release(struct sl_invoke__meters *meters, bool stored) {
         row->meter->in_use--;
         for (unsigned field = 0; field < SL_METER_FIELDS && !stored; field++)
             if (row->counts[field]) add(meters, row->meter, field, row->counts[field]);
+        if (!stored && row->figures->at_ms) return_figures(meters, row);
+        clear_figures(row->figures);
     }
     meters->row_count = 0;
     meters->storing = false;
@@ -232,14 +329,16 @@ void sl_invoke__meter_flush(struct sl_invoke__loop *here) {
     struct sl_error err;
     if (!meters || !ledger) return;
     int64_t now_ms = sl_loop_now_ms(here->loop), elapsed_ms = now_ms - meters->flushed_ms;
-    bool behind = meters->dirty && meters->row_count == SL_METER_BATCH;
+    int64_t minute = sl_clock_ms() / 60000;
+    bool behind = (meters->dirty && meters->row_count == SL_METER_BATCH) || minute != meters->minute;
     if (meters->storing || (elapsed_ms < FLUSH_MS && !behind)) return;
+    meters->minute = minute;
     meters->flushed_ms = now_ms;
     sl_invoke__provision_meter(here, elapsed_ms);
     if (meters->count > METERS_KEPT) free_unused(meters);
     if (!fill(meters)) return;
     meters->storing = true;
-    meters->job = (struct sl_store_job){.run = ledger->run, .done = store_done};
+    meters->job = (struct sl_store_job){.run = ledger->run, .committed = ledger->committed, .done = store_done};
     if (ledger->submit(here->invoker->config.store, &meters->job, &err)) store_done(&meters->job, err.kind, &err);
 }
 
@@ -250,9 +349,10 @@ void sl_invoker_settle(struct sl_invoker *invoker) {
         struct sl_invoke__meters *meters = invoker->loops[i].meters;
         // A batch that is on its way is stored before the store closes.
         while (meters && !meters->storing && fill(meters)) {
-            meters->job = (struct sl_store_job){.run = ledger->run};
+            meters->job = (struct sl_store_job){.run = ledger->run, .committed = ledger->committed};
             if (ledger->wait(invoker->config.store, &meters->job, &err))
                 sl_log_error("invoke", "what functions used could not be stored: %s", err.message);
+            for (unsigned n = 0; n < meters->row_count; n++) clear_figures(meters->rows[n].figures);
         }
     }
 }

@@ -31,7 +31,7 @@ static void count(struct sl_instance *instance, const struct sl_invocation_resul
     if (result->outcome == SL_INVOCATION_ERROR) atomic_fetch_add_explicit(&here->errors, 1, memory_order_relaxed);
     sl_invoke__leave(here, instance->allotment);
     sl_invoke__gauge(&here->busy, -1);
-    sl_invoke__meter_end(instance,
+    sl_invoke__meter_end(instance, result,
                          sl_invoke__billed_ms(instance, result->duration_us) + sl_invoke__billed_restore_ms(instance));
 }
 
@@ -39,7 +39,12 @@ static void count(struct sl_instance *instance, const struct sl_invocation_resul
 void sl_invoke__finish_late(struct sl_instance *instance) {
     if (!instance->outcome.late) return;
     sl_invoke__drain_log(instance);
-    sl_invoke__log_end(instance, (sl_clock_mono_ns() - instance->dispatched_ns) / 1000);
+    int64_t duration_us = (sl_clock_mono_ns() - instance->dispatched_ns) / 1000;
+    sl_invoke__log_end(instance, duration_us);
+    sl_invoke__meter_late(instance,
+                          sl_invoke__billed_ms(instance, duration_us) + sl_invoke__billed_restore_ms(instance),
+                          duration_us - instance->answered_us);
+    sl_invoke__meter_release(instance);
     instance->outcome.late = false;
     instance->first = false;
     sl_invoke__log_flush(instance);
@@ -113,7 +118,10 @@ void sl_invoke__conclude(struct sl_instance *instance, struct sl_invocation_resu
         invocation->done(invocation, result);
     }
     if (!tail && !late) finish_log(instance, result);
-    if (!late) instance->first = false;
+    if (!late) {
+        instance->first = false;
+        sl_invoke__meter_release(instance);
+    }
     sl_invoke__entry_unref(entry);
     if (!late) sl_invoke__log_flush(instance);
     // Extensions may go on until the invocation's deadline; until then the instance is not free.

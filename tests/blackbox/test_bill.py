@@ -4,7 +4,8 @@
 import json
 import re
 
-from support import wait_for
+from support import wait_for, zip_bytes
+from test_metrics_lambda import metric
 
 CODE = {"index.py": "def handler(event, context):\n    return event\n"}
 BILLED = re.compile(rb"Billed Duration: (\d+) ms")
@@ -98,3 +99,37 @@ def test_tenants_and_regions_have_lines_of_their_own(start_server):
     until(server, 3)
     until(server, 1, "--region", "eu-west-1")
     assert {line["name"]: line["requests"] for line in bill(server, "--by", "tenant")["lines"]} == {"f blue": 1, "f red": 2}
+
+
+SLOW = r"""#!/usr/bin/env python3
+import json, os, time, urllib.request
+BASE = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2020-01-01/extension/"
+head = {"Lambda-Extension-Name": os.path.basename(__file__)}
+with urllib.request.urlopen(urllib.request.Request(BASE + "register", b'{"events": ["INVOKE"]}', head)) as answer:
+    me = {"Lambda-Extension-Identifier": answer.headers["Lambda-Extension-Identifier"]}
+while True:
+    with urllib.request.urlopen(urllib.request.Request(BASE + "event/next", headers=me)) as answer:
+        answer.read()
+    time.sleep(0.5)
+"""
+
+
+def test_what_extensions_do_after_the_answer_is_billed(start_server):
+    server = start_server()
+    lambda_ = server.client("lambda")
+    layer = lambda_.publish_layer_version(
+        LayerName="slow", Content={"ZipFile": zip_bytes({"extensions/slow": (SLOW, 0o755)})}
+    )
+    server.create_function("f", CODE, MemorySize=1024, Timeout=30, Layers=[layer["LayerVersionArn"]])
+    for _ in range(3):
+        server.invoke("f", 1)
+
+    def reports():
+        found = [int(text) for text in BILLED.findall(server.cli("logs", "f").stdout.encode())]
+        return found if len(found) == 3 else None
+
+    billed = wait_for(reports, "three reports")
+    assert min(billed) >= 500
+    wait_for(lambda: abs(bill(server)["total"]["gb_seconds"] - sum(billed) / 1000) < 1e-9, "the bill to be the sum of the reports")
+    after = metric(server, "PostRuntimeExtensionsDuration", "Minimum", ("FunctionName", "f"))
+    assert after >= 400

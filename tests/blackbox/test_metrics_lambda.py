@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What functions do, as CloudWatch's metrics of AWS/Lambda; and `sluice metrics`."""
+
+import base64
+import concurrent.futures
+import datetime
+import json
+import re
+
+import botocore.exceptions
+import pytest
+
+from support import wait_for
+
+CODE = """
+import time
+
+def handler(event, context):
+    if event.get("fail"):
+        raise ValueError("no")
+    time.sleep(event.get("sleep", 0))
+    return event
+"""
+FILES = {"index.py": CODE}
+
+
+def metric(server, name, stat, *dimensions, period=3600, namespace="AWS/Lambda"):
+    """The values of the last hours together; None when there is nothing."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    answer = server.client("cloudwatch").get_metric_data(
+        MetricDataQueries=[
+            {
+                "Id": "m",
+                "MetricStat": {
+                    "Metric": {
+                        "Namespace": namespace,
+                        "MetricName": name,
+                        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions],
+                    },
+                    "Period": period,
+                    "Stat": stat,
+                },
+            }
+        ],
+        StartTime=now - datetime.timedelta(minutes=50),
+        EndTime=now + datetime.timedelta(minutes=5),
+    )
+    values = answer["MetricDataResults"][0]["Values"]
+    return values[0] if values else None
+
+
+def until(server, wanted, name, stat, *dimensions):
+    wait_for(lambda: metric(server, name, stat, *dimensions) == wanted, f"{name} {stat} to be {wanted}")
+
+
+def test_invocations_errors_and_durations(server):
+    server.create_function("measured", FILES, Publish=True)
+    server.client("lambda").create_alias(FunctionName="measured", Name="live", FunctionVersion="1")
+    function = ("FunctionName", "measured")
+    for _ in range(3):
+        server.invoke("measured", {})
+    server.invoke("measured", {"fail": True})
+    server.invoke("measured", {"sleep": 0.2}, Qualifier="live")
+    until(server, 5, "Invocations", "Sum", function)
+    assert metric(server, "Errors", "Sum", function) == 1
+    assert metric(server, "Errors", "Average", function) == 0.2
+    assert metric(server, "Throttles", "Sum", function) == 0
+    assert metric(server, "Duration", "Maximum", function) >= 200
+    assert metric(server, "Duration", "SampleCount", function) == 5
+    assert metric(server, "Duration", "Minimum", function) <= metric(server, "Duration", "p50", function) < 200
+    assert metric(server, "ConcurrentExecutions", "Maximum", function) == 1
+    # As it was called; and all functions of the account together, those of other tests too.
+    assert metric(server, "Invocations", "Sum", function, ("Resource", "measured")) == 4
+    live = (function, ("Resource", "measured:live"))
+    assert metric(server, "Invocations", "Sum", *live) == 1
+    assert metric(server, "Invocations", "Sum", *live, ("ExecutedVersion", "1")) == 1
+    assert metric(server, "Invocations", "Sum") >= 5
+    filters = [{"Name": "FunctionName", "Value": "measured"}]
+
+    def listed():
+        found = server.client("cloudwatch").list_metrics(Namespace="AWS/Lambda", MetricName="Duration", Dimensions=filters)
+        return {len(one["Dimensions"]) for one in found["Metrics"]}
+
+    wait_for(lambda: listed() == {1, 2, 3}, "the metrics to be listed")
+
+
+def test_throttles_and_concurrency(server):
+    server.create_function("narrow", FILES)
+    lambda_ = server.client("lambda")
+    function = ("FunctionName", "narrow")
+
+    def three_at_once():
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda _: server.invoke("narrow", {"sleep": 1}), range(3)))
+        return metric(server, "ConcurrentExecutions", "Maximum", function) == 3
+
+    wait_for(three_at_once, "three invocations at once to be seen")  # how soon instances start is the machine's matter
+    lambda_.put_function_concurrency(FunctionName="narrow", ReservedConcurrentExecutions=0)
+    for _ in range(2):
+        with pytest.raises(botocore.exceptions.ClientError):
+            lambda_.invoke(FunctionName="narrow")
+    until(server, 2, "Throttles", "Sum", function)
+    assert metric(server, "Invocations", "Minimum", function) == 1
+
+
+def test_metrics_of_functions_outlive_a_stop(start_server):
+    server = start_server()
+    server.create_function("kept", FILES)
+    for _ in range(4):
+        server.invoke("kept", {})
+    server.stop()
+    server.start()
+    assert metric(server, "Invocations", "Sum", ("FunctionName", "kept")) == 4
