@@ -184,9 +184,28 @@ static void restore_ended(struct sl_instance *instance) {
     if (waiting) sl_invoke__finish(instance->invoker, waiting, &result);
 }
 
+// The image is of no use (what it was made of has changed): the version is initialised again, for who waits.
+static void image_failed(struct sl_instance *instance) {
+    struct sl_error error;
+    sl_log_warn("invoke", "the image of %.*s:%.*s cannot be restored", SL_FMT(instance->pool->spec.name),
+                SL_FMT(instance->pool->spec.version));
+    sl_invoke__snap_image_drop(instance->pool, true);
+    sl_invoke__log_flush(instance);
+    unsigned loop = (unsigned)sl_loop_index(instance->loop);
+    instance->pool->shards[loop].starting--;
+    struct sl_invocation *waiting = sl_invoke__pool_next_waiting(instance->pool, loop);
+    if (!waiting || start_bound(instance, waiting, &error) == 0) return;
+    struct sl_invocation_result result = {.outcome = SL_INVOCATION_REFUSED, .error = &error};
+    sl_invoke__finish(instance->invoker, waiting, &result);
+}
+
 void sl_invoke__init_ended(struct sl_instance *instance) {
     struct failure failure;
     struct sl_error error;
+    if (instance->from_image && !instance->resumed_ns && !instance->timed_out) {
+        image_failed(instance);
+        return;
+    }
     if (instance->restore_ns) {
         restore_ended(instance);
         return;

@@ -151,13 +151,14 @@ static int request_by_way(struct sl_instance *instance, const struct sl_invoke__
 
 // What a start needs of the machine.
 struct request {
-    int code, layers, block; // descriptors; -1: none
+    int code, layers, block, image; // descriptors; -1: none
 };
 
 static void request_close(struct request *request) {
     if (request->code >= 0) close(request->code);
     if (request->layers >= 0) close(request->layers);
     if (request->block >= 0) close(request->block);
+    if (request->image >= 0) close(request->image);
 }
 
 // Good for as long as the instance may live, and its last invocation may take; one that lives on is replaced before.
@@ -189,10 +190,10 @@ static void open_door(struct sl_instance *instance, int listen_fd) {
         close(listen_fd);
 }
 
-static int request_prepare(struct sl_instance *instance, struct request *ret, struct sl_error *err) {
+static int request_prepare(struct sl_instance *instance, bool bound, struct request *ret, struct sl_error *err) {
     struct sl_store *store = instance->invoker->config.store;
     const struct sl_function *spec = &instance->pool->spec;
-    *ret = (struct request){-1, -1, -1};
+    *ret = (struct request){-1, -1, -1, -1};
     if (spec->code_path.len ? sl_invoke__hot_open(spec->code_path, &ret->code, err)
                             : sl_blob_open_dir(store, spec->code_sha256, &ret->code, err))
         return sl_wrap(err, "code of %.*s", SL_FMT(spec->name));
@@ -200,6 +201,8 @@ static int request_prepare(struct sl_instance *instance, struct request *ret, st
         return sl_wrap(err, "layers of %.*s", SL_FMT(spec->name));
     if (sl_invoke__extensions_find(instance, ret->layers, err)) return err->kind;
     if (give_credentials(instance, err)) return sl_wrap(err, "credentials of %.*s", SL_FMT(spec->name));
+    if (!instance->snapping && !bound && !instance->extensions) ret->image = sl_invoke__snap_image_open(instance->pool);
+    instance->from_image = ret->image >= 0;
     struct sl_invoke__launch launch = sl_invoke__launch_of(instance);
     return sl_invoke__launch_block(&launch, ret->code, &ret->block, err);
 }
@@ -215,6 +218,7 @@ static int request_sandbox(struct sl_instance *instance, const struct request *r
         .code_dir_fd = request->code,
         .opt_dir_fd = request->layers,
         .block_fd = request->block,
+        .input_fd = request->image > 0 ? request->image : 0,
         .image = spec->image,
     };
     sl_invoke__extensions_spec(instance, &jail);
@@ -242,6 +246,7 @@ static void instance_free(struct sl_instance *instance) {
     }
     if (instance->memory_fd >= 0) close(instance->memory_fd);
     if (instance->freeze_fd >= 0) close(instance->freeze_fd);
+    if (instance->image_fd >= 0) close(instance->image_fd);
     sl_invoke__extensions_free(instance);
     sl_invoke__shutdown_free(instance);
     sl_frames_free(&instance->frames);
@@ -274,7 +279,7 @@ static void instance_init(struct sl_instance *instance, struct sl_invoke__pool *
     atomic_init(&instance->loop, start->loop);
     if (instance->provisioned) sl_invoke__provision_started(instance);
     instance->state = SL_INSTANCE_STARTING;
-    instance->memory_fd = instance->freeze_fd = instance->log_watch.fd = -1;
+    instance->memory_fd = instance->freeze_fd = instance->log_watch.fd = instance->image_fd = -1;
     instance->first = true;
     instance->started_ns = sl_clock_mono_ns();
     instance->identity =
@@ -289,7 +294,8 @@ static void instance_init(struct sl_instance *instance, struct sl_invoke__pool *
 static bool find_way(struct sl_instance *instance, const struct sl_invoke__start *start,
                      struct sl_invoke__blank_grant *ret) {
     // External extensions come before the runtime, which must not run yet then.
-    if (!start->bound && !instance->extensions) sl_invoke__blank_take(instance, &instance->pool->spec, ret);
+    if (!start->bound && !instance->extensions && !instance->from_image)
+        sl_invoke__blank_take(instance, &instance->pool->spec, ret);
     instance->adopted = ret->way != SL_BLANK_WAY_NONE;
     if (ret->way == SL_BLANK_WAY_READY) return true;
     return sl_invoke__slot_take(instance->invoker, instance, &instance->slot, &instance->id);
@@ -309,7 +315,7 @@ int sl_invoke__instance_start(struct sl_invoke__pool *pool, const struct sl_invo
     instance_init(instance, pool, start);
     struct sl_invoke__blank_grant grant = {.way = SL_BLANK_WAY_NONE, .block = -1};
     struct request request;
-    int failed = request_prepare(instance, &request, err);
+    int failed = request_prepare(instance, start->bound != NULL, &request, err);
     if (!failed && !find_way(instance, start, &grant)) failed = sl_fail(err, SL_E_THROTTLED, "Rate Exceeded.");
     if (!failed) failed = request_sandbox(instance, &request, &grant, err);
     request_close(&request);
@@ -351,7 +357,7 @@ static void started(struct sl_instance *instance) {
         stopped = true;
     open_door(instance, event->listen_fd[SL_JAIL_LISTEN_DOOR]);
     instance->runtime.snapshots = instance->pool->snap != NULL;
-    sl_invoke__log_init_start(instance);
+    if (!instance->from_image) sl_invoke__log_init_start(instance);
     if (stopped) {
         sl_invoke__instance_stop(instance);
         return;
@@ -359,7 +365,9 @@ static void started(struct sl_instance *instance) {
     sl_invoke__extensions_start(instance);
     forget_credentials(instance);
     if (instance->state == SL_INSTANCE_STOPPING) return;
-    if (!instance->bound)
+    if (instance->from_image)
+        sl_invoke__snap_begin(instance);
+    else if (!instance->bound)
         sl_timer_start(instance->loop, &instance->timer, sl_invoke__init_limit_ms(instance), init_limit);
 }
 

@@ -132,6 +132,9 @@ struct sl_instance {
     bool sent;                                  // the event of the invocation in flight went out
     bool streamed;                              // a streamed answer to it has begun
     bool init_failed;                           // answered /init/error
+    bool from_image;                            // started from the image of its version (snap_image.c)
+    int image_fd;                               // that it is sending; -1: none
+    int64_t image_left;                         // bytes of it that are to come
     bool snapping;                              // started to be kept at its snapshot, for no invocation; kept there
     bool snap_ended;                            // was to be, and did not get there
     bool snapshotted;                           // has been at its snapshot: what it does next is a restore
@@ -226,12 +229,13 @@ struct sl_invoke__pool {
     atomic_bool loud;               // prints so that it cannot be told for which of the invocations under way
     struct sl_invoke__limit *limit; // referenced
     struct sl_invoke__allotment provisioned;
-    const char *_Atomic provision_reason; // why some are missing; NULL: none are, or it is not known yet. A literal
-    _Atomic int64_t provision_retry_ns;   // none is started before
-    atomic_uint provision_failures;       // inits that failed in a row
-    struct sl_invoke__snap *snap;         // of a version with SnapStart
-    struct sl_invoke__tenants *tenants;   // of a pool whose instances belong to tenants: it has none of its own
-    struct sl_invoke__pool *parent;       // of a tenant's pool; referenced
+    const char *_Atomic provision_reason;     // why some are missing; NULL: none are, or it is not known yet. A literal
+    _Atomic int64_t provision_retry_ns;       // none is started before
+    atomic_uint provision_failures;           // inits that failed in a row
+    struct sl_invoke__snap_image *snap_image; // of a version with SnapStart
+    struct sl_invoke__snap *snap;             // of a version with SnapStart
+    struct sl_invoke__tenants *tenants;       // of a pool whose instances belong to tenants: it has none of its own
+    struct sl_invoke__pool *parent;           // of a tenant's pool; referenced
     struct sl_str tenant;
     struct sl_invoke__pool *tenant_next; // in the parent's table
     struct sl_invoke__shard shards[];    // invoker->loop_count
@@ -418,6 +422,7 @@ void sl_invoke__snap_sweep(struct sl_invoke__loop *here); // starts what is to b
 bool sl_invoke__snap_has(struct sl_invoke__pool *pool, unsigned *ret_home);
 struct sl_instance *sl_invoke__snap_pop(struct sl_invoke__pool *pool); // on the home loop; NULL: none is left
 void sl_invoke__snap_restore(struct sl_instance *instance);            // for who waits on this loop
+void sl_invoke__snap_begin(struct sl_instance *instance);              // of one that was started from an image
 void sl_invoke__snap_arrived(struct sl_instance *instance);            // of one that was given to this loop
 // The life of an instance of such a version.
 void sl_invoke__snap_started(struct sl_instance *instance);  // to be kept
@@ -427,7 +432,18 @@ void sl_invoke__snap_failed(struct sl_instance *instance, const char *type, cons
 // One that is kept, or was to be, stops or has ended; accepts any, and several times.
 void sl_invoke__snap_gone(struct sl_instance *instance);
 bool sl_invoke__snap_evict(struct sl_invoke__loop *here); // gives one up that is kept here. False: there is none
-unsigned sl_invoke__snap_kept(const struct sl_invoke__pool *pool); // how many are kept; accepts any
+// --- snap_image.c: snapshots that are the memory of a process (of the runtime's handler)
+bool sl_invoke__snap_image_begin(struct sl_runtime *runtime, uint64_t length);
+void sl_invoke__snap_image_part(struct sl_runtime *runtime, struct sl_str bytes);
+bool sl_invoke__snap_image_end(struct sl_runtime *runtime);
+// The image of the pool's version, for a start: a descriptor of the caller's, or -1. Any thread; accepts any.
+int sl_invoke__snap_image_open(struct sl_invoke__pool *pool);
+bool sl_invoke__snap_image_is(const struct sl_invoke__pool *pool);            // there is one; accepts any
+void sl_invoke__snap_image_drop(struct sl_invoke__pool *pool, bool for_good); // accepts any
+uint64_t sl_invoke__snap_image_bytes(void);                                   // of all together. Any thread
+struct sl_invoke__snap_image *sl_invoke__snap_image_new(void);     // NULL without memory: then no image is taken
+void sl_invoke__snap_image_free(struct sl_invoke__pool *pool);     // accepts any
+unsigned sl_invoke__snap_kept(const struct sl_invoke__pool *pool); // instances and images; accepts any
 
 // --- meter.c: what is used, for the bill. On the owner loop's thread
 void sl_invoke__meter_begin(struct sl_instance *instance, const struct sl_invocation *invocation);
@@ -603,6 +619,7 @@ void sl_invoke__conclude_error(struct sl_instance *instance, const char *type, c
 
 // --- launch.c: what a sandbox executes. The block is the caller's to close.
 struct sl_invoke__launch {
+    bool restore; // from an image, which is the standard input
     const struct sl_function *function;
     const char *log_stream;
     const char *initialization;                       // the value of AWS_LAMBDA_INITIALIZATION_TYPE

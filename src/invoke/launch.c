@@ -309,7 +309,10 @@ int sl_invoke__launch_block(const struct sl_invoke__launch *launch, int code_dir
     }
     struct command command = {.count = 0};
     char wrapper[WRAPPER_CAP];
-    build_command(&command, function, &info, code_dir, wrapper, sizeof wrapper);
+    if (launch->restore)
+        argument(&command, "/var/runtime/snapshot/build/restore");
+    else
+        build_command(&command, function, &info, code_dir, wrapper, sizeof wrapper);
     struct list *list = calloc(1, sizeof *list);
     if (!list) return sl_fail(err, SL_E_NO_MEMORY, "no memory to start %.*s", SL_FMT(function->name));
     sl_buf_init(&list->text, TEXT_MAX);
@@ -368,7 +371,8 @@ static void keep_from_extensions(struct list *list) {
 }
 
 struct sl_invoke__launch sl_invoke__launch_of(const struct sl_instance *instance) {
-    return (struct sl_invoke__launch){.function = &instance->pool->spec,
+    return (struct sl_invoke__launch){.restore = instance->from_image,
+                                      .function = &instance->pool->spec,
                                       .log_stream = instance->log_stream,
                                       .initialization = sl_invoke__initialization(instance),
                                       .credentials = instance->credentials};

@@ -97,6 +97,8 @@ void sl_invoker_metrics(struct sl_invoker *invoker, struct sl_buf *out) {
     instances(invoker, &sums, out);
     sl_invoke__blank_metrics(invoker, out);
     metric(out, "snapshots", "gauge", "Instances kept at the snapshot of their version, for SnapStart.", kept(invoker));
+    metric(out, "snapshot_bytes", "gauge", "Memory of snapshots that instances are made from.",
+           sl_invoke__snap_image_bytes());
     metric(out, "starts_waiting", "gauge", "Starts that wait for room.", atomic_load(&invoker->want_count));
     metric(out, "instance_memory_bytes", "gauge", "Memory that instances are charged with.",
            positive(atomic_load(&invoker->memory_used)));

@@ -96,10 +96,14 @@ void sl_invoke__snap_open(struct sl_invoke__pool *pool) {
     atomic_init(&snap->wish, fresh ? 1 : 0);
     atomic_init(&snap->used_ns, sl_clock_mono_ns());
     pool->snap = snap;
+    pool->snap_image = sl_invoke__snap_image_new();
     post(snap, opened);
 }
 
-void sl_invoke__snap_free(struct sl_invoke__pool *pool) { free(pool->snap); }
+void sl_invoke__snap_free(struct sl_invoke__pool *pool) {
+    sl_invoke__snap_image_free(pool);
+    free(pool->snap);
+}
 
 static void retired(struct sl_mail *mail) {
     struct letter *letter = SL_CONTAINER(mail, struct letter, mail);
@@ -215,6 +219,7 @@ static void keep(struct sl_invoke__snap *snap) {
     bool pending = atomic_load(&snap->state) == SL_SNAPSHOT_PENDING;
     if (atomic_load(&snap->state) == SL_SNAPSHOT_FAILED || atomic_load(&invoker->draining)) return;
     stop_old(snap);
+    if (sl_invoke__snap_image_is(snap->pool)) return;
     while (atomic_load(&snap->kept) + snap->making < atomic_load(&snap->wish) && sl_clock_mono_ns() >= snap->retry_ns) {
         // The first one is made in any case: it shows whether the version can be called.
         while (!pending && count_of(home) >= share_of(invoker))
@@ -235,6 +240,7 @@ bool sl_invoke__snap_has(struct sl_invoke__pool *pool, unsigned *ret_home) {
     atomic_store_explicit(&snap->used_ns, sl_clock_mono_ns(), memory_order_relaxed);
     *ret_home = snap->home;
     if (atomic_load_explicit(&snap->kept, memory_order_relaxed)) return true;
+    if (sl_invoke__snap_image_is(pool)) return false;
     // The next ones shall find some: the home loop's sweep sees to it.
     unsigned wish = atomic_load(&snap->wish);
     if (wish < WISH_MAX) atomic_store(&snap->wish, wish + 1);
@@ -286,6 +292,13 @@ void sl_invoke__snap_restore(struct sl_instance *instance) {
         sl_invoke__init_ready(instance);
 }
 
+void sl_invoke__snap_begin(struct sl_instance *instance) {
+    instance->snapshotted = true;
+    instance->restore_ns = instance->started_ns;
+    sl_invoke__log_restore_start(instance);
+    sl_timer_start(instance->loop, &instance->timer, RESTORE_MS, restore_limit);
+}
+
 void sl_invoke__snap_arrived(struct sl_instance *instance) {
     instance->pool->shards[sl_loop_index(instance->loop)].starting++;
     sl_invoke__snap_restore(instance);
@@ -311,13 +324,24 @@ static void keep_this(struct sl_instance *instance) {
     instance->state = SL_INSTANCE_KEPT;
     sl_invoke__log_flush(instance);
     instance->frozen = sl_jail_freeze(instance->freeze_fd, true) == 0;
-    if (atomic_load(&instance->pool->retired) || atomic_load(&instance->invoker->draining))
-        sl_invoke__instance_stop(instance);
+}
+
+// The process is there again, and has its own part of the restore before it.
+static void resume_image(struct sl_instance *instance) {
+    struct sl_error err;
+    instance->resumed_ns = sl_clock_mono_ns();
+    (void)sl_jail_set_cpu(instance->invoker->config.jail, instance->id,
+                          sl_jail_cpu_for_memory(instance->pool->spec.memory_mb), &err);
+    sl_runtime_restore(&instance->runtime);
 }
 
 void sl_invoke__snap_reached(struct sl_instance *instance) {
     struct sl_invoke__snap *snap = instance->pool->snap;
     struct sl_error err;
+    if (instance->from_image) {
+        resume_image(instance);
+        return;
+    }
     instance->snapshotted = true;
     sl_invoke__drain_log(instance);
     sl_invoke__log_init_report(instance, "success", "");
@@ -326,9 +350,12 @@ void sl_invoke__snap_reached(struct sl_instance *instance) {
     (void)sl_jail_set_cpu(instance->invoker->config.jail, instance->id,
                           sl_jail_cpu_for_memory(instance->pool->spec.memory_mb), &err);
     sl_invoke__room_adjust(instance, sl_jail_memory_peak(instance->memory_fd));
+    bool unwanted = atomic_load(&instance->pool->retired) || atomic_load(&instance->invoker->draining) ||
+                    sl_invoke__snap_image_is(instance->pool);
     if (instance->snapping) {
         snap->failures = 0;
         keep_this(instance);
+        if (unwanted) sl_invoke__instance_stop(instance); // with an image nothing has to be kept
         int pending = SL_SNAPSHOT_PENDING;
         atomic_compare_exchange_strong(&snap->state, &pending, SL_SNAPSHOT_ON);
     } else {
@@ -394,5 +421,6 @@ bool sl_invoker_snapshot(struct sl_invoker *invoker, struct sl_str account, stru
 }
 
 unsigned sl_invoke__snap_kept(const struct sl_invoke__pool *pool) {
-    return pool->snap ? atomic_load_explicit(&pool->snap->kept, memory_order_relaxed) : 0;
+    if (!pool->snap) return 0;
+    return atomic_load_explicit(&pool->snap->kept, memory_order_relaxed) + sl_invoke__snap_image_is(pool);
 }

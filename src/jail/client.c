@@ -90,11 +90,12 @@ static struct sl_jail__request request_of(enum sl_jail__op op, uint64_t id, cons
 static int send_spec(struct sl_jail_client *client, enum sl_jail__op op, uint64_t id, const struct sl_jail_spec *spec,
                      struct sl_error *err) {
     struct sl_jail__request request = request_of(op, id, spec);
-    int fds[3];
+    int fds[4];
     unsigned count = 0;
     if (spec->code_dir_fd >= 0) request.has |= 1u << SL_JAIL__CODE, fds[count++] = spec->code_dir_fd;
     if (spec->opt_dir_fd >= 0) request.has |= 1u << SL_JAIL__OPT, fds[count++] = spec->opt_dir_fd;
     if (spec->block_fd >= 0) request.has |= 1u << SL_JAIL__BLOCK, fds[count++] = spec->block_fd;
+    if (spec->input_fd > 0) request.has |= 1u << SL_JAIL__INPUT, fds[count++] = spec->input_fd;
     return request_send(client, &request, fds, count, err);
 }
 

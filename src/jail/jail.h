@@ -147,6 +147,7 @@ struct sl_jail_spec {
     int opt_dir_fd;  // the merged layers for /opt, or -1. Same rules
     int block_fd;    // from sl_jail_block_new: what to execute. Borrowed, reusable for any number of starts. -1: only
                      // make the sandbox; the main program comes by sl_jail_exec
+    int input_fd;    // with block_fd, without blank: the program's standard input, or 0: none. Borrowed
     uint32_t programs; // further programs that may be run, numbers 1 to this; at most SL_JAIL_PROGRAMS_MAX
     bool keep;         // the end of the main program does not end the sandbox
     bool image;        // code_dir_fd is a whole root, made by sl_oci_unpack: it becomes the sandbox's. The main program

@@ -44,14 +44,16 @@ static int take_fds(struct sl_jail__spawner *s, struct sl_jail__order *order, in
         order->fds[role] = mount;
     }
     order->fds[SL_JAIL__BLOCK] = fds[SL_JAIL__BLOCK];
-    fds[SL_JAIL__BLOCK] = -1;
+    order->fds[SL_JAIL__INPUT] = fds[SL_JAIL__INPUT];
+    fds[SL_JAIL__BLOCK] = fds[SL_JAIL__INPUT] = -1;
     return 0;
 }
 
 static void start(struct sl_jail__spawner *s, const struct sl_jail__request *request, int fds[SL_JAIL__FDS]) {
     bool blank = (request->flags & SL_JAIL__START_BLANK) != 0;
     bool whole =
-        blank ? fds[SL_JAIL__CODE] < 0 && fds[SL_JAIL__OPT] < 0 && fds[SL_JAIL__BLOCK] >= 0 : fds[SL_JAIL__CODE] >= 0;
+        blank ? fds[SL_JAIL__CODE] < 0 && fds[SL_JAIL__OPT] < 0 && fds[SL_JAIL__BLOCK] >= 0 && fds[SL_JAIL__INPUT] < 0
+              : fds[SL_JAIL__CODE] >= 0;
     unsigned active = s->order_count;
     for (unsigned i = 0; i < s->shells.count; i++) active += s->shells.slots[i].id != 0;
     const char *step = CHECK;

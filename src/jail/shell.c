@@ -155,7 +155,9 @@ int sl_jail__shell_give(struct sl_jail__shells *shells, struct sl_jail__slot *sl
         [SL_JAIL__OPT] = order->fds[SL_JAIL__OPT],
         [SL_JAIL__BLOCK] = template != NULL ? -1 : order->fds[SL_JAIL__BLOCK],
         [SL_JAIL__LOG] = log[1],
-        [SL_JAIL__INPUT] = template != NULL ? -1 : input[0],
+        [SL_JAIL__INPUT] = template != NULL ? -1
+                           : blank          ? input[0]
+                                            : order->fds[SL_JAIL__INPUT],
         [SL_JAIL__PEER] = input[1],
     };
     *ret_step = "hand over to the sandbox";

@@ -185,6 +185,36 @@ static void handle_restore_error(struct sl_runtime *runtime, struct sl_http_requ
     sl_runtime__accept(request);
 }
 
+// Ours only: a process that can be made again from its memory sends that (runtimes/snapshot).
+static void image_gone(struct sl_http_request *request) {
+    struct sl_runtime *runtime = request->user;
+    if (runtime->imaging != request) return;
+    runtime->imaging = NULL;
+    (void)runtime->handler->image_end(runtime);
+}
+
+static bool image_begins(struct sl_runtime *runtime, struct sl_http_request *request, uint64_t length) {
+    if (!runtime->snapshots || runtime->state != SL_RUNTIME_STARTED || runtime->imaging || !length) return false;
+    if (!runtime->handler->image(runtime, length)) return false;
+    runtime->imaging = request;
+    request->user = runtime;
+    request->aborted = image_gone;
+    return true;
+}
+
+static void handle_restore_image(struct sl_runtime *runtime, struct sl_http_request *request) {
+    bool kept = false;
+    if (runtime->imaging == request) {
+        runtime->imaging = NULL;
+        request->aborted = NULL;
+        kept = runtime->handler->image_end(runtime);
+    }
+    if (kept)
+        sl_runtime__accept(request);
+    else
+        refuse(request, 403, "InvalidImage", "No image is taken");
+}
+
 bool sl_runtime_extensions_busy(const struct sl_runtime *runtime) {
     return runtime->extensions && !sl_runtime__extensions_settled(runtime);
 }
@@ -299,6 +329,7 @@ enum target {
     TARGET_ERROR,
     TARGET_INIT_ERROR,
     TARGET_RESTORE_NEXT,
+    TARGET_RESTORE_IMAGE,
     TARGET_RESTORE_ERROR,
     TARGET_PING
 };
@@ -318,6 +349,7 @@ static enum target target_of(struct sl_str path, struct sl_str *ret_id) {
     }
     if (sl_str_is(path, "/2018-06-01/runtime/init/error")) return TARGET_INIT_ERROR;
     if (sl_str_is(path, "/2018-06-01/runtime/restore/next")) return TARGET_RESTORE_NEXT;
+    if (sl_str_is(path, "/2018-06-01/runtime/restore/image")) return TARGET_RESTORE_IMAGE;
     if (sl_str_is(path, "/2018-06-01/runtime/restore/error")) return TARGET_RESTORE_ERROR;
     return sl_str_is(path, "/2018-06-01/ping") ? TARGET_PING : TARGET_NONE;
 }
@@ -332,7 +364,8 @@ static void handle(struct sl_http_request *request, void *user) {
     struct sl_str id;
     enum target target = target_of(request->path, &id);
     // The restore endpoints exist only where an instance is made for a snapshot.
-    if (!runtime->snapshots && (target == TARGET_RESTORE_NEXT || target == TARGET_RESTORE_ERROR)) target = TARGET_NONE;
+    bool restores = target == TARGET_RESTORE_NEXT || target == TARGET_RESTORE_ERROR || target == TARGET_RESTORE_IMAGE;
+    if (restores && !runtime->snapshots) target = TARGET_NONE;
     bool reads = target == TARGET_NEXT || target == TARGET_RESTORE_NEXT || target == TARGET_PING;
     enum sl_http_method method = reads ? SL_HTTP_GET : SL_HTTP_POST;
     if (target == TARGET_BELL && sl_runtime__lane_bell(runtime, request)) return;
@@ -348,6 +381,8 @@ static void handle(struct sl_http_request *request, void *user) {
         handle_init_error(runtime, request);
     } else if (target == TARGET_RESTORE_NEXT) {
         handle_restore_next(runtime, request);
+    } else if (target == TARGET_RESTORE_IMAGE) {
+        handle_restore_image(runtime, request);
     } else if (target == TARGET_RESTORE_ERROR) {
         handle_restore_error(runtime, request);
     } else if (target == TARGET_PING) {
@@ -407,6 +442,10 @@ static int head(struct sl_http_request *request, size_t *max_body, void *user) {
     // An answer that does not come by the lane: it was left, and what it still holds came before.
     if (target == TARGET_RESPONSE || target == TARGET_ERROR) sl_runtime_recall(runtime);
     if (!sl_str_to_u64(sl_http_header(request, SL_STR("Content-Length")), &length)) length = 0;
+    if (target == TARGET_RESTORE_IMAGE && image_begins(runtime, request, length)) {
+        *max_body = (size_t)length;
+        return 0;
+    }
     if (!is_answer(runtime, target, id)) {
         bool foreign = (target == TARGET_RESPONSE || target == TARGET_ERROR) && !is_current(runtime, id);
         return head_of_other(request, max_body, foreign, length);
@@ -435,11 +474,12 @@ static int head(struct sl_http_request *request, size_t *max_body, void *user) {
 
 static bool wants_parts(struct sl_http_request *request, void *user) {
     const struct sl_runtime *runtime = user;
-    return runtime->streaming == request;
+    return runtime->streaming == request || runtime->imaging == request;
 }
 
 static void body_part(struct sl_http_request *request, struct sl_str part, void *user) {
     struct sl_runtime *runtime = user;
+    if (runtime->imaging == request) runtime->handler->image_part(runtime, part);
     // After a time-out there is nobody to hand it to.
     if (runtime->streaming == request && runtime->current[0]) runtime->handler->part(runtime, part);
 }
@@ -553,7 +593,7 @@ int sl_runtime_open(struct sl_runtime *runtime, struct sl_loop *loop, const int 
 
 void sl_runtime_close(struct sl_runtime *runtime) {
     if (!runtime->loop) return;
-    runtime->parked = runtime->restoring = NULL; // next_gone has nothing to report
+    runtime->parked = runtime->restoring = runtime->imaging = NULL; // next_gone has nothing to report
     while (runtime->conn_count) {
         struct sl_http_conn *conn = runtime->conns[--runtime->conn_count];
         sl_http_conn_set_user(conn, NULL);

@@ -47,6 +47,10 @@ struct sl_runtime_handler {
     // Where `snapshots` is set: GET restore/next is parked, and every extension is ready. The runtime has run what is
     // to be run before a snapshot, and goes on when sl_runtime_restore is called, at once or later.
     void (*snapshot)(struct sl_runtime *runtime);
+    // POST restore/image, before restore/next: the runtime sends an image of itself, of so many bytes. False: refused.
+    bool (*image)(struct sl_runtime *runtime, uint64_t length);
+    void (*image_part)(struct sl_runtime *runtime, struct sl_str bytes);
+    bool (*image_end)(struct sl_runtime *runtime); // it is complete, or (lost) it will never be. True: it is kept
     // What is to be run after a restore has failed.
     void (*restore_error)(struct sl_runtime *runtime, struct sl_str body, struct sl_str type);
     // The answer was larger than Lambda allows; the runtime got its 413.
@@ -107,6 +111,7 @@ struct sl_runtime {
     struct sl_lane *lane;              // NULL without; see lane.c
     bool by_lane;                      // the answer that is told came by the lane,
     int64_t answered_ns;               // ... and says that it was made at this time (monotonic); 0: unknown
+    struct sl_http_request *imaging;   // the restore/image whose parts are handed over
     struct sl_http_request *streaming; // the response whose parts are handed over
     struct sl_http_conn *answering;    // on which the body of the current answer is arriving: one at a time
     enum sl_runtime_state state;

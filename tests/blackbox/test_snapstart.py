@@ -131,10 +131,105 @@ def test_concurrent_environments_draw_differently(server, lambda_):
     publish(server, lambda_)
     with ThreadPoolExecutor(20) as pool:
         results = list(pool.map(lambda _: call(lambda_, {"sleep": 1}), range(20)))
+    # From one image, where this machine can make one: the init has run once.
+    if re.search(r"^sluice_snapshot_bytes [1-9]", server.http("GET", "/_sluice/metrics").text, re.M):
+        assert len({result["init"] for result in results}) == 1
+        assert log_of(server).count("the init runs") == 1
+    assert all(result["kept"] for result in results)
     first = [result for result in results if result["tmp"]]
     assert len(first) >= 2  # environments, each with its own /tmp
     for drawn in zip(*(result["random"] for result in results)):
         assert len(set(drawn)) == len(results), drawn
+
+
+def test_what_an_init_opened(server, lambda_):
+    """Files that were open are open again, connections are dead, what was allocated is there, and threads can be started."""
+    code = """
+import http.client, os, socket, threading
+mine = open("/var/task/index.py")
+mine.readline()
+listener = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(listener.getsockname())
+server = listener.accept()[0]
+much = {str(n): n for n in range(100000)}
+
+def deep(n):
+    return n and 1 + deep(n - 1)
+
+def handler(event, context):
+    try:
+        client.sendall(b"x")
+        server.settimeout(1)
+        alive = server.recv(1) == b"x"
+    except OSError:
+        alive = False
+    found = []
+    thread = threading.Thread(target=found.append, args=(deep(500),))
+    thread.start()
+    thread.join()
+    return {"line": mine.readline().strip(), "alive": alive, "sum": sum(much.values()), "found": found, "pid": os.getpid() > 1,
+            "child": os.popen("echo child").read().strip(), "key": os.environ.get("AWS_ACCESS_KEY_ID", "")[:4]}
+"""
+    publish(server, lambda_, code, MemorySize=512)
+    image = re.search(r"^sluice_snapshot_bytes [1-9]", server.http("GET", "/_sluice/metrics").text, re.M)
+    answer = call(lambda_)
+    assert answer == {"line": "import http.client, os, socket, threading", "alive": not image, "sum": 4999950000, "found": [500], "pid": True,
+                      "child": "child", "key": "ASIA"}
+
+
+def test_the_state_of_what_cannot_be_an_image(server, lambda_):
+    """Threads of the init's go on to run after the restore: the process itself is kept."""
+    code = """
+import threading, time
+ticks = []
+
+def tick():
+    while True:
+        ticks.append(1)
+        time.sleep(0.01)
+
+threading.Thread(target=tick, daemon=True).start()
+
+def handler(event, context):
+    before = len(ticks)
+    while len(ticks) == before:
+        time.sleep(0.01)
+    return "goes on"
+"""
+    publish(server, lambda_, code)
+    assert [call(lambda_) for _ in range(2)] == ["goes on", "goes on"]
+
+
+def test_an_image_cannot_be_sent_again(server, lambda_):
+    """The way images are sent is closed once the version is initialised, and other functions have none."""
+    code = """
+import http.client
+
+def handler(event, context):
+    connection = http.client.HTTPConnection("127.0.0.1", 9001)
+    connection.request("POST", "/2018-06-01/runtime/restore/image", b"x" * 4096)
+    answer = connection.getresponse()
+    return [answer.status, answer.read().decode()]
+"""
+    publish(server, lambda_, code)
+    assert call(lambda_)[0] == 403
+    assert call(lambda_, qualifier="$LATEST") == [404, "404 page not found\n"]
+
+
+def test_an_image_of_a_hostile_init(server, lambda_):
+    """An init that sends an image of its own making: its version is initialised again for the call, nobody else is concerned."""
+    code = """
+import http.client, os
+connection = http.client.HTTPConnection("127.0.0.1", 9001)
+connection.request("POST", "/2018-06-01/runtime/restore/image", os.urandom(100000))
+status = connection.getresponse().status
+connection.close()
+
+def handler(event, context):
+    return status
+"""
+    publish(server, lambda_, code)
+    assert [call(lambda_) for _ in range(2)] == [413, 413]  # the second init's is not taken any more
 
 
 def test_an_alias_and_a_url_of_the_version(server, lambda_):

@@ -104,6 +104,12 @@ class Api:
         self._sock.sendall(self._post(path, body, "application/json", fields))
         self._response()
 
+    def leave(self):
+        """Closes the connection, so that none is open in an image of this process."""
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
     def restore(self):
         """Says that all that comes before a snapshot is done; returns when an environment is restored from it."""
         try:
