@@ -250,7 +250,7 @@ def test_an_update_that_cannot_be_unpacked_leaves_what_was_there(server, lambda_
 
 
 def test_an_image_that_nobody_invokes_becomes_inactive_and_wakes(start_server, image, program):
-    server = start_server("--test-clock", "--activation", "5000", "--inactive", "1000")
+    server = start_server("--test-clock", "--activation", "600000", "--inactive", "1000000")
     client = server.client("lambda")
     later = lambda ms: server.http("POST", f"/_sluice/clock?advance_ms={ms}")
     state = lambda name: [client.get_function_configuration(FunctionName=name).get(key) for key in ("State", "StateReasonCode")]
@@ -260,16 +260,16 @@ def test_an_image_that_nobody_invokes_becomes_inactive_and_wakes(start_server, i
     client.create_function(**minimal("package"))
     assert state("f") == ["Pending", "Creating"]
     assert refusal(client.invoke, FunctionName="f") == ("ResourceConflictException", conflict)
-    later(5000)
+    later(600000)
     assert state("f") == ["Active", None]
     assert client.invoke(FunctionName="f", Payload=b"{}")["StatusCode"] == 200
-    later(1000 * 1000)
+    later(1000000 * 1000)
     assert (state("f"), state("package")) == (["Inactive", "Idle"], ["Active", None])
     woken = ("CodeArtifactUserPendingException", "Lambda is initializing your function. It will be ready to invoke shortly.")
     assert refusal(client.invoke, FunctionName="f", Payload=b"{}") == woken
     assert state("f") == ["Pending", "Restoring"]
     assert refusal(client.invoke, FunctionName="f") == ("ResourceConflictException", conflict)
-    later(5000)
+    later(600000)
     assert state("f") == ["Active", None]
     assert client.invoke(FunctionName="f", Payload=b"{}")["StatusCode"] == 200
 

@@ -29,7 +29,7 @@ def recording(case):
 @pytest.fixture(scope="module")
 def replaying():
     """Functions stay Pending until the clock is moved, as the recorded ones did while nobody waited."""
-    server = Server("--nearest-runtime", "--test-clock", "--activation", "5000")
+    server = Server("--nearest-runtime", "--test-clock", "--activation", "600000")
     yield server
     server.close_clients()
     assert server.stop() == 0

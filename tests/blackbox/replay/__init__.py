@@ -114,7 +114,7 @@ class Replay:
 
     def settle(self):
         """The time passes that functions take to become Active, and updates to be in effect."""
-        assert self.server.http("POST", "/_sluice/clock?advance_ms=10000").status == 200
+        assert self.server.http("POST", "/_sluice/clock?advance_ms=700000").status == 200
 
     # -- what the case itself sends stands in the recording as a placeholder, or as another name
 
