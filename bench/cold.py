@@ -9,6 +9,7 @@ until one is ready, as it would be for the cold start that comes alone; "burst" 
 never called, after the first cold start of its runtime: the time until all are answered."""
 
 import concurrent.futures
+import glob
 import http.client
 import json
 import re
@@ -142,6 +143,44 @@ def burst(server, name, function, calls):
         return time.perf_counter() - begin
 
 
+BOTO3 = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")
+
+
+def boto3_folder():
+    """Where the tests' boto3 is, or None."""
+    found = glob.glob(os.path.join(common.ROOT, "build", "venv", "lib", "python3*", "site-packages", "boto3"))
+    return os.path.dirname(found[0]) if found else None
+
+
+def snapshots(server, site, count):
+    """First answers of a version with SnapStart whose function has loaded boto3 and made a client: each of an environment of its own."""
+    files = {"app.py": (b"import boto3\nclient = boto3.client('s3', region_name='us-east-1')\ndef handler(event, context):\n    return 1\n", 0o644)}
+    for base, _, names in os.walk(site):
+        for name in names:
+            path = os.path.relpath(os.path.join(base, name), site)
+            data = re.match("botocore/data/(?!s3/).*/", path)  # other services' models
+            if path.split("/")[0] in BOTO3 and not data:
+                files[path] = (open(os.path.join(base, name), "rb").read(), 0o644)
+    server.function("snap", "python3.11", "app.handler", files, memory=512, SnapStart={"ApplyOn": "PublishedVersions"},
+                    Tags={"sluice:single-use": "true"})
+    server.call("POST", "/2015-03-31/functions/snap/versions", b"{}")
+    while b'"Pending"' in server.call("GET", "/2015-03-31/functions/snap/configuration?Qualifier=1"):
+        time.sleep(0.1)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.connect()
+
+    def take(_):
+        begin = time.perf_counter()
+        connection.request("POST", "/2015-03-31/functions/snap/invocations?Qualifier=1", b"{}")
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200 or answer.getheader("X-Amz-Function-Error"):
+            sys.exit(f"bench: snapshots: {body[:200]}")
+        return time.perf_counter() - begin
+
+    return samples(count, take)
+
+
 def language_rows(folder, wanted):
     """The functions to start and what to compare them with: those of common.py, and of the other languages if they are installed."""
     functions = common.language_functions(folder)
@@ -201,6 +240,9 @@ def main():
                 show(f"sluice with blanks, {name}", first_answers(server, name, function, count, blanks=True), reference[name])
         for name, function, _ in rows:
             if name == "python":
+                with common.Sluice() as server:
+                    if boto3_folder():
+                        show("sluice with SnapStart, python, boto3", snapshots(server, boto3_folder(), count), reference[name])
                 with common.Sluice() as server:
                     common.row(f"burst of 100, {name}", "100", f"{burst(server, name, function, 100) * 1000:.0f} ms", "-", "all answered")
 

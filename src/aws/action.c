@@ -62,8 +62,8 @@ static struct sl_str lambda_layer(const struct sl_op *op) {
 static struct sl_str lambda_resource(const struct sl_op *op) {
     static const char *const whole[] = {"CodeSigningConfigArn", "ResourceArn", "Resource", "Arn"};
     struct sl_str function = sl_op_in(op, "FunctionName"), uuid = sl_op_in(op, "UUID");
-    bool listing = sl_str_is(op->model->name, "ListEventSourceMappings") ||
-                   sl_str_is(op->model->name, "CreateEventSourceMapping");
+    bool listing =
+        sl_str_is(op->model->name, "ListEventSourceMappings") || sl_str_is(op->model->name, "CreateEventSourceMapping");
     if (uuid.len) return arn_of(op, "lambda", op->region, op->account, joined(op, "event-source-mapping:", uuid));
     if (function.len && !listing) return lambda_function(op, function);
     if (sl_op_in(op, "LayerName").len) return lambda_layer(op);
@@ -106,47 +106,46 @@ static struct sl_str sqs_resource(const struct sl_op *op) {
 // --- s3
 // --------------------------------------------------------------------------------------------------------------------------------
 
-static const struct renamed s3_names[] = {
-    {"CompleteMultipartUpload", "PutObject"},
-    {"CreateMultipartUpload", "PutObject"},
-    {"UploadPart", "PutObject"},
-    {"UploadPartCopy", "PutObject"},
-    {"CopyObject", "PutObject"},
-    {"RenameObject", "PutObject"},
-    {"HeadObject", "GetObject"},
-    {"SelectObjectContent", "GetObject"},
-    {"DeleteObjects", "DeleteObject"},
-    {"HeadBucket", "ListBucket"},
-    {"ListObjects", "ListBucket"},
-    {"ListObjectsV2", "ListBucket"},
-    {"ListObjectVersions", "ListBucketVersions"},
-    {"ListMultipartUploads", "ListBucketMultipartUploads"},
-    {"ListParts", "ListMultipartUploadParts"},
-    {"ListBuckets", "ListAllMyBuckets"},
-    {"GetBucketCors", "GetBucketCORS"},
-    {"PutBucketCors", "PutBucketCORS"},
-    {"DeleteBucketCors", "PutBucketCORS"},
-    {"GetBucketLifecycleConfiguration", "GetLifecycleConfiguration"},
-    {"PutBucketLifecycleConfiguration", "PutLifecycleConfiguration"},
-    {"DeleteBucketLifecycle", "PutLifecycleConfiguration"},
-    {"GetBucketEncryption", "GetEncryptionConfiguration"},
-    {"PutBucketEncryption", "PutEncryptionConfiguration"},
-    {"DeleteBucketEncryption", "PutEncryptionConfiguration"},
-    {"GetBucketNotificationConfiguration", "GetBucketNotification"},
-    {"PutBucketNotificationConfiguration", "PutBucketNotification"},
-    {"GetBucketReplication", "GetReplicationConfiguration"},
-    {"PutBucketReplication", "PutReplicationConfiguration"},
-    {"DeleteBucketReplication", "PutReplicationConfiguration"},
-    {"DeleteBucketTagging", "PutBucketTagging"},
-    {"GetPublicAccessBlock", "GetBucketPublicAccessBlock"},
-    {"PutPublicAccessBlock", "PutBucketPublicAccessBlock"},
-    {"DeletePublicAccessBlock", "PutBucketPublicAccessBlock"},
-    {"DeleteBucketOwnershipControls", "PutBucketOwnershipControls"},
-    {"GetBucketAccelerateConfiguration", "GetAccelerateConfiguration"},
-    {"PutBucketAccelerateConfiguration", "PutAccelerateConfiguration"},
-    {"GetObjectLockConfiguration", "GetBucketObjectLockConfiguration"},
-    {"PutObjectLockConfiguration", "PutBucketObjectLockConfiguration"},
-    {NULL, NULL}};
+static const struct renamed s3_names[] = {{"CompleteMultipartUpload", "PutObject"},
+                                          {"CreateMultipartUpload", "PutObject"},
+                                          {"UploadPart", "PutObject"},
+                                          {"UploadPartCopy", "PutObject"},
+                                          {"CopyObject", "PutObject"},
+                                          {"RenameObject", "PutObject"},
+                                          {"HeadObject", "GetObject"},
+                                          {"SelectObjectContent", "GetObject"},
+                                          {"DeleteObjects", "DeleteObject"},
+                                          {"HeadBucket", "ListBucket"},
+                                          {"ListObjects", "ListBucket"},
+                                          {"ListObjectsV2", "ListBucket"},
+                                          {"ListObjectVersions", "ListBucketVersions"},
+                                          {"ListMultipartUploads", "ListBucketMultipartUploads"},
+                                          {"ListParts", "ListMultipartUploadParts"},
+                                          {"ListBuckets", "ListAllMyBuckets"},
+                                          {"GetBucketCors", "GetBucketCORS"},
+                                          {"PutBucketCors", "PutBucketCORS"},
+                                          {"DeleteBucketCors", "PutBucketCORS"},
+                                          {"GetBucketLifecycleConfiguration", "GetLifecycleConfiguration"},
+                                          {"PutBucketLifecycleConfiguration", "PutLifecycleConfiguration"},
+                                          {"DeleteBucketLifecycle", "PutLifecycleConfiguration"},
+                                          {"GetBucketEncryption", "GetEncryptionConfiguration"},
+                                          {"PutBucketEncryption", "PutEncryptionConfiguration"},
+                                          {"DeleteBucketEncryption", "PutEncryptionConfiguration"},
+                                          {"GetBucketNotificationConfiguration", "GetBucketNotification"},
+                                          {"PutBucketNotificationConfiguration", "PutBucketNotification"},
+                                          {"GetBucketReplication", "GetReplicationConfiguration"},
+                                          {"PutBucketReplication", "PutReplicationConfiguration"},
+                                          {"DeleteBucketReplication", "PutReplicationConfiguration"},
+                                          {"DeleteBucketTagging", "PutBucketTagging"},
+                                          {"GetPublicAccessBlock", "GetBucketPublicAccessBlock"},
+                                          {"PutPublicAccessBlock", "PutBucketPublicAccessBlock"},
+                                          {"DeletePublicAccessBlock", "PutBucketPublicAccessBlock"},
+                                          {"DeleteBucketOwnershipControls", "PutBucketOwnershipControls"},
+                                          {"GetBucketAccelerateConfiguration", "GetAccelerateConfiguration"},
+                                          {"PutBucketAccelerateConfiguration", "PutAccelerateConfiguration"},
+                                          {"GetObjectLockConfiguration", "GetBucketObjectLockConfiguration"},
+                                          {"PutObjectLockConfiguration", "PutBucketObjectLockConfiguration"},
+                                          {NULL, NULL}};
 
 // Naming a version asks for another permission.
 static struct sl_str s3_name(const struct sl_op *op) {
@@ -180,9 +179,9 @@ static struct sl_str logs_resource(const struct sl_op *op) {
     if (arn.len) return arn;
     if (sl_str_starts(group, SL_STR("arn:"))) return group;
     if (!group.len) return arn_of(op, "logs", op->region, op->account, SL_STR("log-group::log-stream:"));
-    struct sl_str resource = stream.len ? sl_arena_printf(op->arena, "log-group:%.*s:log-stream:%.*s", SL_FMT(group),
-                                                          SL_FMT(stream))
-                                        : sl_arena_printf(op->arena, "log-group:%.*s:log-stream:", SL_FMT(group));
+    struct sl_str resource =
+        stream.len ? sl_arena_printf(op->arena, "log-group:%.*s:log-stream:%.*s", SL_FMT(group), SL_FMT(stream))
+                   : sl_arena_printf(op->arena, "log-group:%.*s:log-stream:", SL_FMT(group));
     return arn_of(op, "logs", op->region, op->account, resource);
 }
 
@@ -256,8 +255,8 @@ void sl_action_of(const struct sl_op *op, struct sl_str *ret_action, struct sl_s
         *ret_resource = arn_of(op, "execute-api", op->region, op->account, SL_STR("*"));
     } else {
         bool metrics = sl_str_is(op->model->service->signing_name, "monitoring");
-        *ret_action = sl_arena_printf(op->arena, "%.*s:%.*s", SL_FMT(metrics ? SL_STR("cloudwatch") : service),
-                                      SL_FMT(name));
+        *ret_action =
+            sl_arena_printf(op->arena, "%.*s:%.*s", SL_FMT(metrics ? SL_STR("cloudwatch") : service), SL_FMT(name));
     }
 }
 
@@ -272,7 +271,8 @@ static void add_tags(const struct sl_op *op, const struct sl_json *tags, struct 
                      unsigned *count) {
     for (const struct sl_json *at = tags ? tags->first : NULL; at && *count + 2 <= VALUES_MAX; at = at->next) {
         bool map = at->type == SL_JSON_STRING; // "Tags": {"key": "value"}, or a list of keys and values
-        struct sl_str key = map ? at->key : sl_json_string(at, "Key"), value = map ? at->text : sl_json_string(at, "Value");
+        struct sl_str key = map ? at->key : sl_json_string(at, "Key"),
+                      value = map ? at->text : sl_json_string(at, "Value");
         values[(*count)++] = (struct sl_policy_value){joined(op, "aws:RequestTag/", key), value};
         values[(*count)++] = (struct sl_policy_value){SL_STR("aws:TagKeys"), key};
     }

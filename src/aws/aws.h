@@ -38,9 +38,9 @@ struct sl_aws_config {
     const struct sl_op_entry *const *tables; // NULL-terminated list of tables, each ended by an entry without service
     const char *default_region;              // for requests that are not signed; NULL: us-east-1
     // Who signed like that, so that the signature can be verified; texts live in the arena, or for ever. 0, or the kind
-    // and words of AWS's refusal. A secret with ptr NULL: nothing to verify with, accepted as it is. An unsigned request
-    // has an empty access key. Any thread. NULL: every key (and no signature at all) is accepted unverified, and a key
-    // of 12 digits names the account: for loopback listeners only.
+    // and words of AWS's refusal. A secret with ptr NULL: nothing to verify with, accepted as it is. An unsigned
+    // request has an empty access key. Any thread. NULL: every key (and no signature at all) is accepted unverified,
+    // and a key of 12 digits names the account: for loopback listeners only.
     int (*identify)(void *user, struct sl_arena *arena, const struct sl_sigv4 *signature, int64_t now_ms,
                     struct sl_aws_identity *ret, struct sl_error *err);
     // Whether the caller may do what was understood (op->in is valid). 0, or the refusal. Any thread; NULL: everything.

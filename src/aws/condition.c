@@ -165,7 +165,8 @@ static enum sl_policy__truth test_key(const struct operator* op, const struct sl
     unsigned seen = 0, passed = 0, unknown = 0;
     for (unsigned i = 0; i < request->value_count; i++) {
         if (!sl_str_ieq(request->values[i].key, wanted->key)) continue;
-        enum sl_policy__truth one = negate(matches_any(wanted, request->values[i].value, op->compare, request), op->negated);
+        enum sl_policy__truth one =
+            negate(matches_any(wanted, request->values[i].value, op->compare, request), op->negated);
         seen++;
         passed += one == SL_POLICY__TRUE;
         unknown += one == SL_POLICY__UNKNOWN;

@@ -80,7 +80,8 @@ static void begin(struct evaluation *at, struct sl_arena *arena, const struct sl
         at->request.caller = identity->arn;
         at->request.role = identity->issuer;
     }
-    for (unsigned i = 0; i < decision->value_count && count < VALUES_MAX / 2; i++) values[count++] = decision->values[i];
+    for (unsigned i = 0; i < decision->value_count && count < VALUES_MAX / 2; i++)
+        values[count++] = decision->values[i];
     add_caller(at, values, &count);
     at->request.action = decision->action;
     at->request.resource = decision->resource;
@@ -188,10 +189,14 @@ enum sl_verdict sl_decide(struct sl_arena *arena, const struct sl_decision *deci
 // The words of "Troubleshoot access denied error messages" (IAM User Guide).
 static struct sl_str reason(struct sl_arena *arena, enum sl_verdict verdict, struct sl_str action) {
     static const char *const kinds[] = {
-        [SL_VERDICT_NO_IDENTITY_POLICY] = "identity-based policy", [SL_VERDICT_NO_BOUNDARY] = "permissions boundary",
-        [SL_VERDICT_NO_SESSION_POLICY] = "session policy",         [SL_VERDICT_NO_RESOURCE_POLICY] = "resource-based policy",
-        [SL_VERDICT_DENY_IDENTITY] = "an identity-based policy",   [SL_VERDICT_DENY_BOUNDARY] = "a permissions boundary",
-        [SL_VERDICT_DENY_SESSION] = "a session policy",            [SL_VERDICT_DENY_RESOURCE] = "a resource-based policy",
+        [SL_VERDICT_NO_IDENTITY_POLICY] = "identity-based policy",
+        [SL_VERDICT_NO_BOUNDARY] = "permissions boundary",
+        [SL_VERDICT_NO_SESSION_POLICY] = "session policy",
+        [SL_VERDICT_NO_RESOURCE_POLICY] = "resource-based policy",
+        [SL_VERDICT_DENY_IDENTITY] = "an identity-based policy",
+        [SL_VERDICT_DENY_BOUNDARY] = "a permissions boundary",
+        [SL_VERDICT_DENY_SESSION] = "a session policy",
+        [SL_VERDICT_DENY_RESOURCE] = "a resource-based policy",
     };
     if (verdict >= SL_VERDICT_DENY_IDENTITY)
         return sl_arena_printf(arena, "with an explicit deny in %s", kinds[verdict]);

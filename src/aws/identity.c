@@ -90,7 +90,8 @@ int sl_directory_put(struct sl_directory *directory, struct sl_str key, struct s
     }
     pthread_mutex_lock(&directory->writer);
     sl_rcu_begin();
-    struct cds_lfht_node *old = cds_lfht_add_replace(directory->table, hash(entry->key), match, &entry->key, &entry->node);
+    struct cds_lfht_node *old =
+        cds_lfht_add_replace(directory->table, hash(entry->key), match, &entry->key, &entry->node);
     if (old)
         call_rcu(&SL_CONTAINER(old, struct entry, node)->rcu, entry_free);
     else if (is_key(key))

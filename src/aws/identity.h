@@ -11,7 +11,7 @@
 //
 // Keys of the directory and their documents:
 //   key/<access key id>         {"Account","User" (absent: the account's root),"Secret","Status"}
-//   user/<account>/<name>       {"Arn","Id","Documents":[policy...],"Attached":[arn...],"Boundary":arn,"Groups":[name..],
+//   user/<account>/<name> {"Arn","Id","Documents":[policy...],"Attached":[arn...],"Boundary":arn,"Groups":[name..],
 //                                "Tags":[{"Key","Value"}]}
 //   role/<account>/<name>       the same, and {"Trust":policy,"MaxSessionDuration":n}
 //   group/<account>/<name>      {"Documents","Attached"}
@@ -54,10 +54,10 @@ void sl_directory_leave(void);
 
 // --- caller
 enum sl_identity_kind {
-    SL_IDENTITY_OWNER,   // unverified on a loopback listener: whoever is on this machine
-    SL_IDENTITY_ROOT,    // signed with a key of the account itself
-    SL_IDENTITY_USER,    // or a session of one
-    SL_IDENTITY_SESSION, // of a role
+    SL_IDENTITY_OWNER,     // unverified on a loopback listener: whoever is on this machine
+    SL_IDENTITY_ROOT,      // signed with a key of the account itself
+    SL_IDENTITY_USER,      // or a session of one
+    SL_IDENTITY_SESSION,   // of a role
     SL_IDENTITY_ANONYMOUS, // unsigned, where everything is enforced: what a resource's policy gives to everybody
 };
 
@@ -66,10 +66,10 @@ struct sl_identity {
     enum sl_identity_kind kind;
     bool temporary;        // by a session token
     struct sl_str account; // 12 digits
-    struct sl_str arn;     // "arn:aws:iam::000000000000:user/ann", "arn:aws:sts::000000000000:assumed-role/role/session"
-    struct sl_str id;      // "AIDA...", "AROA...:session", an account's number
-    struct sl_str name;    // of the user or role, without its path; empty for owner and root
-    struct sl_str issuer;  // ARN of the role; empty for others
+    struct sl_str arn;    // "arn:aws:iam::000000000000:user/ann", "arn:aws:sts::000000000000:assumed-role/role/session"
+    struct sl_str id;     // "AIDA...", "AROA...:session", an account's number
+    struct sl_str name;   // of the user or role, without its path; empty for owner and root
+    struct sl_str issuer; // ARN of the role; empty for others
     struct sl_str session_name;
     struct sl_str session_policy; // JSON; empty: none
     struct sl_str source;         // ARN of the function whose session it is; empty otherwise

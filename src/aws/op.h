@@ -65,18 +65,18 @@ struct sl_op {
                                    // "resourceType"), by API name; a null leaves out one of the model's
     int status;                    // 0 = the model's; a handler may set another 2xx
 
-    struct sl_str account;    // 12 digits
-    struct sl_str region;     // "us-east-1"
-    struct sl_str partition;  // "aws", "aws-cn", "aws-us-gov"
-    struct sl_str caller;     // ARN
-    struct sl_str caller_id;  // UserId as GetCallerIdentity answers it
-    struct sl_str access_key; // empty when the request was not signed
-    bool granted;             // the resource is another account's, whose policy allows this to the caller
-    bool guest;               // the caller is a function: this machine is not its own, nor what lies on it
+    struct sl_str account;              // 12 digits
+    struct sl_str region;               // "us-east-1"
+    struct sl_str partition;            // "aws", "aws-cn", "aws-us-gov"
+    struct sl_str caller;               // ARN
+    struct sl_str caller_id;            // UserId as GetCallerIdentity answers it
+    struct sl_str access_key;           // empty when the request was not signed
+    bool granted;                       // the resource is another account's, whose policy allows this to the caller
+    bool guest;                         // the caller is a function: this machine is not its own, nor what lies on it
     const struct sl_identity *identity; // who calls (aws/identity.h); NULL: whoever is on this machine
-    struct sl_str trace;      // X-Amzn-Trace-Id, not in SL_OP_DATA; empty when the client sent none
-    struct sl_str host;       // authority the client used ("localhost:4566"): for URLs in answers
-    struct sl_str prefix;     // path before the routed part, e.g. "/prod" of "/prod/@connections/{id}"; empty otherwise
+    struct sl_str trace;                // X-Amzn-Trace-Id, not in SL_OP_DATA; empty when the client sent none
+    struct sl_str host;                 // authority the client used ("localhost:4566"): for URLs in answers
+    struct sl_str prefix; // path before the routed part, e.g. "/prod" of "/prod/@connections/{id}"; empty otherwise
     char request_id[SL_UUID];
     int64_t now_ms; // wall clock when the request was complete
 

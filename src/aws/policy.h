@@ -4,7 +4,8 @@
 // authorizers return. Follows the IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements": an explicit
 // deny wins over any allow, and without an allow the answer is no. Fails closed: a statement that cannot be understood
 // never allows, and a Deny with a condition that cannot be understood denies. Policy variables (${aws:username}) in
-// resources and conditions stand for the request's values; one without a value matches nothing. Pure functions, any thread.
+// resources and conditions stand for the request's values; one without a value matches nothing. Pure functions, any
+// thread.
 #ifndef SL_AWS_POLICY_H
 #define SL_AWS_POLICY_H
 

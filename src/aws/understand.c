@@ -27,8 +27,8 @@ static int verify(struct call *call, const struct sl_sigv4 *signature, struct sl
         if (name.len < 6 || !sl_str_ieq(sl_str_sub(name, 0, 6), SL_STR("x-amz-"))) continue;
         if (signature->presigned && sl_str_ieq(name, SL_STR("x-amz-content-sha256"))) continue;
         if (!is_signed(signature->signed_headers, name))
-            kind = sl_fail(err, SL_E_S3_ACCESS_DENIED,
-                           "There were headers present in the request which were not signed");
+            kind =
+                sl_fail(err, SL_E_S3_ACCESS_DENIED, "There were headers present in the request which were not signed");
     }
     return kind;
 }
@@ -62,8 +62,8 @@ static int identify(struct call *call, struct sl_error *err) {
     op->partition = sl_partition_of(op->region);
     op->caller = identity.anonymous    ? (struct sl_str){0}
                  : identity.caller.len ? identity.caller
-                                     : sl_arena_printf(op->arena, "arn:%.*s:iam::%.*s:root", SL_FMT(op->partition),
-                                                       SL_FMT(op->account));
+                                       : sl_arena_printf(op->arena, "arn:%.*s:iam::%.*s:root", SL_FMT(op->partition),
+                                                         SL_FMT(op->account));
     op->caller_id = identity.caller_id.len ? identity.caller_id : op->account;
     return op->body ? sl_aws__announce_body(call, &signature, identity.secret, err) : SL_OK;
 }

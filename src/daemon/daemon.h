@@ -43,7 +43,7 @@ struct sl_daemon_config {
     bool single_use, no_freeze;
     enum sl_send_ahead send_ahead;
     bool network, nearest_runtime, test_clock;
-    bool enforce; // --iam enforce: every request must be signed by a known caller, and allowed
+    bool enforce;     // --iam enforce: every request must be signed by a known caller, and allowed
     uid_t server_uid; // what a root start changes to
     gid_t server_gid;
     int spawner;   // the server's end of the socket to the spawner

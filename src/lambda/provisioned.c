@@ -127,6 +127,9 @@ static int check_limits(struct sl_op *op, const struct sl_lambda__target *target
     int64_t others, reserved, committed;
     int result = sl_lambda__load(op, target, &latest, err);
     if (result == 0) result = sl_lambda__refuse_tenancy(latest, "Provisioned concurrency is", err);
+    if (result == 0 && sl_str_is(sl_json_string(sl_json_get(latest, "SnapStart"), "ApplyOn"), "PublishedVersions"))
+        result = sl_fail(err, SL_E_INVALID_PARAMETER,
+                         "Provisioned Concurrency is not supported for functions with SnapStart enabled.");
     if (result == 0) result = sl_lambda__provisioned_total(op, target->name, target->qualifier, &others, err);
     if (result != 0) return result;
     reserved = sl_json_int(latest, "_concurrency", -1);

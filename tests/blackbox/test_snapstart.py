@@ -293,3 +293,46 @@ def test_what_does_not_go_with_it(server, lambda_):
     for settings in ({"EphemeralStorage": {"Size": 1024}}, {"Runtime": "provided.al2023"}):
         found = refusal(lambda_.update_function_configuration, FunctionName=F, **SNAP, **settings)
         assert found[:2] == (400, "InvalidParameterValueException"), found
+
+
+def test_after_the_server_was_killed(start_server):
+    """A version is Active at once; its first call makes the snapshot again, the following ones are restored from that."""
+    server = start_server()
+    publish(server, server.client("lambda"))
+    first = call(server.client("lambda"))
+    server.kill()
+    server.restart()
+    lambda_ = server.client("lambda")
+    shown = lambda_.get_function_configuration(FunctionName=F, Qualifier="1")
+    assert (shown["State"], shown["SnapStart"]["OptimizationStatus"]) == ("Active", "On")
+    again = call(lambda_)
+    assert again["steps"] == first["steps"] and again["type"] == "snap-start" and again["tmp"]
+    # What was drawn is that of another init.
+    assert again["init"] != first["init"]
+    lambda_.delete_function(FunctionName=F)
+    wait_for(lambda: re.search(r"^sluice_snapshot_bytes 0$", server.http("GET", "/_sluice/metrics").text, re.M), "the end of its snapshot")
+
+
+def test_the_records_of_a_json_log(server, lambda_):
+    """The records of a log of format JSON, which are those of the Telemetry API."""
+    publish(server, lambda_, LoggingConfig={"LogFormat": "JSON"})
+    call(lambda_)
+
+    def records():
+        lines = [json.loads(line) for line in log_of(server).splitlines() if line.startswith("{")]
+        return {line["type"]: line["record"] for line in lines if "record" in line}
+
+    wait_for(lambda: "platform.report" in records(), "the report")
+    told = records()
+    assert told["platform.initStart"]["initializationType"] == "snap-start" and told["platform.initReport"]["status"] == "success"
+    assert told["platform.restoreStart"]["functionVersion"] == "1" and told["platform.restoreReport"]["metrics"]["durationMs"] > 0
+    assert {"restoreDurationMs", "billedRestoreDurationMs"} <= set(told["platform.report"]["metrics"])
+    assert "initDurationMs" not in told["platform.report"]["metrics"]
+    # Every environment is an instance of its own.
+    assert told["platform.initStart"]["instanceId"] != told["platform.restoreStart"]["instanceId"]
+
+
+def test_provisioned_concurrency_is_not_for_it(server, lambda_):
+    publish(server, lambda_)
+    found = refusal(lambda_.put_provisioned_concurrency_config, FunctionName=F, Qualifier="1", ProvisionedConcurrentExecutions=1)
+    assert found[:2] == (400, "InvalidParameterValueException")

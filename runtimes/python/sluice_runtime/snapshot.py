@@ -115,8 +115,8 @@ def _photograph():
         connection.detach()  # it is the other process's
     else:
         connection.close()
-    gc.unfreeze()
     if not restored:
+        gc.unfreeze()
         return
     at, text = library.photograph_environment(), b""
     while True:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// image: a process as bytes, for SnapStart. Written by photograph.c inside the process itself, read by restore.c in another
-// sandbox. A header, the tables that it counts, their texts, then (from `data` on) pages. Both sides run as the function, with
-// nothing but the function's rights: an image can do no more than the function's own code can.
+// image: a process as bytes, for SnapStart. Written by photograph.c inside the process itself, read by restore.c in
+// another sandbox. A header, the tables that it counts, their texts, then (from `data` on) pages. Both sides run as the
+// function, with nothing but the function's rights: an image can do no more than the function's own code can.
 #ifndef SNAPSHOT_IMAGE_H
 #define SNAPSHOT_IMAGE_H
 
@@ -28,7 +28,7 @@ enum {
 enum area_kind { AREA_FILE, AREA_EMPTY, AREA_PAGES }; // of a file; zeros; of the image
 
 struct area {
-    uint64_t start, length, offset; // of the file, or of the image
+    uint64_t start, length, offset;          // of the file, or of the image
     uint32_t kind, protection, shared, path; // path: offset into the texts
 };
 

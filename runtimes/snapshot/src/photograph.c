@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// photograph: makes the image of the process that calls it (image.h) and sends it to the Runtime API, for SnapStart. A shared
-// library that a bootstrap loads when its function's init is over. The caller has one thread and has closed what it can.
+// photograph: makes the image of the process that calls it (image.h) and sends it to the Runtime API, for SnapStart. A
+// shared library that a bootstrap loads when its function's init is over. The caller has one thread and has closed what
+// it can.
 //
-// photograph() returns 0 where it was called, 1 in every process that is restored from the image, and a negative number when no
-// image can be made: because of threads, children, shared memory, or descriptors that cannot be opened again. Then nothing
-// has changed.
+// photograph() returns 0 where it was called, 1 in every process that is restored from the image, and a negative number
+// when no image can be made: because of threads, children, shared memory, or descriptors that cannot be opened again.
+// Then nothing has changed.
 //
 // Of memory: what a file still provides is mapped from it again; pages that were written are copied, in runs. Which is
 // which the kernel says (/proc/self/pagemap). Connections are dead after a restore, as they are on AWS.
 #define _GNU_SOURCE
 #include "image.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,22 +21,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
-#include <dirent.h>
 #include <unistd.h>
 
 enum { GAP = 16, GET_TID_ADDRESS = 40, GET_FS = 0x1003, STACK = 8 << 20, CALL = 1 << 18 };
 
 // Saves what a call preserves; returns 0, and 1 when it is gone on with (restore.c sets the result).
 int snapshot_mark(struct context *context);
-__asm__(".text\n.globl snapshot_mark\n.hidden snapshot_mark\n.type snapshot_mark,@function\nsnapshot_mark:\n"
-        "mov %rbx,0(%rdi)\nmov %rbp,8(%rdi)\nmov %r12,16(%rdi)\nmov %r13,24(%rdi)\nmov %r14,32(%rdi)\nmov %r15,40(%rdi)\n"
-        "lea 8(%rsp),%rax\nmov %rax,48(%rdi)\nmov (%rsp),%rax\nmov %rax,56(%rdi)\nxor %eax,%eax\nret\n");
+__asm__(
+    ".text\n.globl snapshot_mark\n.hidden snapshot_mark\n.type snapshot_mark,@function\nsnapshot_mark:\n"
+    "mov %rbx,0(%rdi)\nmov %rbp,8(%rdi)\nmov %r12,16(%rdi)\nmov %r13,24(%rdi)\nmov %r14,32(%rdi)\nmov %r15,40(%rdi)\n"
+    "lea 8(%rsp),%rax\nmov %rax,48(%rdi)\nmov (%rsp),%rax\nmov %rax,56(%rdi)\nxor %eax,%eax\nret\n");
 
 static struct {
     struct image head;
@@ -91,7 +93,8 @@ static int add_runs(uint64_t start, uint64_t end, uint32_t protection, int of_fi
         if (own && !from) from = at;
         if (own) last = at + PAGE;
         if (from && (at == end || at >= last + GAP * PAGE)) {
-            int rc = add_area((struct area){.start = from, .length = last - from, .kind = AREA_PAGES, .protection = protection});
+            int rc = add_area(
+                (struct area){.start = from, .length = last - from, .kind = AREA_PAGES, .protection = protection});
             if (rc != 0) return rc;
             from = 0;
         }
@@ -102,7 +105,8 @@ static int add_runs(uint64_t start, uint64_t end, uint32_t protection, int of_fi
 static int same_file(const char *path, unsigned major, unsigned minor, unsigned long inode) {
     struct stat info;
     if (path[0] != '/' || stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return 0;
-    return info.st_ino == inode && (info.st_dev >> 8 & 0xfff) == major && ((info.st_dev & 0xff) | (info.st_dev >> 12 & 0xfff00)) == minor;
+    return info.st_ino == inode && (info.st_dev >> 8 & 0xfff) == major &&
+           ((info.st_dev & 0xff) | (info.st_dev >> 12 & 0xfff00)) == minor;
 }
 
 static int kernels(const char *name, uint64_t start, uint64_t end) {
@@ -121,12 +125,16 @@ static int add_mapping(char *line, uint64_t before) {
     unsigned major, minor;
     char mode[5];
     int used = 0;
-    if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu %n", &start, &end, mode, &offset, &major, &minor, &inode, &used) < 7) return -EIO;
+    if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu %n", &start, &end, mode, &offset, &major, &minor, &inode, &used) < 7)
+        return -EIO;
     char *name = line + used;
     name[strcspn(name, "\n")] = '\0';
     if (kernels(name, start, end)) return 0;
     if (start < HOLE_END && end > HOLE_START) return -EADDRINUSE;
-    struct area area = {.start = start, .length = end - start, .offset = offset, .shared = mode[3] == 's',
+    struct area area = {.start = start,
+                        .length = end - start,
+                        .offset = offset,
+                        .shared = mode[3] == 's',
                         .protection = (mode[0] == 'r' ? PROT_READ : 0u) | (mode[1] == 'w' ? PROT_WRITE : 0u) |
                                       (mode[2] == 'x' ? PROT_EXEC : 0u)};
     int of_file = inode != 0 && same_file(name, major, minor, inode);
@@ -194,7 +202,8 @@ static int add_file(int number, const char *target) {
         file.dead = 1;
     } else if ((S_ISREG(info.st_mode) || S_ISCHR(info.st_mode)) && same_file(target, 0, 0, 0) == 0) {
         struct stat now;
-        if (target[0] != '/' || stat(target, &now) != 0 || now.st_ino != info.st_ino || now.st_dev != info.st_dev) return -ENOTSUP;
+        if (target[0] != '/' || stat(target, &now) != 0 || now.st_ino != info.st_ino || now.st_dev != info.st_dev)
+            return -ENOTSUP;
         if (S_ISREG(info.st_mode)) file.position = (uint64_t)lseek(number, 0, SEEK_CUR);
     } else {
         return -ENOTSUP;
@@ -211,7 +220,8 @@ static int add_files(int socket) {
     struct dirent *entry;
     while (rc == 0 && (entry = readdir(folder)) != NULL) {
         int number = atoi(entry->d_name);
-        if (entry->d_name[0] == '.' || number <= 2 || number == socket || number == pagemap || number == dirfd(folder)) continue;
+        if (entry->d_name[0] == '.' || number <= 2 || number == socket || number == pagemap || number == dirfd(folder))
+            continue;
         char link[64], target[4096];
         snprintf(link, sizeof link, "/proc/self/fd/%d", number);
         ssize_t length = readlink(link, target, sizeof target - 1);
@@ -240,11 +250,12 @@ static int add_process(void) {
         if (at != NULL) field[i] = strtoull(++at, NULL, 10);
     }
     // start_code end_code start_data end_data start_brk brk start_stack arg_start arg_end env_start env_end
-    const uint64_t memory[] = {field[26], field[27], field[45], field[46], field[47], (uint64_t)sbrk(0), field[28],
-                               field[48], field[49], field[50], field[51]};
+    const uint64_t memory[] = {field[26], field[27], field[45], field[46], field[47], (uint64_t)sbrk(0),
+                               field[28], field[48], field[49], field[50], field[51]};
     memcpy(head->memory, memory, sizeof memory);
     if (field[20] != 1) return -EBUSY; // threads
-    if (prctl(GET_TID_ADDRESS, &head->thread_id, 0, 0, 0) != 0 || prctl(PR_GET_NAME, head->name, 0, 0, 0) != 0) return -errno;
+    if (prctl(GET_TID_ADDRESS, &head->thread_id, 0, 0, 0) != 0 || prctl(PR_GET_NAME, head->name, 0, 0, 0) != 0)
+        return -errno;
     if (syscall(SYS_arch_prctl, GET_FS, &head->thread_base) != 0) return -errno;
     if (syscall(SYS_get_robust_list, 0, &head->robust, &head->robust_size) != 0) return -errno;
     if (syscall(SYS_sigaltstack, NULL, &head->stack) != 0) return -errno;
@@ -252,7 +263,8 @@ static int add_process(void) {
     for (int i = 1; i <= SIGNALS; i++) (void)syscall(SYS_rt_sigaction, i, NULL, &head->signals[i - 1], 8);
     const ptrdiff_t *offset = dlsym(RTLD_DEFAULT, "__rseq_offset");
     const unsigned *size = dlsym(RTLD_DEFAULT, "__rseq_size");
-    if (offset != NULL && size != NULL && *size > 0) head->rseq = head->thread_base + (uint64_t)*offset, head->rseq_size = 32;
+    if (offset != NULL && size != NULL && *size > 0)
+        head->rseq = head->thread_base + (uint64_t)*offset, head->rseq_size = 32;
     head->umask = umask(0);
     (void)umask(head->umask);
     fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
@@ -279,7 +291,8 @@ static int send_image(int socket) {
     static const char zeros[PAGE];
     char text[256];
     struct image *head = &made.head;
-    uint64_t tables = sizeof *head + head->areas * sizeof(struct area) + head->files * sizeof(struct file) + head->texts;
+    uint64_t tables =
+        sizeof *head + head->areas * sizeof(struct area) + head->files * sizeof(struct file) + head->texts;
     uint64_t at = head->data = (tables + PAGE - 1) / PAGE * PAGE;
     for (uint32_t i = 0; i < head->areas; i++) {
         if (made.areas[i].kind != AREA_PAGES) continue;
@@ -288,9 +301,10 @@ static int send_image(int socket) {
     }
     head->size = at;
     head->magic = IMAGE_MAGIC;
-    int length = snprintf(text, sizeof text,
-                          "POST /2018-06-01/runtime/restore/image HTTP/1.1\r\nHost: 127.0.0.1:9001\r\nContent-Length: %llu\r\n\r\n",
-                          (unsigned long long)at);
+    int length = snprintf(
+        text, sizeof text,
+        "POST /2018-06-01/runtime/restore/image HTTP/1.1\r\nHost: 127.0.0.1:9001\r\nContent-Length: %llu\r\n\r\n",
+        (unsigned long long)at);
     int rc = put(socket, text, (size_t)length);
     if (rc == 0) rc = put(socket, head, sizeof *head);
     if (rc == 0) rc = put(socket, made.areas, head->areas * sizeof(struct area));

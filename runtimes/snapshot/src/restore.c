@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// restore: becomes the process whose image (image.h) is standard input. A program without any library, linked where no other
-// program is (build.sh), so that it can take away everything else. Executed in a sandbox in the place of the function's runtime,
-// and confined as that is. Ends with status 120 or more when something is not as it was.
+// restore: becomes the process whose image (image.h) is standard input. A program without any library, linked where no
+// other program is (build.sh), so that it can take away everything else. Executed in a sandbox in the place of the
+// function's runtime, and confined as that is. Ends with status 120 or more when something is not as it was.
 #include "image.h"
 
 #include <asm/unistd.h>
@@ -25,7 +25,10 @@ static long call6(long number, long a, long b, long c, long d, long e, long f) {
     register long r10 __asm__("r10") = d;
     register long r8 __asm__("r8") = e;
     register long r9 __asm__("r9") = f;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
     return result;
 }
 #define CALL(number, a, b, c, d) call6(number, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
@@ -79,7 +82,8 @@ static void park_kernels(uint64_t entry) {
         uint64_t length = image.kernel[i][1];
         if (!length) continue;
         uint64_t from = entry - (image.kernel[2][0] - image.kernel[i][0]);
-        long rc = call6(__NR_mremap, (long)from, (long)length, (long)length, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0);
+        long rc =
+            call6(__NR_mremap, (long)from, (long)length, (long)length, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0);
         need(rc == (long)to, 122);
         to += length;
     }
@@ -92,7 +96,8 @@ static void place_kernels(void) {
     for (int i = 0; i < 3; i++) {
         uint64_t length = image.kernel[i][1];
         if (!length) continue;
-        long rc = call6(__NR_mremap, (long)from, (long)length, (long)length, MREMAP_MAYMOVE | MREMAP_FIXED, (long)image.kernel[i][0], 0);
+        long rc = call6(__NR_mremap, (long)from, (long)length, (long)length, MREMAP_MAYMOVE | MREMAP_FIXED,
+                        (long)image.kernel[i][0], 0);
         need(rc == (long)image.kernel[i][0], 123);
         from += length;
     }
@@ -118,7 +123,8 @@ static void map_areas(void) {
         if (area->kind == AREA_EMPTY)
             rc = map(area->start, area->length, area->protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         else
-            rc = map(area->start, area->length, area->protection, flags, area->kind == AREA_FILE ? fd : 0, area->offset);
+            rc =
+                map(area->start, area->length, area->protection, flags, area->kind == AREA_FILE ? fd : 0, area->offset);
         need(rc == (long)area->start, 125);
     }
     if (fd >= 0) CALL(__NR_close, fd, 0, 0, 0);
@@ -188,11 +194,12 @@ __attribute__((used)) static _Noreturn void begin(uint64_t *start) {
     place_kernels();
     open_files();
     become();
-    __asm__ volatile("mov 0(%0),%%rbx\nmov 8(%0),%%rbp\nmov 16(%0),%%r12\nmov 24(%0),%%r13\nmov 32(%0),%%r14\nmov 40(%0),%%r15\n"
-                     "mov 48(%0),%%rsp\nmov $1,%%eax\njmp *56(%0)\n"
-                     :
-                     : "c"(&image.context)
-                     : "memory");
+    __asm__ volatile(
+        "mov 0(%0),%%rbx\nmov 8(%0),%%rbp\nmov 16(%0),%%r12\nmov 24(%0),%%r13\nmov 32(%0),%%r14\nmov 40(%0),%%r15\n"
+        "mov 48(%0),%%rsp\nmov $1,%%eax\njmp *56(%0)\n"
+        :
+        : "c"(&image.context)
+        : "memory");
     __builtin_unreachable();
 }
 

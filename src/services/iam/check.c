@@ -19,7 +19,8 @@ static int check_actions(const struct sl_json *node, struct sl_error *err) {
          at = node->type == SL_JSON_ARRAY ? at->next : NULL) {
         if (sl_str_is(at->text, "*")) continue;
         ptrdiff_t colon = sl_str_chr(at->text, ':', 0);
-        if (colon < 0) return malformed(err, "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.");
+        if (colon < 0)
+            return malformed(err, "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.");
         if (sl_str_chr(sl_str_sub(at->text, 0, (size_t)colon), '*', 0) >= 0 || colon == 0)
             return sl_fail(err, SL_E_MALFORMED_POLICY, "Vendor %.*s is not valid", (int)colon, at->text.ptr);
     }
@@ -30,8 +31,7 @@ static int check_resources(const struct sl_json *node, struct sl_error *err) {
     for (const struct sl_json *at = node && node->type == SL_JSON_ARRAY ? node->first : node; at;
          at = node->type == SL_JSON_ARRAY ? at->next : NULL) {
         if (sl_str_is(at->text, "*") || sl_str_starts(at->text, SL_STR("arn:"))) continue;
-        return sl_fail(err, SL_E_MALFORMED_POLICY,
-                       "Resource %.*s must be in ARN format or \"*\".", SL_FMT(at->text));
+        return sl_fail(err, SL_E_MALFORMED_POLICY, "Resource %.*s must be in ARN format or \"*\".", SL_FMT(at->text));
     }
     return 0;
 }

@@ -24,8 +24,7 @@ static const struct sl_iam__aws_policy *find_aws(struct sl_str arn) {
     if (at < 0) return NULL;
     struct sl_str rest = sl_str_sub(arn, (size_t)at + strlen(":iam::aws:policy"), arn.len);
     for (const struct sl_iam__aws_policy *row = sl_iam__aws_policies; row->name.len; row++) {
-        if (rest.len == row->path.len + row->name.len && sl_str_starts(rest, row->path) &&
-            sl_str_ends(rest, row->name))
+        if (rest.len == row->path.len + row->name.len && sl_str_starts(rest, row->path) && sl_str_ends(rest, row->name))
             return row;
     }
     return NULL;
@@ -57,9 +56,8 @@ static int load(struct sl_op *op, struct sl_json **ret, struct sl_error *err) {
     if (is_aws(arn))
         return sl_fail(err, SL_E_ACCESS_DENIED, "Policy %.*s is AWS managed and cannot be changed.", SL_FMT(arn));
     int result = sl_store_get(op->tx, op->arena, &key, ret, err);
-    return result == SL_E_NOT_FOUND
-               ? sl_fail(err, SL_E_NO_SUCH_ENTITY, "Policy %.*s was not found.", SL_FMT(arn))
-               : result;
+    return result == SL_E_NOT_FOUND ? sl_fail(err, SL_E_NO_SUCH_ENTITY, "Policy %.*s was not found.", SL_FMT(arn))
+                                    : result;
 }
 
 static int save(struct sl_op *op, struct sl_json *policy, struct sl_error *err) {
@@ -213,8 +211,8 @@ static bool number_of(struct sl_str id, uint64_t *ret) {
     return sl_str_starts(id, SL_STR("v")) && sl_str_to_u64(sl_str_sub(id, 1, id.len), ret) && *ret > 0;
 }
 
-static struct sl_json *shown_version(struct sl_op *op, uint64_t number, const struct sl_json *doc, struct sl_str current,
-                                     bool document) {
+static struct sl_json *shown_version(struct sl_op *op, uint64_t number, const struct sl_json *doc,
+                                     struct sl_str current, bool document) {
     struct sl_json *version = sl_json_new_object(op->arena);
     struct sl_str id = sl_arena_printf(op->arena, "v%llu", (unsigned long long)number);
     if (document)
@@ -233,10 +231,11 @@ int sl_iam__create_version(struct sl_op *op, struct sl_error *err) {
     struct sl_str arn = sl_json_string(policy, "Arn");
     const struct sl_key versions = version_key(op, arn, 0);
     if (sl_store_count(op->tx, &versions) >= VERSIONS_MAX)
-        return sl_fail(err, SL_E_LIMIT_EXCEEDED,
-                       "A managed policy can have up to %d versions. Before you create a new version, you must delete an "
-                       "existing version.",
-                       VERSIONS_MAX);
+        return sl_fail(
+            err, SL_E_LIMIT_EXCEEDED,
+            "A managed policy can have up to %d versions. Before you create a new version, you must delete an "
+            "existing version.",
+            VERSIONS_MAX);
     uint64_t number = (uint64_t)sl_json_int(policy, "NextVersion", 2);
     result = put_version(op, arn, number, err);
     if (result) return result;
@@ -368,13 +367,23 @@ int sl_iam__account_summary(struct sl_op *op, struct sl_error *err) {
     static const struct {
         const char *name, *kind;
         int64_t value;
-    } rows[] = {{"Users", "iam.user", 0},       {"UsersQuota", NULL, 5000},         {"Groups", "iam.group", 0},
-                {"GroupsQuota", NULL, 300},     {"Roles", "iam.role", 0},           {"RolesQuota", NULL, 1000},
-                {"Policies", "iam.policy", 0},  {"PoliciesQuota", NULL, 1500},      {"AccessKeysPerUserQuota", NULL, 2},
-                {"GroupsPerUserQuota", NULL, 10}, {"AttachedPoliciesPerUserQuota", NULL, 10},
-                {"AttachedPoliciesPerRoleQuota", NULL, 10}, {"AttachedPoliciesPerGroupQuota", NULL, 10},
-                {"PolicySizeQuota", NULL, SIZE_MAX_CHARS}, {"VersionsPerPolicyQuota", NULL, VERSIONS_MAX},
-                {"UserPolicySizeQuota", NULL, 2048}, {"GroupPolicySizeQuota", NULL, 5120},
+    } rows[] = {{"Users", "iam.user", 0},
+                {"UsersQuota", NULL, 5000},
+                {"Groups", "iam.group", 0},
+                {"GroupsQuota", NULL, 300},
+                {"Roles", "iam.role", 0},
+                {"RolesQuota", NULL, 1000},
+                {"Policies", "iam.policy", 0},
+                {"PoliciesQuota", NULL, 1500},
+                {"AccessKeysPerUserQuota", NULL, 2},
+                {"GroupsPerUserQuota", NULL, 10},
+                {"AttachedPoliciesPerUserQuota", NULL, 10},
+                {"AttachedPoliciesPerRoleQuota", NULL, 10},
+                {"AttachedPoliciesPerGroupQuota", NULL, 10},
+                {"PolicySizeQuota", NULL, SIZE_MAX_CHARS},
+                {"VersionsPerPolicyQuota", NULL, VERSIONS_MAX},
+                {"UserPolicySizeQuota", NULL, 2048},
+                {"GroupPolicySizeQuota", NULL, 5120},
                 {"AssumeRolePolicySizeQuota", NULL, 2048}};
     struct sl_json *map = sl_json_new_object(op->arena);
     const struct sl_key root = sl_iam__key(op, "iam.key", SL_STR(""), SL_STR(""));

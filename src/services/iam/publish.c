@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// publish: what the rest of the server knows of users, roles, groups, keys and policies (aws/identity.h): noted while an
-// operation runs, put into the directory after its commit, and all of it at start.
+// publish: what the rest of the server knows of users, roles, groups, keys and policies (aws/identity.h): noted while
+// an operation runs, put into the directory after its commit, and all of it at start.
 //
 // Storage thread; sl_iam_load on the main thread before requests.
 #include "services/iam/iam.h"
@@ -72,8 +72,8 @@ static void push_document(struct sl_op *op, struct sl_json *list, struct sl_str 
 }
 
 // Children of `key`: their ids, or the policies that they hold.
-static int gather(struct sl_op *op, const struct sl_key *key, const char *member, bool documents,
-                  struct sl_json *entry, struct sl_error *err) {
+static int gather(struct sl_op *op, const struct sl_key *key, const char *member, bool documents, struct sl_json *entry,
+                  struct sl_error *err) {
     struct sl_json *page, *list = sl_json_new_array(op->arena);
     bool more;
     int result = sl_store_list(op->tx, op->arena, key, SL_STR(""), CHILDREN_MAX, &page, &more, err);
@@ -137,11 +137,12 @@ static int keep(void *user, const struct sl_key *key, struct sl_str document, st
 
 static int note_version(struct sl_op *op, const struct sl_json *item, struct sl_error *err) {
     struct sl_json *version;
-    struct sl_str arn = sl_json_string(item, "id"), number = sl_json_string(sl_json_get(item, "doc"), "DefaultVersionId");
+    struct sl_str arn = sl_json_string(item, "id"),
+                  number = sl_json_string(sl_json_get(item, "doc"), "DefaultVersionId");
     uint64_t value;
     if (!sl_str_to_u64(sl_str_sub(number, 1, number.len), &value)) return 0;
-    const struct sl_key key = sl_iam__key(op, "iam.policy_version", arn,
-                                          sl_arena_printf(op->arena, "%06llu", (unsigned long long)value));
+    const struct sl_key key =
+        sl_iam__key(op, "iam.policy_version", arn, sl_arena_printf(op->arena, "%06llu", (unsigned long long)value));
     int result = sl_store_get(op->tx, op->arena, &key, &version, err);
     if (!result)
         sl_iam__note(op, sl_arena_printf(op->arena, "policy/%.*s", SL_FMT(arn)), sl_json_string(version, "Document"));

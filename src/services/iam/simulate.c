@@ -41,7 +41,8 @@ static unsigned context(struct sl_op *op, struct sl_policy_value values[VALUES_M
 static void answer(struct sl_op *op, const struct sl_identity *as, const struct sl_json *principal,
                    const struct sl_json *resource_policy) {
     static const struct sl_json any = {.type = SL_JSON_STRING, .text = SL_STR_INIT("*")};
-    const struct sl_json *actions = sl_json_get(op->in, "ActionNames"), *resources = sl_json_get(op->in, "ResourceArns");
+    const struct sl_json *actions = sl_json_get(op->in, "ActionNames"),
+                         *resources = sl_json_get(op->in, "ResourceArns");
     struct sl_json *list = sl_json_new_array(op->arena);
     struct sl_policy_value values[VALUES_MAX];
     unsigned count = context(op, values);

@@ -48,8 +48,7 @@ int sl_iam__get_user(struct sl_op *op, struct sl_error *err) {
     struct sl_iam__holder user;
     if (!default_to_caller(op)) {
         if (op->identity && op->identity->kind == SL_IDENTITY_SESSION)
-            return sl_fail(err, SL_E_QUERY_VALIDATION,
-                           "Must specify userName when calling with non-User credentials");
+            return sl_fail(err, SL_E_QUERY_VALIDATION, "Must specify userName when calling with non-User credentials");
         show_caller(op);
         return 0;
     }
@@ -194,7 +193,8 @@ int sl_iam__create_key(struct sl_op *op, struct sl_error *err) {
 static struct sl_json *shown_key(struct sl_op *op, const struct sl_json *item) {
     struct sl_json *key = sl_json_copy(op->arena, sl_json_get(item, "doc"));
     sl_json_remove(key, "SecretAccessKey");
-    sl_json_put_string(op->arena, key, "UserName", sl_op_in(op, "UserName").ptr ? sl_op_in(op, "UserName") : SL_STR(""));
+    sl_json_put_string(op->arena, key, "UserName",
+                       sl_op_in(op, "UserName").ptr ? sl_op_in(op, "UserName") : SL_STR(""));
     return key;
 }
 
@@ -244,8 +244,7 @@ int sl_iam__key_last_used(struct sl_op *op, struct sl_error *err) {
     bool known = key && sl_str_eq(sl_json_string(key, "Account"), op->account);
     struct sl_str user = known ? sl_arena_dup(op->arena, sl_json_string(key, "User")) : SL_STR("");
     sl_directory_leave();
-    if (!known)
-        return sl_fail(err, SL_E_NO_SUCH_ENTITY, "The Access Key with id %.*s cannot be found.", SL_FMT(id));
+    if (!known) return sl_fail(err, SL_E_NO_SUCH_ENTITY, "The Access Key with id %.*s cannot be found.", SL_FMT(id));
     struct sl_json *used = sl_json_new_object(op->arena);
     sl_json_put_string(op->arena, used, "ServiceName", SL_STR("N/A"));
     sl_json_put_string(op->arena, used, "Region", SL_STR("N/A"));

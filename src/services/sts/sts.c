@@ -59,8 +59,7 @@ static int denied(const struct sl_op *op, struct sl_error *err) {
 static int find_role(struct sl_op *op, struct role *ret, struct sl_error *err) {
     struct sl_arn arn;
     struct sl_str text = sl_op_in(op, "RoleArn");
-    if (!sl_arn_parse(text, &arn) || !sl_str_is(arn.service, "iam") ||
-        !sl_str_starts(arn.resource, SL_STR("role/")))
+    if (!sl_arn_parse(text, &arn) || !sl_str_is(arn.service, "iam") || !sl_str_starts(arn.resource, SL_STR("role/")))
         return sl_fail(err, SL_E_QUERY_VALIDATION, "%.*s is invalid", SL_FMT(text));
     size_t start = arn.resource.len;
     while (start > 0 && arn.resource.ptr[start - 1] != '/') start--;
@@ -164,7 +163,8 @@ static int assume_role(struct sl_op *op, struct sl_error *err) {
                        sl_arena_printf(op->arena, "%.*s:%.*s", SL_FMT(role.id), SL_FMT(name)));
     sl_json_put_string(op->arena, user, "Arn", sl_session_arn(op->arena, &session));
     sl_json_set(op->out, SL_STR("AssumedRoleUser"), user);
-    if (policy.len) sl_json_put_int(op->arena, op->out, "PackedPolicySize", 1 + (int64_t)policy.len * 99 / SL_SESSION_POLICY_MAX);
+    if (policy.len)
+        sl_json_put_int(op->arena, op->out, "PackedPolicySize", 1 + (int64_t)policy.len * 99 / SL_SESSION_POLICY_MAX);
     if (sl_op_in(op, "SourceIdentity").len) sl_op_out(op, "SourceIdentity", sl_op_in(op, "SourceIdentity"));
     return mint(op, &session, err);
 }
@@ -181,8 +181,8 @@ static int get_session_token(struct sl_op *op, struct sl_error *err) {
     if (root && seconds > ROOT_MAX_S) seconds = ROOT_MAX_S;
     const struct sl_session session = {.account = op->account,
                                        .issuer = op->caller,
-                                       .issuer_id = identity && identity->kind == SL_IDENTITY_USER ? op->caller_id
-                                                                                                   : SL_STR(""),
+                                       .issuer_id =
+                                           identity && identity->kind == SL_IDENTITY_USER ? op->caller_id : SL_STR(""),
                                        .issued_s = now_s,
                                        .expires_s = now_s + seconds};
     return mint(op, &session, err);
