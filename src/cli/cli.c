@@ -9,8 +9,8 @@
 static const struct sl_cli_verb serve = {.command = {.name = "serve", .summary = "run the server in the foreground"}};
 
 static const struct sl_cli_verb *const verbs[] = {
-    &serve,      &sl_cli__deploy, &sl_cli__invoke, &sl_cli__logs,   &sl_cli__ls,      &sl_cli__top,
-    &sl_cli__rm, &sl_cli__events, &sl_cli__bill,   &sl_cli__doctor, &sl_cli__version,
+    &serve,           &sl_cli__deploy, &sl_cli__invoke, &sl_cli__logs, &sl_cli__ls,     &sl_cli__top,
+    &sl_cli__metrics, &sl_cli__rm,     &sl_cli__events, &sl_cli__bill, &sl_cli__doctor, &sl_cli__version,
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 

@@ -49,7 +49,7 @@ struct sl_cli_verb {
 };
 
 extern const struct sl_cli_verb sl_cli__version, sl_cli__doctor, sl_cli__invoke, sl_cli__ls, sl_cli__rm, sl_cli__top,
-    sl_cli__logs, sl_cli__deploy, sl_cli__bill, sl_cli__events;
+    sl_cli__logs, sl_cli__deploy, sl_cli__bill, sl_cli__events, sl_cli__metrics;
 
 // ---- calls to the server (remote.c) ----
 

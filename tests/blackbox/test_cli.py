@@ -11,7 +11,7 @@ import pytest
 
 from support import BIN, PATIENCE, ROOT, wait_for
 
-VERBS = ["serve", "deploy", "invoke", "logs", "ls", "top", "rm", "events", "bill", "doctor", "version"]
+VERBS = ["serve", "deploy", "invoke", "logs", "ls", "top", "metrics", "rm", "events", "bill", "doctor", "version"]
 ECHO = "def handler(event, context):\n    print('seen', event)\n    return event\n"
 
 

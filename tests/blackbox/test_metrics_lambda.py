@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What functions do, as CloudWatch's metrics of AWS/Lambda; and `sluice metrics`."""
 
-import base64
 import concurrent.futures
 import datetime
-import json
 import re
 
 import botocore.exceptions
@@ -82,6 +80,20 @@ def test_invocations_errors_and_durations(server):
         return {len(one["Dimensions"]) for one in found["Metrics"]}
 
     wait_for(lambda: listed() == {1, 2, 3}, "the metrics to be listed")
+
+
+def test_the_command_shows_them(server):
+    server.create_function("shown", FILES)
+    server.invoke("shown", {})
+    server.invoke("shown", {"fail": True})
+
+    def row():
+        answer = server.cli("metrics", "shown")
+        return answer.returncode == 0 and re.search(r"^shown +2 +1 +0 +[\d.]+ +[\d.]+ +1$", answer.stdout, re.M)
+
+    wait_for(row, "the figures to be shown")
+    assert "shown" in server.cli("metrics").stdout
+    assert "did nothing" in server.cli("metrics", "none-such").stderr
 
 
 def test_throttles_and_concurrency(server):
