@@ -123,6 +123,22 @@ def test_output_is_in_the_log_of_its_invocation(suite, kind):
     assert re.search(r"^REPORT RequestId: ", tail, re.M)
 
 
+@pytest.mark.parametrize("kind", ["java", "csharp"])
+def test_a_version_with_snapstart_is_kept_at_its_snapshot(suite, kind):
+    name = suite.function(kind, kind + "-snap", SnapStart={"ApplyOn": "PublishedVersions"})
+    functions = suite.server.client("lambda")
+    functions.publish_version(FunctionName=name)
+    wait_for(lambda: functions.get_function_configuration(FunctionName=name, Qualifier="1")["State"] != "Pending", "the end of the init", 120)
+    assert functions.get_function_configuration(FunctionName=name, Qualifier="1")["SnapStart"]["OptimizationStatus"] == "On"
+    for _ in range(3):
+        assert suite.invoke(name, "env", "AWS_LAMBDA_INITIALIZATION_TYPE", Qualifier="1")["Json"] == "snap-start"
+
+    def log():
+        return suite.server.http("GET", f"/_sluice/logs?function={name}").text
+
+    wait_for(lambda: "INIT_REPORT" in log() and "RESTORE_REPORT Restore Duration: " in log(), "the reports")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_environment_is_the_functions(suite, kind):
     name = suite.function(kind)
