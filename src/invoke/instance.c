@@ -23,10 +23,9 @@
 enum {
     INIT_ERROR_MAX = 1024 * 1024,
     LOG_READ = 16 * 1024,
-    LOG_READS = 8, // in one go: more than a pipe holds, so that nothing that was printed before is missed
-    CREDENTIALS_AGE_S = 30 * 86400, // the longest life of an instance that --max-age can ask for
-    CREDENTIALS_SPARE_S = 3600,     // more than an init and the longest invocation
-    INIT_CPU_MILLI = 2000,          // the init phase is not held to the share that the memory size buys, as on AWS
+    LOG_READS = 8,              // in one go: more than a pipe holds, so that nothing that was printed before is missed
+    CREDENTIALS_SPARE_S = 3600, // more than an init and the longest invocation
+    INIT_CPU_MILLI = 2000,      // the init phase is not held to the share that the memory size buys, as on AWS
 };
 
 // ---- logs ---------------------------------------------------------------------------------------------------------
@@ -166,12 +165,14 @@ static int give_credentials(struct sl_instance *instance, struct sl_error *err) 
     const struct sl_invoker_doors *doors = &instance->invoker->config.doors;
     int64_t age_s = sl_invoke__max_age_ms(instance) / 1000;
     if (!doors->credentials) return 0;
-    if (age_s == 0 || age_s > CREDENTIALS_AGE_S) age_s = CREDENTIALS_AGE_S;
+    if (age_s == 0 || age_s > SL_INVOKE__CREDENTIALS_AGE_S) age_s = SL_INVOKE__CREDENTIALS_AGE_S;
+    // A client that was made before a snapshot goes on with the snapshot's, in every instance that is made from it.
+    int64_t more_s = instance->pool->snap ? SL_INVOKE__CREDENTIALS_AGE_S : 0;
     instance->renew_ns = instance->started_ns + age_s * 1000000000;
     instance->credentials = malloc(sizeof *instance->credentials);
     if (!instance->credentials) return sl_fail(err, SL_E_NO_MEMORY, "no memory");
-    return doors->credentials(doors->user, &instance->pool->spec, age_s + CREDENTIALS_SPARE_S, instance->credentials,
-                              err);
+    return doors->credentials(doors->user, &instance->pool->spec, age_s + more_s + CREDENTIALS_SPARE_S,
+                              instance->credentials, err);
 }
 
 // Once every program of the instance has them.

@@ -27,6 +27,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+// The longest life of an instance that --max-age can ask for, and of an image.
+enum { SL_INVOKE__CREDENTIALS_AGE_S = 30 * 86400 };
 enum { SL_LOOPS_MAX = 64, SL_LOG_LINE_MAX = 256 * 1024, SL_LOG_STREAM = 96, SL_ERROR_TYPE_MAX = 64 };
 
 struct sl_invoke__pool;
@@ -440,6 +442,8 @@ bool sl_invoke__snap_image_end(struct sl_runtime *runtime);
 int sl_invoke__snap_image_open(struct sl_invoke__pool *pool);
 bool sl_invoke__snap_image_is(const struct sl_invoke__pool *pool);            // there is one; accepts any
 void sl_invoke__snap_image_drop(struct sl_invoke__pool *pool, bool for_good); // accepts any
+// What its init made with its credentials would not last: drops one that is too old.
+void sl_invoke__snap_image_expire(struct sl_invoke__pool *pool, int64_t now_ns);
 uint64_t sl_invoke__snap_image_bytes(void);                                   // of all together. Any thread
 struct sl_invoke__snap_image *sl_invoke__snap_image_new(void);     // NULL without memory: then no image is taken
 void sl_invoke__snap_image_free(struct sl_invoke__pool *pool);     // accepts any

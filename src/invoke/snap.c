@@ -207,6 +207,7 @@ static bool start(struct sl_invoke__snap *snap) {
 // Its credentials would not last, or it is older than instances may get.
 static void stop_old(struct sl_invoke__snap *snap) {
     int64_t now_ns = sl_clock_mono_ns();
+    sl_invoke__snap_image_expire(snap->pool, now_ns);
     for (struct sl_instance *instance = snap->first, *next; instance; instance = next) {
         next = instance->kept_next;
         if (sl_invoke__is_old(instance, now_ns)) sl_invoke__instance_stop(instance);

@@ -22,7 +22,7 @@ enum { IMAGES_MB = 2048, MB = 1024 * 1024 };
 struct sl_invoke__snap_image {
     pthread_mutex_t lock;
     int fd; // -1: none
-    int64_t size, used_ns;
+    int64_t size, used_ns, made_ns;
     bool refused; // one could not be restored: none is taken any more
     atomic_bool there;
     struct sl_invoker *invoker;
@@ -63,6 +63,14 @@ void sl_invoke__snap_image_drop(struct sl_invoke__pool *pool, bool for_good) {
     pthread_mutex_lock(&images_lock);
     image->refused = image->refused || for_good;
     drop(image);
+    pthread_mutex_unlock(&images_lock);
+}
+
+void sl_invoke__snap_image_expire(struct sl_invoke__pool *pool, int64_t now_ns) {
+    struct sl_invoke__snap_image *image = pool->snap_image;
+    if (!sl_invoke__snap_image_is(pool)) return;
+    pthread_mutex_lock(&images_lock);
+    if (now_ns - image->made_ns > (int64_t)SL_INVOKE__CREDENTIALS_AGE_S * 1000000000) drop(image);
     pthread_mutex_unlock(&images_lock);
 }
 
@@ -151,7 +159,7 @@ bool sl_invoke__snap_image_end(struct sl_runtime *runtime) {
         atomic_fetch_add(&instance->invoker->memory_used, size);
         pthread_mutex_lock(&image->lock);
         image->fd = fd;
-        image->used_ns = sl_clock_mono_ns();
+        image->used_ns = image->made_ns = sl_clock_mono_ns();
         atomic_store(&image->there, true);
         pthread_mutex_unlock(&image->lock);
     }
