@@ -44,6 +44,7 @@ bool sl_invoke__ahead_wanted(const struct sl_instance *instance) {
 static void send_all(struct sl_mail *mail) {
     struct sl_invoke__loop *here = SL_CONTAINER(mail, struct sl_invoke__loop, unsent_mail);
     struct sl_instance *instance;
+    here->unsent_posted = false;
     while ((instance = here->unsent)) {
         here->unsent = instance->unsent_next;
         instance->unsent = false;
@@ -54,7 +55,8 @@ static void send_all(struct sl_mail *mail) {
 static void send_later(struct sl_instance *instance) {
     struct sl_invoke__loop *here = sl_invoke__of(instance->invoker, instance->loop);
     if (instance->unsent) return;
-    if (!here->unsent) sl_loop_post(instance->loop, &here->unsent_mail, send_all);
+    if (!here->unsent_posted) sl_loop_post(instance->loop, &here->unsent_mail, send_all);
+    here->unsent_posted = true; // also when the list is empty again before
     instance->unsent = true;
     instance->unsent_next = here->unsent;
     here->unsent = instance;
