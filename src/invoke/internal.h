@@ -445,7 +445,7 @@ bool sl_invoke__snap_image_is(const struct sl_invoke__pool *pool);            //
 void sl_invoke__snap_image_drop(struct sl_invoke__pool *pool, bool for_good); // accepts any
 // What its init made with its credentials would not last: drops one that is too old.
 void sl_invoke__snap_image_expire(struct sl_invoke__pool *pool, int64_t now_ns);
-uint64_t sl_invoke__snap_image_bytes(void);                                   // of all together. Any thread
+uint64_t sl_invoke__snap_image_bytes(void);                        // of all together. Any thread
 struct sl_invoke__snap_image *sl_invoke__snap_image_new(void);     // NULL without memory: then no image is taken
 void sl_invoke__snap_image_free(struct sl_invoke__pool *pool);     // accepts any
 unsigned sl_invoke__snap_kept(const struct sl_invoke__pool *pool); // instances and images; accepts any
