@@ -3,6 +3,7 @@
 // data: GetMetricData: many metrics by periods, and expressions over them. A query is worked out when it is first asked
 // for, by the answer or by an expression, which may name queries before and after it; one that leads back to itself is
 // refused. The answer's data points are counted through all results: a page is a stretch of them.
+#include <inttypes.h>
 #include <math.h>
 
 #include "aws/page.h"
@@ -264,7 +265,6 @@ int sl_metrics__get_data(struct sl_op *op, struct sl_error *err) {
     sl_json_set(op->out, SL_STR("Messages"), sl_json_new_array(op->arena));
     if (page.more)
         sl_op_out(op, "NextToken",
-                  sl_page_token(op->arena, scope,
-                                sl_arena_printf(op->arena, "%llu", (unsigned long long)(before + page.given))));
+                  sl_page_token(op->arena, scope, sl_arena_printf(op->arena, "%" PRIu64, before + page.given)));
     return SL_OK;
 }

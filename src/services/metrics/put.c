@@ -54,7 +54,7 @@ static int add_values(const struct sl_json *values, const struct sl_json *counts
         double value, count = 1;
         int kind = check_number(err, datum, "Values", at, &value);
         if (!kind && times) kind = check_number(err, datum, "Counts", times, &count);
-        if (!kind && count < 0)
+        if (!kind && times && count < 0)
             kind = sl_fail(err, SL_E_INVALID_PARAMETER, "The value %.*s for parameter %.*s.Counts is invalid.",
                            SL_FMT(times->text), SL_FMT(datum));
         if (kind) return kind;
