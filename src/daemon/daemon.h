@@ -109,12 +109,18 @@ int sl_guest_credentials(void *user, const struct sl_function *function, int64_t
                          struct sl_invoker_credentials *ret, struct sl_error *err);
 int sl_guest_identify(void *user, struct sl_arena *arena, const struct sl_sigv4 *signature, int64_t now_ms,
                       struct sl_aws_identity *ret, struct sl_error *err);
+// Whether the input names something of another account (a source of events, a destination).
+bool sl_guest_names_foreigner(const struct sl_op *op);
 // Of a session whose role was never created.
 int sl_guest_authorize(struct sl_op *op, struct sl_error *err);
 
 // --- callers.c: who may call: makes front->callers, before the store is loaded from
 int sl_daemon_callers_new(struct sl_front *front, const struct sl_daemon_config *config, struct sl_error *err);
 void sl_daemon_callers_free(struct sl_front *front);
+// Once the store is loaded: a listener that other machines reach needs somebody who can sign.
+int sl_daemon_callers_check(const struct sl_front *front, struct sl_error *err);
+// Whether the request may have what is no AWS API (/_sluice/, hooks); where nothing is enforced, everybody.
+bool sl_daemon_may_operate(struct sl_front *front, struct sl_http_request *request);
 // Callbacks of both operation engines (user: struct sl_front *); functions are identified by guest.c.
 int sl_daemon_identify(void *user, struct sl_arena *arena, const struct sl_sigv4 *signature, int64_t now_ms,
                        struct sl_aws_identity *ret, struct sl_error *err);

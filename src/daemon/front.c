@@ -51,6 +51,11 @@ static void refuse_page(struct sl_http_request *request) {
                     SL_STR("{\"message\":\"Requests of web pages from other origins are not accepted here.\"}"));
 }
 
+static void refuse_stranger(struct sl_http_request *request) {
+    sl_http_respond(request, 403, SL_STR("application/json"),
+                    SL_STR("{\"message\":\"This needs the signature of a caller who is allowed sluice:Operate.\"}"));
+}
+
 static int head(struct sl_http_request *request, size_t *max_body, void *user) {
     struct sl_front *front = user;
     enum part part = part_of(front, request);
@@ -104,10 +109,13 @@ static void handle(struct sl_http_request *request, void *user) {
         sl_lambda_url_handle(&front->app, request);
         break;
     case PART_LOCAL:
-        sl_local_handle(front, request);
-        break;
     case PART_HOOK:
-        sl_hooks_handle(front, request);
+        if (!sl_daemon_may_operate(front, request))
+            refuse_stranger(request);
+        else if (part == PART_LOCAL)
+            sl_local_handle(front, request);
+        else
+            sl_hooks_handle(front, request);
         break;
     case PART_AWS:
         sl_aws_handle(front->aws, request);

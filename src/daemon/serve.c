@@ -34,7 +34,7 @@ enum {
 };
 
 struct values {
-    const char *listen, *data, *log_level, *runtimes, *send_ahead;
+    const char *listen, *data, *log_level, *runtimes, *send_ahead, *iam;
     int64_t threads, max_instances, idle_seconds, max_age_seconds, memory_budget_mb, activation_ms, inactive_seconds;
     int64_t account_concurrency, scaling_rate, request_rate, blanks, blank_memory_mb, blank_idle_seconds;
     bool no_templates, single_use, no_freeze, memory, nearest_runtime, no_network, test_clock;
@@ -180,6 +180,12 @@ static const struct sl_option serve_options[] = {
      .value = "ADDRESS[/BITS][:PORT]",
      .help = "let functions reach this address although it lies in a private range; may be given several times",
      SL_OPTION_AT(struct values, allow)},
+    {.name = "iam",
+     .type = SL_OPTION_TEXT,
+     .value = "MODE",
+     .help = "enforce: every request is signed by a known access key and allowed by policies; off (default): requests "
+             "with unknown keys are the account's owner",
+     SL_OPTION_AT(struct values, iam)},
     {.name = "log-level",
      .type = SL_OPTION_TEXT,
      .value = "LEVEL",
@@ -224,16 +230,21 @@ static int set_log_level(const char *name, struct sl_error *err) {
     return sl_fail(err, SL_E_USAGE, "--log-level %s: choose error, warn, info or debug", name);
 }
 
-// Anyone who reaches the AWS APIs can run code here, so until there are users with keys only this machine may.
-static int check_loopback(const char *address, struct sl_error *err) {
-    if (strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
+static int choose_iam(struct sl_daemon_config *config, const char *mode, struct sl_error *err) {
+    config->enforce = mode && strcmp(mode, "enforce") == 0;
+    if (!mode || config->enforce || strcmp(mode, "off") == 0) return 0;
+    return sl_fail(err, SL_E_USAGE, "--iam %s: choose enforce or off", mode);
+}
+
+// Anyone who reaches the AWS APIs can run code here: other machines may only with a key (server.c looks for one).
+static int check_listen(const char *address, bool enforce, struct sl_error *err) {
+    if (enforce || strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
         strncmp(address, "localhost:", 10) == 0)
         return 0;
-    return sl_fail(
-        err, SL_E_USAGE,
-        "--listen %s: refused, because requests from other machines are not authenticated yet; listen on 127.0.0.1 "
-        "and put a proxy that authenticates in front",
-        address);
+    return sl_fail(err, SL_E_USAGE,
+                   "--listen %s: refused, because requests from other machines must be signed by a known access key: "
+                   "make a user and its key on 127.0.0.1 first (docs/iam.md), then serve with --iam enforce",
+                   address);
 }
 
 static int parse_allow(const char *text, struct sl_jail_allow *ret, struct sl_error *err) {
@@ -389,7 +400,7 @@ static int prepare(struct sl_daemon_config *config, struct sl_jail_config *jail,
     if (set_log_level(values->log_level, err)) return err->kind;
     if (values->memory && values->data)
         return sl_fail(err, SL_E_USAGE, "--memory and --data exclude each other: choose one");
-    if (check_loopback(values->listen, err)) return err->kind;
+    if (choose_iam(config, values->iam, err) || check_listen(values->listen, config->enforce, err)) return err->kind;
     *jail = (struct sl_jail_config){.first_uid = FIRST_SANDBOX_UID,
                                     .network = !values->no_network,
                                     .shells = 8,

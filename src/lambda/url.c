@@ -330,7 +330,7 @@ void sl_lambda_url_handle(struct sl_app *app, struct sl_http_request *request) {
         preflight(request, &call->cors);
         return;
     }
-    if (sl_lambda__url_authorize(request, function, &authorizer, &account, &err) != 0) {
+    if (sl_lambda__url_authorize(app, request, function, &authorizer, &account, &err) != 0) {
         refuse(request, 403, err.kind == SL_E_ACCESS_DENIED ? "AccessDeniedException" : sl_error_name(err.kind),
                sl_str_of(err.message));
         return;

@@ -8,14 +8,15 @@
 // is the same for every request of a URL, so each loop thread remembers it by the function's policy_generation, which
 // changes with any of its documents.
 //
-// AuthType AWS_IAM verifies the signature (SigV4, service "lambda", the function's region). Users with keys of their
-// own do not exist yet: the only credentials whose secret this server knows are the ones local tools use by habit,
-// access key "test" or a 12-digit number (which then names the account), both with the secret "test". Any other key is
-// refused: what cannot be verified is not let in. The function's own account needs no grant beyond its identity; other
-// accounts need both grants in the policy; a Deny always wins.
+// AuthType AWS_IAM verifies the signature (SigV4, service "lambda", the function's region). Keys of users and of
+// sessions are verified, and both actions are decided by their policies and the function's (aws/identity.h). Where
+// nothing is enforced, so are the credentials that local tools use by habit: access key "test" or a 12-digit number
+// (which then names the account), both with the secret "test"; they are the account's owner. Any other key is refused:
+// what cannot be verified is not let in. Other accounts need both grants in the policy; a Deny always wins.
 #include "lambda/url_auth.h"
 
 #include "aws/arn.h"
+#include "aws/identity.h"
 #include "aws/policy.h"
 #include "aws/request.h"
 #include "aws/sigv4.h"
@@ -75,8 +76,8 @@ static bool public_access(struct sl_http_request *request, const struct sl_funct
 // --- signatures
 // --------------------------------------------------------------------------------------------------------------------------
 
-static int verify(struct sl_http_request *request, const struct sl_function *function, struct sl_sigv4 *signature,
-                  struct sl_error *err) {
+static int verify(const struct sl_app *app, struct sl_http_request *request, const struct sl_function *function,
+                  struct sl_sigv4 *signature, struct sl_identity *ret, struct sl_error *err) {
     const struct sl_aws_request signed_request = {
         .method = request->method_text,
         .path = request->path,
@@ -91,44 +92,75 @@ static int verify(struct sl_http_request *request, const struct sl_function *fun
         return sl_fail(err, SL_E_INVALID_SIGNATURE, "Credential should be scoped to correct service: 'lambda'.");
     if (!sl_str_eq(signature->region, function->region))
         return sl_fail(err, SL_E_INVALID_SIGNATURE, "Credential should be scoped to a valid region.");
-    if (!sl_str_is(signature->access_key, "test") && !sl_is_account(signature->access_key))
-        return sl_fail(err, SL_E_UNRECOGNIZED_CLIENT, "The security token included in the request is invalid.");
-    return sl_sigv4_verify(request->arena, &signed_request, signature, SL_STR("test"), sl_clock_ms(), err);
+    struct sl_str secret;
+    int result = sl_identity_find(app->callers, request->arena, signature->access_key, signature->session_token,
+                                  sl_clock_ms(), ret, &secret, err);
+    if (result) return result;
+    if (ret->kind == SL_IDENTITY_OWNER) {
+        if (!sl_str_is(signature->access_key, "test") && !sl_is_account(signature->access_key))
+            return sl_fail(err, SL_E_UNRECOGNIZED_CLIENT, "The security token included in the request is invalid.");
+        secret = SL_STR("test");
+    }
+    return sl_sigv4_verify(request->arena, &signed_request, signature, secret, sl_clock_ms(), err);
 }
 
-static struct sl_str iam_authorizer(struct sl_arena *arena, struct sl_str access_key, struct sl_str account,
-                                    struct sl_str caller) {
-    // Keys are checked above: letters and digits only, nothing to escape. Members as in "Invoking Lambda function
-    // URLs".
+// Names of sessions and users are letters, digits and "+=,.@-_/": nothing to escape. Members as in "Invoking Lambda
+// function URLs".
+static struct sl_str iam_authorizer(struct sl_arena *arena, struct sl_str access_key, const struct sl_identity *caller,
+                                    struct sl_str arn) {
     return sl_arena_printf(
         arena,
         "{\"iam\":{\"accessKey\":\"%.*s\",\"accountId\":\"%.*s\",\"callerId\":\"%.*s\",\"cognitoIdentity\":null,"
         "\"principalOrgId\":null,\"userArn\":\"%.*s\",\"userId\":\"%.*s\"}}",
-        SL_FMT(access_key), SL_FMT(account), SL_FMT(account), SL_FMT(caller), SL_FMT(account));
+        SL_FMT(access_key), SL_FMT(caller->account), SL_FMT(caller->id), SL_FMT(arn), SL_FMT(caller->id));
 }
 
-static int authorize_iam(struct sl_http_request *request, const struct sl_function *function,
+// Both actions, by everything that the caller's and the function's policies say.
+static bool may_call(const struct sl_app *app, struct sl_http_request *request, const struct sl_function *function,
+                     const struct sl_identity *caller) {
+    static const char *const actions[] = {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"};
+    const struct sl_policy_value values[] = {
+        {SL_STR("lambda:FunctionUrlAuthType"), function->url_auth},
+        {SL_STR("lambda:InvokedViaFunctionUrl"), SL_STR("true")},
+        {SL_STR("aws:SourceIp"), sl_http_conn_peer(request->conn)},
+    };
+    struct sl_json *policy = NULL;
+    if (function->policy.len && sl_json_parse(request->arena, function->policy, &policy, NULL)) return false;
+    struct sl_decision decision = {.directory = app->callers->directory,
+                                   .identity = caller,
+                                   .resource = function->arn,
+                                   .owner = function->account,
+                                   .resource_policy = policy,
+                                   .values = values,
+                                   .value_count = sizeof(values) / sizeof(values[0])};
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+        decision.action = sl_str_of(actions[i]);
+        if (sl_decide(request->arena, &decision) != SL_VERDICT_ALLOW) return false;
+    }
+    return true;
+}
+
+static int authorize_iam(const struct sl_app *app, struct sl_http_request *request, const struct sl_function *function,
                          struct sl_str *ret_authorizer, struct sl_str *ret_account, struct sl_error *err) {
     struct sl_sigv4 signature;
-    int result = verify(request, function, &signature, err);
+    struct sl_identity caller;
+    int result = verify(app, request, function, &signature, &caller, err);
     if (result != 0) return result;
-    struct sl_str account = sl_is_account(signature.access_key) ? signature.access_key : SL_STR("000000000000");
-    struct sl_str partition = sl_partition_of(function->region);
-    struct sl_str caller =
-        sl_arena_printf(request->arena, "arn:%.*s:iam::%.*s:root", SL_FMT(partition), SL_FMT(account));
-    enum sl_policy_effect effect = evaluate(request, function, account, caller);
-    bool own = sl_str_eq(account, function->account);
-    if (effect == SL_POLICY_DENY || (!own && effect != SL_POLICY_ALLOW))
-        return sl_fail(err, SL_E_ACCESS_DENIED, "%.*s", SL_FMT(forbidden));
-    *ret_authorizer = iam_authorizer(request->arena, signature.access_key, account, caller);
-    *ret_account = account;
+    struct sl_str arn = caller.arn, partition = sl_partition_of(function->region);
+    if (caller.kind == SL_IDENTITY_OWNER)
+        arn = sl_arena_printf(request->arena, "arn:%.*s:iam::%.*s:root", SL_FMT(partition), SL_FMT(caller.account));
+    caller.arn = arn;
+    if (!may_call(app, request, function, &caller)) return sl_fail(err, SL_E_ACCESS_DENIED, "%.*s", SL_FMT(forbidden));
+    *ret_authorizer = iam_authorizer(request->arena, signature.access_key, &caller, arn);
+    *ret_account = caller.account;
     return 0;
 }
 
-int sl_lambda__url_authorize(struct sl_http_request *request, const struct sl_function *function,
-                             struct sl_str *ret_authorizer, struct sl_str *ret_account, struct sl_error *err) {
+int sl_lambda__url_authorize(const struct sl_app *app, struct sl_http_request *request,
+                             const struct sl_function *function, struct sl_str *ret_authorizer,
+                             struct sl_str *ret_account, struct sl_error *err) {
     if (!sl_str_is(function->url_auth, "NONE"))
-        return authorize_iam(request, function, ret_authorizer, ret_account, err);
+        return authorize_iam(app, request, function, ret_authorizer, ret_account, err);
     *ret_authorizer = SL_STR("");
     *ret_account = SL_STR("anonymous");
     return public_access(request, function) ? 0 : sl_fail(err, SL_E_ACCESS_DENIED, "%.*s", SL_FMT(forbidden));

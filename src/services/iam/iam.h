@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// iam: the roles that functions and deployments name: roles with their trust policies, inline policies and attachments.
-// Kept and answered faithfully; what a role's permission policies allow is not enforced here
-// (docs/compatibility-notes.md), its trust policy is, by CreateFunction.
+// iam: users, access keys, groups, roles, policies. They are kept here and published into the directory of callers
+// (aws/identity.h), where requests are verified and decided.
 #ifndef SL_SERVICES_IAM_IAM_H
 #define SL_SERVICES_IAM_IAM_H
 

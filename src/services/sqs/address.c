@@ -85,6 +85,7 @@ int sl_sqs__open(struct sl_op *op, struct sl_sqs_queue *ret, struct sl_error *er
 
 int sl_sqs__save(struct sl_op *op, const struct sl_sqs_queue *queue, struct sl_error *err) {
     const struct sl_key key = sl_sqs__key(queue->account, queue->region, queue->name);
+    sl_sqs__note_policy(op, queue, sl_json_string(queue->attributes, "Policy"));
     return sl_store_put(op->tx, &key, queue->doc, err);
 }
 

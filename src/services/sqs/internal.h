@@ -123,6 +123,8 @@ int sl_sqs__batch(struct sl_op *op, const struct sl_sqs_queue *queue,
 
 // ---- waking after the commit: `run` notes, `publish` does
 void sl_sqs__note(struct sl_op *op, int64_t queue, unsigned count);
+// What the queue's policy is after the commit; empty: none.
+void sl_sqs__note_policy(struct sl_op *op, const struct sl_sqs_queue *queue, struct sl_str policy);
 void sl_sqs__publish(struct sl_op *op);
 
 // ---- move.c

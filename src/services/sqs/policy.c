@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// policy: tags of queues, and the permissions that AddPermission writes into a queue's policy. Policies are kept and
-// shown; on a loopback listener every caller is trusted and they decide nothing.
+// policy: tags of queues, and the permissions that AddPermission writes into a queue's policy. What they
+// say counts for callers with keys of this server (wait.c publishes them, aws/identity.h).
 #include "services/sqs/internal.h"
 
 enum { TAGS_MAX = 50, ACTIONS_MAX = 7 };

@@ -136,6 +136,7 @@ static int delete_queue(struct sl_op *op, struct sl_error *err) {
     result = sl_message_clear(op->tx, queue.id, true, err);
     if (result == 0) result = sl_store_delete_children(op->tx, &moves, err);
     if (result == 0) result = sl_store_delete(op->tx, &key, NULL, err);
+    sl_sqs__note_policy(op, &queue, (struct sl_str){0});
     sl_sqs__note(op, queue.id, UINT32_MAX); // whoever waits learns that it is gone
     return result;
 }
@@ -152,7 +153,7 @@ static int purge(struct sl_op *op, struct sl_error *err) {
     { "sqs", name, SL_OP_STORE, NULL, handler, sl_sqs__publish, NULL }
 
 const struct sl_op_entry sl_sqs_operations[] = {
-    STORE("CreateQueue", sl_sqs__create_queue),
+    WAKES("CreateQueue", sl_sqs__create_queue),
     STORE("GetQueueUrl", get_url),
     STORE("ListQueues", list),
     WAKES("DeleteQueue", delete_queue),
@@ -162,8 +163,8 @@ const struct sl_op_entry sl_sqs_operations[] = {
     STORE("TagQueue", sl_sqs__tag),
     STORE("UntagQueue", sl_sqs__untag),
     STORE("ListQueueTags", sl_sqs__list_tags),
-    STORE("AddPermission", sl_sqs__add_permission),
-    STORE("RemovePermission", sl_sqs__remove_permission),
+    WAKES("AddPermission", sl_sqs__add_permission),
+    WAKES("RemovePermission", sl_sqs__remove_permission),
     WAKES("SendMessage", sl_sqs__send_message),
     WAKES("SendMessageBatch", sl_sqs__send_batch),
     {"sqs", "ReceiveMessage", SL_OP_WAIT, NULL, sl_sqs__receive_message, NULL, NULL},

@@ -21,6 +21,9 @@ struct sl_sqs;
 // Ends with an entry whose service is NULL. Their op->app is a struct sl_app with `sqs` set.
 extern const struct sl_op_entry sl_sqs_operations[];
 
+struct sl_app;
+// Queues' policies into app->callers' directory. At start, before requests.
+int sl_sqs_load(const struct sl_app *app, struct sl_error *err);
 int sl_sqs_new(struct sl_sqs **ret, struct sl_store *store, struct sl_error *err);
 // On the loop's thread, once: begins to remove what is older than its queue's retention period, and resumes what moves
 // messages. The loop is the same that sl_sqs_stop_timers is called on.

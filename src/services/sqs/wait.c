@@ -8,6 +8,8 @@
 // whoever sends is woken for after a later job's commit (see receive.c).
 #include "services/sqs/internal.h"
 
+#include "aws/identity.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -106,7 +108,30 @@ void sl_sqs_stop(struct sl_sqs *sqs) {
 struct note {
     int64_t queue;
     unsigned count;
+    struct sl_str key, policy; // of the directory of callers: what the queue's policy is now; key empty: as before
 };
+
+// {"Owner","Policy"} under "resource/<arn>" (aws/identity.h); a queue without a policy has none.
+void sl_sqs__note_policy(struct sl_op *op, const struct sl_sqs_queue *queue, struct sl_str policy) {
+    struct note *note = op->state;
+    struct sl_json *entry = sl_json_new_object(op->arena), *parsed;
+    if (!note) note = op->state = sl_arena_zalloc(op->arena, sizeof *note);
+    if (!note) return; // the operation fails for want of memory
+    note->key = sl_arena_printf(op->arena, "resource/%.*s", SL_FMT(sl_sqs__arn(op->arena, queue)));
+    note->policy = (struct sl_str){0};
+    if (!policy.len || sl_json_parse(op->arena, policy, &parsed, NULL)) return;
+    sl_json_put_string(op->arena, entry, "Owner", queue->account);
+    sl_json_set(entry, SL_STR("Policy"), parsed);
+    note->policy = sl_json_text(op->arena, entry, 1 << 20);
+}
+
+static void publish_policy(struct sl_op *op, const struct note *note) {
+    const struct sl_app *app = op->app;
+    struct sl_error err;
+    if (!note->key.len || !app->callers) return;
+    if (!note->policy.len || sl_directory_put(app->callers->directory, note->key, note->policy, &err))
+        sl_directory_remove(app->callers->directory, note->key);
+}
 
 void sl_sqs__note(struct sl_op *op, int64_t queue, unsigned count) {
     struct note *note = op->state;
@@ -118,7 +143,9 @@ void sl_sqs__note(struct sl_op *op, int64_t queue, unsigned count) {
 
 void sl_sqs__publish(struct sl_op *op) {
     const struct note *note = op->state;
-    if (note) sl_sqs_wake(sl_sqs__of(op), note->queue, note->count);
+    if (!note) return;
+    publish_policy(op, note);
+    if (note->count) sl_sqs_wake(sl_sqs__of(op), note->queue, note->count);
 }
 
 // ---- the janitor ----------------------------------------------------------------------------------------------------
@@ -178,6 +205,36 @@ static void tick(struct sl_timer *timer) {
 void sl_sqs__move_tick(struct sl_sqs *sqs) { atomic_store(&sqs->moving, true); }
 
 // ---- life -----------------------------------------------------------------------------------------------------------
+
+struct policies {
+    struct sl_store_job job;
+    struct sl_directory *directory;
+};
+
+static int load_policy(void *user, const struct sl_key *key, struct sl_str document, struct sl_error *err) {
+    struct policies *policies = user;
+    struct sl_op op = {.account = key->account};
+    struct sl_sqs_queue queue = {.account = key->account, .region = key->region, .name = key->id};
+    struct sl_arena arena;
+    sl_arena_init(&arena, 8 << 20);
+    op.arena = &arena;
+    int result = sl_json_parse(&arena, document, &queue.doc, err);
+    struct sl_str policy = result ? (struct sl_str){0} : sl_json_string(sl_json_get(queue.doc, "Attributes"), "Policy");
+    if (policy.len) sl_sqs__note_policy(&op, &queue, policy);
+    const struct note *note = op.state;
+    if (note && note->policy.len) result = sl_directory_put(policies->directory, note->key, note->policy, err);
+    sl_arena_free(&arena);
+    return result;
+}
+
+static int load_policies(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err) {
+    return sl_store_each(tx, "sqs.queue", load_policy, SL_CONTAINER(job, struct policies, job), err);
+}
+
+int sl_sqs_load(const struct sl_app *app, struct sl_error *err) {
+    struct policies policies = {.job = {.run = load_policies, .read_only = true}, .directory = app->callers->directory};
+    return sl_store_run(app->store, &policies.job, err);
+}
 
 int sl_sqs_new(struct sl_sqs **ret, struct sl_store *store, struct sl_error *err) {
     struct sl_sqs *sqs = calloc(1, sizeof *sqs);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sts: who am I. Every tool asks GetCallerIdentity first.
+// sts: who am I, which every tool asks first, and temporary credentials.
 #ifndef SL_SERVICES_STS_STS_H
 #define SL_SERVICES_STS_STS_H
 
