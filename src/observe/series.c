@@ -145,7 +145,7 @@ int sl_series_put(struct sl_series *series, struct sl_store_tx *tx, const struct
     return result;
 }
 
-static void take_over(struct sl_series *series, int64_t now_ms) {
+static void take_over(struct sl_series *series, struct open **leaving, int64_t now_ms) {
     unsigned taken = 0;
     for (unsigned i = 0; i < TABLE && (taken < LEAVE_MAX || series->all); i++) {
         for (struct open **link = &series->table[i], *at; (at = *link);) {
@@ -154,8 +154,8 @@ static void take_over(struct sl_series *series, int64_t now_ms) {
                 continue;
             }
             *link = at->next;
-            at->next = series->leaving;
-            series->leaving = at;
+            at->next = *leaving;
+            *leaving = at;
             series->open_count--;
             taken++;
         }
@@ -176,13 +176,14 @@ static int announce(struct sl_series *series, struct sl_store_tx *tx, struct sl_
     return 0;
 }
 
-static int write(struct sl_series *series, struct sl_store_tx *tx, struct sl_error *err) {
+// Each job has a list of its own: one that has been written, and whose commit is not known yet, is not another's.
+static int write(struct sl_series *series, struct open **leaving, struct sl_store_tx *tx, struct sl_error *err) {
     struct sl_arena arena;
     int64_t now_ms = sl_clock_ms();
-    take_over(series, now_ms);
+    take_over(series, leaving, now_ms);
     sl_arena_init(&arena, ARENA_MAX);
     int result = announce(series, tx, &arena, err);
-    for (struct open *at = series->leaving; at && !result; at = at->next) {
+    for (struct open *at = *leaving; at && !result; at = at->next) {
         result = sl_series__write(&series->keeper, tx, &arena, &at->metric, at->unit, at->minute, &at->stat, err);
         if (result == SL_E_LIMIT) result = 0; // too many metrics: the server's own are left out
         sl_arena_reset(&arena);
@@ -192,19 +193,20 @@ static int write(struct sl_series *series, struct sl_store_tx *tx, struct sl_err
     return result;
 }
 
-static void written(struct sl_series *series) {
-    for (struct open *at = series->leaving, *next; at; at = next) {
+static void written(struct open **leaving) {
+    for (struct open *at = *leaving, *next; at; at = next) {
         next = at->next;
         free_open(at);
     }
-    series->leaving = NULL;
+    *leaving = NULL;
 }
 
 static int tick_run(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err) {
-    return write(SL_CONTAINER(job, struct sl_series, job), tx, err);
+    struct sl_series *series = SL_CONTAINER(job, struct sl_series, job);
+    return write(series, &series->leaving, tx, err);
 }
 
-static void tick_committed(struct sl_store_job *job) { written(SL_CONTAINER(job, struct sl_series, job)); }
+static void tick_committed(struct sl_store_job *job) { written(&SL_CONTAINER(job, struct sl_series, job)->leaving); }
 
 static void tick_done(struct sl_store_job *job, int result, const struct sl_error *err) {
     struct sl_series *series = SL_CONTAINER(job, struct sl_series, job);
@@ -294,13 +296,15 @@ int sl_series_new(struct sl_series **ret, struct sl_store *store, struct sl_erro
 struct closing {
     struct sl_store_job job;
     struct sl_series *series;
+    struct open *leaving;
 };
 
 static int close_run(struct sl_store_job *job, struct sl_store_tx *tx, struct sl_error *err) {
-    return write(SL_CONTAINER(job, struct closing, job)->series, tx, err);
+    struct closing *closing = SL_CONTAINER(job, struct closing, job);
+    return write(closing->series, &closing->leaving, tx, err);
 }
 
-static void close_committed(struct sl_store_job *job) { written(SL_CONTAINER(job, struct closing, job)->series); }
+static void close_committed(struct sl_store_job *job) { written(&SL_CONTAINER(job, struct closing, job)->leaving); }
 
 void sl_series_close(struct sl_series *series) {
     struct closing closing = {.job = {.run = close_run, .committed = close_committed}, .series = series};
@@ -309,11 +313,12 @@ void sl_series_close(struct sl_series *series) {
     series->all = true;
     if (sl_store_run(series->store, &closing.job, &err))
         sl_log_error("metrics", "what was measured could not be stored: %s", err.message);
+    written(&closing.leaving);
 }
 
 void sl_series_free(struct sl_series *series) {
     if (!series) return;
-    written(series);
+    written(&series->leaving);
     for (unsigned i = 0; i < TABLE; i++) {
         for (struct open *at = series->table[i], *next; at; at = next) {
             next = at->next;
