@@ -16,8 +16,9 @@ posts that have not been read yet. Behaviour (messages, log lines, types) follow
 
 import os
 import sys
-from time import time
+from time import monotonic_ns, time
 
+import _io
 import _json
 import _socket
 
@@ -29,6 +30,11 @@ SANDBOX_SOCKET = "/run/sluice/runtime.sock"
 USER_AGENT = "sluice-python/1"
 API_VERSION = "/2018-06-01/runtime/"
 MAX_HEAD = 1 << 20  # Lambda-Runtime-Client-Context and friends are small; a longer head is not HTTP from our server.
+EVENT, HEAD = 0x45, 16  # a lane's frames
+LANE_FIELDS = (b"lambda-runtime-aws-request-id", b"lambda-runtime-deadline-ms", b"lambda-runtime-invoked-function-arn",
+               b"lambda-runtime-trace-id", b"lambda-runtime-client-context", b"lambda-runtime-aws-tenant-id")
+BELL_NS = 500000  # the longest that answers are kept from the server while others are worked on
+MAX_BODY = 6291556  # a larger one is refused over HTTP, as everywhere
 EXIT_WAIT = 2.0  # seconds to wait for the answer to a post after which the process ends anyway
 
 
@@ -57,14 +63,23 @@ class Api:
             self._peers.insert(0, (_socket.AF_UNIX, SANDBOX_SOCKET))
         self._tail = ("\r\nHost: %s\r\nUser-Agent: %s\r\n" % (address, USER_AGENT)).encode()
         self._next = b"GET " + (API_VERSION + "invocation/next HTTP/1.1").encode() + self._tail + b"\r\n"
+        self._ask = self._next[:-2] + b"Sluice-Lane: 1\r\n\r\n" if len(self._peers) > 1 else self._next
         self._sock = None
         self._buf = b""
         self.owed = 0
+        self._lane = False
+        self._bell = None
+        self._more_follow = self._ringing = False
+        self._unrung = 0
 
     def _connect(self):
         if self._sock is not None:
             self._sock.close()
-        self._buf, self.owed = b"", 0
+        if self._bell is not None:
+            self._bell.close()
+            self._bell = None
+        self._buf, self.owed, self._lane = b"", 0, False
+        self._ringing, self._unrung = False, 0
         family, peer = self._peers[0]
         self._sock = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         if family == _socket.AF_INET:
@@ -87,14 +102,18 @@ class Api:
 
     def settle(self, path, body, content_type, error_type=None):
         """Posts the outcome of the current invocation and asks for the next one, in one write."""
+        if self._lane:
+            if self._answer(body, content_type, error_type):
+                return
+            self._connect()
         fields = "Lambda-Runtime-Function-Error-Type: %s\r\n" % header_text(error_type) if error_type else ""
         try:
-            self._sock.sendall(self._post(path, body, content_type, fields) + self._next)
+            self._sock.sendall(self._post(path, body, content_type, fields) + self._ask)
             self.owed = 1
         except OSError:
             # The server may refuse a body before it has read all of it and hang up; its answer, if any, is lost.
             self._connect()
-            self._sock.sendall(self._next)
+            self._sock.sendall(self._ask)
 
     def post_last(self, path, body, error_type):
         """Posts something after which the process ends: asks the server to answer now, and does not insist."""
@@ -134,13 +153,13 @@ class Api:
         try:
             if self._sock is None:
                 self._connect()
-                self._sock.sendall(self._next)
+                self._sock.sendall(self._ask)
             try:
                 return self._next_event()
             except (Closed, ConnectionError):
                 # An HTTP server may close a connection between requests, and does after refusing a body.
                 self._connect()
-                self._sock.sendall(self._next)
+                self._sock.sendall(self._ask)
                 return self._next_event()
         except Closed:
             raise Refused("the Runtime API closed the connection") from None
@@ -148,6 +167,8 @@ class Api:
             raise Refused("the Runtime API cannot be reached: %s" % e) from None
 
     def _next_event(self):
+        if self._lane:
+            return self._lane_event()
         while self.owed:
             status, headers, body = self._response()
             self.owed -= 1
@@ -157,10 +178,80 @@ class Api:
                 sys.stderr.write("[ERROR] Runtime API answered %d: %s\n" % (status, body.decode("utf-8", "replace")))
             if headers.get(b"connection", b"").lower() == b"close":
                 raise Closed
+        if not self._buf:
+            self._more()
+        if self._buf[0] == EVENT:
+            self._lane = True
+            return self._lane_event()
         status, headers, body = self._response()
         if status != 200:
             raise Refused("the Runtime API answered %d to next: %s" % (status, body.decode("utf-8", "replace")))
         return headers, body
+
+    # The lane: frames instead of HTTP, see src/runtime/lane.c. Further events may be here while one is in work. The next one
+    # may be begun exactly when the answer to the one before was written whole. If that fails, or when the function printed
+    # while others may be behind, the lane is left (settle), and events that are here and not begun are forgotten.
+
+    def _lane_event(self):
+        while len(self._buf) < HEAD:
+            self._more()
+        buf = self._buf
+        if buf[0] != EVENT:
+            raise Closed
+        flags, size = buf[1], int.from_bytes(buf[4:8], "little")
+        length, timeout = int.from_bytes(buf[8:12], "little"), int.from_bytes(buf[12:16], "little")
+        while len(self._buf) < HEAD + size:
+            self._more()
+        buf = self._buf
+        values = buf[HEAD : HEAD + size].split(b"\n")
+        self._buf = buf[HEAD + size :]
+        body = self._exactly(length)
+        self._more_follow = flags & 1
+        if flags & 2:
+            self._ringing = True
+            values[1] = b"%d" % (time() * 1000 + timeout)
+        State.printed = False
+        return {name: value for name, value in zip(LANE_FIELDS, values) if value}, body
+
+    def _answer(self, body, content_type, error_type):
+        """By the lane; False: it is to be done over HTTP."""
+        if (self._more_follow and State.printed) or len(body) > MAX_BODY:
+            return False
+        kind = header_text(error_type or content_type)[:1024].encode()
+        now = monotonic_ns()
+        first = 0x41 | (0x100 if error_type else 0) | len(kind) << 16
+        times = (now % 1000000000) << 96 | (now // 1000000000) << 64
+        head = (times | len(body) << 32 | first).to_bytes(HEAD, "little")
+        try:
+            self._sock.sendall(head + kind + body)
+            if self._ringing:
+                self._batch_answered(now)
+        except OSError:
+            return False
+        return True
+
+    def _event_is_here(self):
+        buf = self._buf
+        if len(buf) < HEAD:
+            return False
+        return len(buf) >= HEAD + int.from_bytes(buf[4:8], "little") + int.from_bytes(buf[8:12], "little")
+
+    def _batch_answered(self, now):
+        more = self._event_is_here()
+        if more and now - (self._unrung or now) < BELL_NS:
+            self._unrung = self._unrung or now
+            return
+        self._ringing, self._unrung = more, 0
+        try:
+            if self._bell is None:
+                self._bell = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+                self._bell.connect(SANDBOX_SOCKET)
+                self._bell.sendall(b"GET " + (API_VERSION + "invocation/bell HTTP/1.1").encode() + self._tail + b"\r\n")
+            else:
+                self._bell.sendall(b"!")
+        except OSError:
+            # What is answered is answered. The end of the lane tells the server, and us when we wait for the next event.
+            self._sock.shutdown(_socket.SHUT_WR)
 
     def _response(self):
         while True:
@@ -468,10 +559,19 @@ def load_handler(name):
 
 
 class State:
-    """What logs.py needs to know of the invocation under way."""
+    """What logs.py and the lane need to know of the invocation under way."""
 
     request_id = ""
     tenant_id = None
+    printed = False
+
+
+class Output(_io.FileIO):
+    """Standard output or error, which notes that something was written."""
+
+    def write(self, data):
+        State.printed = True
+        return super().write(data)
 
 
 def serve(api, handler, out):
@@ -578,8 +678,13 @@ class LoggingHook:
 
 def arrange_output():
     """Standard output by lines (and UTF-8, whatever the locale); what cannot be encoded must not fail a function."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        raw = Output(number, "wb", closefd=False)
+        raw.name = "<%s>" % name
+        stream = _io.TextIOWrapper(_io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=True)
+        stream.mode = "w"
+        setattr(sys, name, stream)
+        setattr(sys, "__%s__" % name, stream)
     if sys.flags.no_site:
         import builtins
 
