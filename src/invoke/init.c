@@ -225,7 +225,8 @@ void sl_invoke__init_ended(struct sl_instance *instance) {
     }
     sl_invoke__log_flush(instance);
     if (instance->snap_ended) {
-        sl_invoke__snap_failed(instance, failure.type, failure.text, instance->timed_out);
+        sl_invoke__snap_failed(instance, own_fault && !failure.refused ? failure.type : NULL, failure.text,
+                               instance->timed_out);
         return;
     }
     if (instance->provisioned) {

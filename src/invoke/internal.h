@@ -431,6 +431,7 @@ void sl_invoke__snap_arrived(struct sl_instance *instance);            // of one
 void sl_invoke__snap_started(struct sl_instance *instance);  // to be kept
 void sl_invoke__snap_reached(struct sl_instance *instance);  // has run what comes before a snapshot
 void sl_invoke__snap_restored(struct sl_instance *instance); // asked for an event
+// type: NULL when it is no fault of the function's.
 void sl_invoke__snap_failed(struct sl_instance *instance, const char *type, const char *text, bool timed_out);
 // One that is kept, or was to be, stops or has ended; accepts any, and several times.
 void sl_invoke__snap_gone(struct sl_instance *instance);

@@ -110,6 +110,7 @@ static void retired(struct sl_mail *mail) {
     struct sl_invoke__snap *snap = letter->pool->snap;
     struct sl_invoke__snap **at = &home_of(snap)->snaps;
     bool listed = snap->listed;
+    sl_invoke__snap_image_drop(letter->pool, true);
     while (snap->first) sl_invoke__instance_stop(snap->first);
     while (snap->making_first) sl_invoke__instance_stop(snap->making_first);
     if (listed) {
@@ -374,7 +375,8 @@ void sl_invoke__snap_restored(struct sl_instance *instance) {
 
 void sl_invoke__snap_failed(struct sl_instance *instance, const char *type, const char *text, bool timed_out) {
     struct sl_invoke__snap *snap = instance->pool->snap;
-    if (atomic_load(&snap->state) != SL_SNAPSHOT_PENDING) {
+    // What the machine could not do is tried again, and says nothing of the version.
+    if (!type || atomic_load(&snap->state) != SL_SNAPSHOT_PENDING) {
         note_failure(snap);
         return;
     }

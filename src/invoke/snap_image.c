@@ -22,7 +22,8 @@ enum { IMAGES_MB = 2048, MB = 1024 * 1024 };
 struct sl_invoke__snap_image {
     pthread_mutex_t lock;
     int fd; // -1: none
-    int64_t size, used_ns, made_ns;
+    int64_t size, made_ns;
+    _Atomic int64_t used_ns;
     bool refused; // one could not be restored: none is taken any more
     atomic_bool there;
     struct sl_invoker *invoker;
