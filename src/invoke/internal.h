@@ -270,8 +270,8 @@ struct sl_invoke__loop {
     struct sl_invoke__want *want_first, *want_last;
     struct sl_invoke__shard *queue_first; // shards where somebody waits
     struct sl_mail drain_mail, evict_mail, provision_mail, unsent_mail;
-    struct sl_instance *unsent; // with events that leave at the end of the turn,
-    bool unsent_posted;         // ... for which the letter is under way
+    struct sl_instance *unsent;               // with events that leave at the end of the turn,
+    bool unsent_posted;                       // ... for which the letter is under way
     atomic_bool evict_sent, provision_sent;   // those letters are on their way
     struct sl_invoke__snap *snaps;            // versions with SnapStart that have their home here
     struct sl_buf scratch;                    // building of log lines and documents
