@@ -490,7 +490,7 @@ static int identify(void *user, struct sl_arena *room, const struct sl_sigv4 *si
 }
 
 static int authorize(void *user, struct sl_op *op, struct sl_error *err) {
-    *(struct sl_str *)user = op->caller;
+    *(struct sl_str *)user = sl_arena_dup(&arena, op->caller); // the operation takes its own with it
     return sl_fail(err, SL_E_ACCESS_DENIED, "not this");
 }
 
