@@ -37,7 +37,8 @@ static const struct wanted cases[] = {
     {"an inline policy allows", SL_IDENTITY_USER, .inlined = ALLOW("sqs:Send*"), .verdict = SL_VERDICT_ALLOW},
     {"another action", SL_IDENTITY_USER, .inlined = ALLOW("sqs:Get*"), .verdict = SL_VERDICT_NO_IDENTITY_POLICY},
     {"a group allows", SL_IDENTITY_USER, .group = ALLOW("sqs:*"), .verdict = SL_VERDICT_ALLOW},
-    {"a deny wins", SL_IDENTITY_USER, .inlined = DENY("sqs:*"), .group = ALLOW("*"), .verdict = SL_VERDICT_DENY_IDENTITY},
+    {"a deny wins", SL_IDENTITY_USER, .inlined = DENY("sqs:*"), .group = ALLOW("*"),
+     .verdict = SL_VERDICT_DENY_IDENTITY},
     {"within the boundary", SL_IDENTITY_USER, .inlined = ALLOW("*"), .boundary = ALLOW("sqs:*"),
      .verdict = SL_VERDICT_ALLOW},
     {"outside of it", SL_IDENTITY_USER, .inlined = ALLOW("*"), .boundary = ALLOW("s3:*"),
@@ -57,8 +58,8 @@ static const struct wanted cases[] = {
      .verdict = SL_VERDICT_ALLOW},
     {"the resource names the account only", SL_IDENTITY_USER, .resource = BY("Allow", ACCOUNT, "sqs:*"),
      .verdict = SL_VERDICT_NO_IDENTITY_POLICY},
-    {"the resource denies the account", SL_IDENTITY_USER, .inlined = ALLOW("*"), .resource = BY("Deny", ACCOUNT, "sqs:*"),
-     .verdict = SL_VERDICT_DENY_RESOURCE},
+    {"the resource denies the account", SL_IDENTITY_USER, .inlined = ALLOW("*"),
+     .resource = BY("Deny", ACCOUNT, "sqs:*"), .verdict = SL_VERDICT_DENY_RESOURCE},
     {"the resource names the role", SL_IDENTITY_SESSION, .resource = BY("Allow", ROLE, "sqs:*"),
      .verdict = SL_VERDICT_ALLOW},
     {"the resource names the session", SL_IDENTITY_SESSION, .resource = BY("Allow", SESSION, "sqs:*"),
@@ -111,12 +112,13 @@ static enum sl_verdict decide(struct sl_directory *directory, const struct wante
     bool user = wanted->kind == SL_IDENTITY_USER, session = wanted->kind == SL_IDENTITY_SESSION;
     const struct sl_identity identity = {.kind = wanted->kind,
                                          .account = SL_STR("111111111111"),
-                                         .arn = sl_str_of(user ? ANN : session ? SESSION : ACCOUNT),
+                                         .arn = sl_str_of(user      ? ANN
+                                                          : session ? SESSION
+                                                                    : ACCOUNT),
                                          .name = user ? SL_STR("ann") : SL_STR("r"),
                                          .issuer = session ? SL_STR(ROLE) : (struct sl_str){0},
                                          .session_policy = sl_str_of(wanted->session ? wanted->session : "")};
-    if (wanted->resource)
-        assert_int_equal(sl_json_parse(&arena, sl_str_of(wanted->resource), &resource, &err), 0);
+    if (wanted->resource) assert_int_equal(sl_json_parse(&arena, sl_str_of(wanted->resource), &resource, &err), 0);
     const struct sl_decision decision = {.directory = directory,
                                          .identity = &identity,
                                          .action = SL_STR("sqs:SendMessage"),
