@@ -208,6 +208,7 @@ struct sl_invoke__shard {
     struct sl_instance *ahead;    // busy ones to which more may be sent
     struct sl_timer patience;     // while invocations wait for busy instances instead of starting new ones
     uint64_t turns, turns_seen;   // invocations that had their turn; how many when it was armed
+    unsigned burst;               // starts of the last time that patience ended without a turn; 0: none
     int64_t last_turn_ns;         // of the queue that has not been empty since; 0: it was
     _Atomic int64_t between_ns;   // average time between turns; 0: unknown. Other loops read it
     struct sl_invoke__pool *pool; // that it is a shard of

@@ -17,6 +17,7 @@
 enum {
     PATIENCE_MIN_MS = 5, // without a turn for so long (or for a quarter of a start), the estimate of the wait was wrong
     PATIENCE_MAX_MS = 25,
+    BURST_FIRST = 4,
     WAIT_SPARE_MS = 20000, // beside the limit of an init: nobody waits longer for an instance
 };
 
@@ -98,6 +99,7 @@ static void unlink_waiting(struct sl_invoke__shard *shard, struct sl_invocation 
     // Nobody is left to be impatient; and without waiting invocations nothing may keep the pool, where the timer lies.
     if (shard->waiting_first) return;
     sl_timer_stop(&shard->patience);
+    shard->burst = 0;
     unlist_shard(shard);
 }
 
@@ -232,6 +234,7 @@ static bool soon(struct sl_invoke__pool *pool, const struct sl_invoke__shard *sh
     unsigned live = atomic_load_explicit(&shard->live, memory_order_relaxed);
     unsigned waiting = atomic_load_explicit(&shard->waiting_count, memory_order_relaxed);
     if (!live || !average || pool->spec.single_use) return false;
+    if (sl_invoke__crowd_full(shard)) return true; // more would only get in one another's way
     // The time between turns says what the instances achieve together; before any queue was seen, what one needs is all
     // we know.
     int64_t between_ns = atomic_load_explicit(&shard->between_ns, memory_order_relaxed);
@@ -251,26 +254,39 @@ static void be_patient(struct sl_invoke__pool *pool, unsigned loop) {
     sl_timer_start(pool->invoker->loops[loop].loop, &shard->patience, ms, impatient);
 }
 
-// If nobody had a turn since, the instances are busy for longer than their past promised.
+// Starts some of those that are missing, and twice as many the next time.
+static void start_some(struct sl_invoke__pool *pool, unsigned loop) {
+    struct sl_invoke__shard *shard = &pool->shards[loop];
+    unsigned waiting = atomic_load_explicit(&shard->waiting_count, memory_order_relaxed);
+    shard->burst = shard->burst ? shard->burst * 2 : BURST_FIRST;
+    for (unsigned i = 0; i < shard->burst && waiting > shard->starting + shard->asked; i++) {
+        start_one(pool, loop);
+        unsigned left = atomic_load_explicit(&shard->waiting_count, memory_order_relaxed);
+        if (left < waiting) waiting = left; // one was refused
+    }
+}
+
+// If nobody had a turn since, the instances are busy for longer than their past promised: idle ones that were held back
+// help, and new ones. Not as many as wait, and all at once: a machine that did nothing for a moment would be buried
+// under starts.
 static void impatient(struct sl_timer *timer) {
     struct sl_invoke__shard *shard = SL_CONTAINER(timer, struct sl_invoke__shard, patience);
     struct sl_invoke__pool *pool =
         sl_invoke__pool_ref(shard->pool); // a refused start may answer the last invocation that kept it
     unsigned loop = (unsigned)sl_loop_index(sl_loop_current());
-    unsigned waiting;
-    bool stuck = shard->turns == shard->turns_seen;
+    bool stuck = shard->turns == shard->turns_seen, helped = false;
     struct sl_instance *idle;
     while (stuck && shard->waiting_first && (idle = sl_invoke__idle_pick(shard))) {
         sl_invoke__pool_leave_idle(idle);
         sl_invoke__instance_dispatch(idle, pop_waiting(shard));
+        helped = true;
     }
-    waiting = atomic_load_explicit(&shard->waiting_count, memory_order_relaxed);
-    while (stuck && waiting > shard->starting + shard->asked) {
-        start_one(pool, loop);
-        unsigned left = atomic_load_explicit(&shard->waiting_count, memory_order_relaxed);
-        if (left < waiting) waiting = left; // one was refused
-    }
-    if (waiting && !stuck) be_patient(pool, loop);
+    if (helped || (!stuck && soon(pool, shard)))
+        shard->burst = 0;
+    else
+        start_some(pool, loop);
+    if (atomic_load_explicit(&shard->waiting_count, memory_order_relaxed) > shard->starting + shard->asked)
+        be_patient(pool, loop);
     sl_invoke__pool_unref(pool);
 }
 
