@@ -181,7 +181,7 @@ static void closed(struct sl_http_conn *conn, void *user) {
 }
 
 static const struct sl_http_config *config(struct sl_front *front) {
-    static struct sl_http_handler handler = {
+    static _Thread_local struct sl_http_handler handler = {
         .head = head, .wants_parts = wants_parts, .body_part = body_part, .handle = handle, .closed = closed};
     static _Thread_local struct sl_http_config value;
     if (value.handler) return &value;
