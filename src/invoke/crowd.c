@@ -8,9 +8,11 @@
 // Which is the case shows in their duration: with more instances busy it grows for the first kind, and stays for the
 // second. So the limit follows the ratio of the recent average to the shortest seen, as TCP Vegas follows round-trip
 // times (Brakmo and Peterson, 1995). Left alone are functions whose shortest invocation takes a millisecond or more,
-// for which there is little to gain, and those whose average is more than turns on one core explain: some of their
-// invocations wait for something, and others must not wait behind them. A queue that does not move is not bound by the
-// limit (see `impatient` in pool.c).
+// for which there is little to gain, and those whose average is more than turns on one core explain, unless the machine
+// has more to run than processors: some of their invocations wait for something, and others must not wait behind them.
+// (With too many busy at once, of which some are still compiling their code, a short invocation may take a hundred
+// times its shortest; without that look at the machine nothing would ever end this.) A queue that does not move is not
+// bound by the limit (see `impatient` in pool.c).
 //
 // Where many instances only get in one another's way, one is enough, if it never has to wait for its next event: then
 // events are sent ahead to it (ahead.c), and a switch between two processes serves several invocations. That their
@@ -44,10 +46,18 @@ static bool computes(const struct sl_invoke__crowd *crowd, int64_t average, unsi
     return crowd->floor_us < LONG_US && average <= UNEVEN * crowd->floor_us * (busy + 1);
 }
 
+bool sl_invoke__crowd_starved(const struct sl_invoke__shard *shard) {
+    const struct sl_invoke__gate *gate = &shard->pool->invoker->gate;
+    unsigned runnable = gate->runnable();
+    return runnable > gate->processors + 1 && 2 * runnable > busy_of(shard);
+}
+
 // The limit after a window with this average.
-static unsigned decide(const struct sl_invoke__crowd *crowd, int64_t average, unsigned busy) {
+static unsigned decide(const struct sl_invoke__shard *shard, int64_t average) {
+    const struct sl_invoke__crowd *crowd = &shard->crowd;
     unsigned limit = crowd->limit ? crowd->limit : LIMIT_START;
-    if (!computes(crowd, average, busy)) return LIMIT_MAX;
+    if (crowd->floor_us >= LONG_US) return LIMIT_MAX;
+    if (!computes(crowd, average, busy_of(shard)) && !sl_invoke__crowd_starved(shard)) return LIMIT_MAX;
     if (limit == LIMIT_MAX) return LIMIT_START;
     if (2 * average < 3 * crowd->floor_us)
         return limit + limit / 4 + 1 < LIMIT_MAX ? limit + limit / 4 + 1 : LIMIT_MAX - 1;
@@ -110,7 +120,7 @@ void sl_invoke__crowd_took(struct sl_invoke__shard *shard, int64_t duration_us) 
         took_with_few(shard);
         return;
     }
-    crowd->limit = decide(crowd, crowd->sum_us / WINDOW, busy_of(shard));
+    crowd->limit = decide(shard, crowd->sum_us / WINDOW);
     crowd->floor_us += crowd->floor_us / 64 + 1; // forgets, since functions and their callers change
     window_begin(crowd);
     if (crowd->limit != LIMIT_MIN || !sl_invoke__crowd_ahead(shard)) return;
@@ -124,5 +134,5 @@ bool sl_invoke__crowd_full(const struct sl_invoke__shard *shard) {
 }
 
 bool sl_invoke__crowd_over(const struct sl_invoke__shard *shard) {
-    return shard->crowd.few && busy_of(shard) > shard->crowd.limit;
+    return shard->crowd.limit && busy_of(shard) > shard->crowd.limit;
 }

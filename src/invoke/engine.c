@@ -26,6 +26,7 @@ int sl_invoker_new(struct sl_invoker **ret, const struct sl_invoker_config *conf
     cpu_set_t processors;
     if (sched_getaffinity(0, sizeof processors, &processors) == 0)
         invoker->processors = (unsigned)CPU_COUNT(&processors);
+    sl_invoke__gate_init(&invoker->gate, invoker->processors, sl_invoke__gate_runnable);
     pthread_mutex_init(&invoker->publish_lock, NULL);
     pthread_mutex_init(&invoker->slot_lock, NULL);
     pthread_mutex_init(&invoker->provision_lock, NULL);

@@ -40,9 +40,7 @@ void sl_invoke__init_ready(struct sl_instance *instance) {
         sl_invoke__pool_offer(instance);
     } else if (!instance->bound) {
         sl_timer_stop(&instance->timer);
-        instance->pool->shards[sl_loop_index(instance->loop)].starting--;
-        sl_invoke__pool_started(instance->pool, instance->snapshotted ? instance->restore_us : instance->init_us);
-        sl_invoke__pool_offer(instance);
+        sl_invoke__pool_ready(instance);
     } else if (instance->invocation) {
         sl_invoke__send(instance);
     } else {
@@ -179,7 +177,7 @@ static void restore_ended(struct sl_instance *instance) {
     }
     sl_invoke__log_flush(instance);
     unsigned loop = (unsigned)sl_loop_index(instance->loop);
-    instance->pool->shards[loop].starting--;
+    sl_invoke__pool_start_over(instance->pool, loop);
     struct sl_invocation *waiting = sl_invoke__pool_next_waiting(instance->pool, loop);
     if (waiting) sl_invoke__finish(instance->invoker, waiting, &result);
 }
@@ -192,7 +190,7 @@ static void image_failed(struct sl_instance *instance) {
     sl_invoke__snap_image_drop(instance->pool, true);
     sl_invoke__log_flush(instance);
     unsigned loop = (unsigned)sl_loop_index(instance->loop);
-    instance->pool->shards[loop].starting--;
+    sl_invoke__pool_start_over(instance->pool, loop);
     struct sl_invocation *waiting = sl_invoke__pool_next_waiting(instance->pool, loop);
     if (!waiting || start_bound(instance, waiting, &error) == 0) return;
     struct sl_invocation_result result = {.outcome = SL_INVOCATION_REFUSED, .error = &error};
@@ -234,7 +232,7 @@ void sl_invoke__init_ended(struct sl_instance *instance) {
         return;
     }
     unsigned loop = (unsigned)sl_loop_index(instance->loop);
-    instance->pool->shards[loop].starting--;
+    sl_invoke__pool_start_over(instance->pool, loop);
     struct sl_invocation *waiting = sl_invoke__pool_next_waiting(instance->pool, loop);
     if (!waiting || start_bound(instance, waiting, &error) == 0) return;
     // Not even a second try could be made: the first one's failure is the answer.

@@ -19,6 +19,7 @@
 
 #include "base/id.h"
 #include "invoke/engine.h"
+#include "invoke/gate.h"
 #include "jail/jail.h"
 #include "net/rcu.h"
 #include "runtime/frames.h"
@@ -208,7 +209,7 @@ struct sl_invoke__shard {
     struct sl_instance *ahead;    // busy ones to which more may be sent
     struct sl_timer patience;     // while invocations wait for busy instances instead of starting new ones
     uint64_t turns, turns_seen;   // invocations that had their turn; how many when it was armed
-    unsigned burst;               // starts of the last time that patience ended without a turn; 0: none
+    unsigned stuck;               // how often in a row it ended without a turn
     int64_t last_turn_ns;         // of the queue that has not been empty since; 0: it was
     _Atomic int64_t between_ns;   // average time between turns; 0: unknown. Other loops read it
     struct sl_invoke__pool *pool; // that it is a shard of
@@ -306,6 +307,7 @@ struct sl_invoker {
     uint64_t generation;
     atomic_uint instance_count;
     unsigned processors; // that this server may use
+    struct sl_invoke__gate gate;
     // The budget of memory, see room.c. In bytes, but the last two.
     _Atomic int64_t memory_used, memory_leaving, memory_available, memory_read_ns;
     _Atomic int64_t memory_blank; // of blanks and templates; room is made of them first
@@ -488,9 +490,10 @@ void sl_invoke__pool_offer(struct sl_instance *instance);
 void sl_invoke__pool_leave_idle(struct sl_instance *instance);
 // The instance serves here no more: it stops, has ended, or goes to another loop. May be called again.
 void sl_invoke__pool_leave(struct sl_instance *instance);
-// What an invocation and an instance's start took, for deciding whether the next ones wait for busy instances.
+// What an invocation took, for deciding whether the next ones wait for busy instances.
 void sl_invoke__pool_took(struct sl_instance *instance, int64_t duration_us);
-void sl_invoke__pool_started(struct sl_invoke__pool *pool, int64_t init_us);
+// The instance that a start was for can serve: it does, or is idle.
+void sl_invoke__pool_ready(struct sl_instance *instance);
 // Sends ahead to this busy instance what waits and would go on waiting.
 void sl_invoke__pool_fill(struct sl_instance *instance);
 // Puts them before those who wait, in this order, and sees to it that they are served.
@@ -500,6 +503,9 @@ struct sl_invocation *sl_invoke__pool_next_waiting(struct sl_invoke__pool *pool,
 // A start that waited for room: is it still needed; then exactly one of the others ends its wait.
 bool sl_invoke__pool_needs_start(const struct sl_invoke__pool *pool, unsigned loop);
 void sl_invoke__pool_start_now(struct sl_invoke__pool *pool, unsigned loop, int64_t charge); // the room was taken
+// Every start of this loop's, from the decision until the instance is ready or is none.
+void sl_invoke__pool_start_begins(struct sl_invoke__pool *pool, unsigned loop);
+void sl_invoke__pool_start_over(struct sl_invoke__pool *pool, unsigned loop);
 void sl_invoke__pool_start_dropped(struct sl_invoke__pool *pool, unsigned loop);
 void sl_invoke__pool_start_refused(struct sl_invoke__pool *pool, unsigned loop);
 // Refuses who waited too long on this loop.
@@ -516,7 +522,9 @@ void sl_invoke__refuse(struct sl_invoker *invoker, struct sl_invocation *invocat
 void sl_invoke__crowd_took(struct sl_invoke__shard *shard, int64_t duration_us);
 // Whether the next invocation should wait for a busy instance rather than take an idle one.
 bool sl_invoke__crowd_full(const struct sl_invoke__shard *shard);
-// Whether one of the busy ones is too many, since others take what waits ahead.
+// Those that are busy wait for processors, as far as can be told: the machine has more to run than it can.
+bool sl_invoke__crowd_starved(const struct sl_invoke__shard *shard);
+// Whether one of the busy ones is too many: the others serve what waits sooner without it.
 bool sl_invoke__crowd_over(const struct sl_invoke__shard *shard);
 // Whether events may be sent to busy instances of the shard.
 bool sl_invoke__crowd_ahead(const struct sl_invoke__shard *shard);

@@ -17,7 +17,7 @@
 enum {
     PATIENCE_MIN_MS = 5, // without a turn for so long (or for a quarter of a start), the estimate of the wait was wrong
     PATIENCE_MAX_MS = 25,
-    BURST_FIRST = 4,
+    STUCK = 4, // times in a row, after which a queue gets more instances even if there are too few processors
     WAIT_SPARE_MS = 20000, // beside the limit of an init: nobody waits longer for an instance
 };
 
@@ -99,7 +99,6 @@ static void unlink_waiting(struct sl_invoke__shard *shard, struct sl_invocation 
     // Nobody is left to be impatient; and without waiting invocations nothing may keep the pool, where the timer lies.
     if (shard->waiting_first) return;
     sl_timer_stop(&shard->patience);
-    shard->burst = 0;
     unlist_shard(shard);
 }
 
@@ -166,8 +165,18 @@ bool sl_invoke__pool_needs_start(const struct sl_invoke__pool *pool, unsigned lo
     return atomic_load_explicit(&shard->waiting_count, memory_order_relaxed) + 1 > shard->starting + shard->asked;
 }
 
-void sl_invoke__pool_start_dropped(struct sl_invoke__pool *pool, unsigned loop) {
+void sl_invoke__pool_start_begins(struct sl_invoke__pool *pool, unsigned loop) {
+    pool->shards[loop].starting++;
+    sl_invoke__gate_enter(&pool->invoker->gate);
+}
+
+void sl_invoke__pool_start_over(struct sl_invoke__pool *pool, unsigned loop) {
     pool->shards[loop].starting--;
+    sl_invoke__gate_leave(&pool->invoker->gate);
+}
+
+void sl_invoke__pool_start_dropped(struct sl_invoke__pool *pool, unsigned loop) {
+    sl_invoke__pool_start_over(pool, loop);
     sl_invoke__start_return(pool);
 }
 
@@ -180,25 +189,35 @@ void sl_invoke__pool_start_now(struct sl_invoke__pool *pool, unsigned loop, int6
     struct sl_error err;
     const struct sl_invoke__start start = {.loop = pool->invoker->loops[loop].loop, .charge = charge};
     if (sl_invoke__instance_start(pool, &start, &err) == 0) return;
-    pool->shards[loop].starting--;
+    sl_invoke__pool_start_over(pool, loop);
     refuse_last(pool, loop, &err, err.kind == SL_E_THROTTLED ? SL_THROTTLE_CONCURRENT : SL_THROTTLE_NONE);
 }
 
 static bool take_kept(struct sl_invoke__pool *pool, unsigned loop);
 
-// One more instance, at once or when there is room; or the last that waits is refused.
-static void start_one(struct sl_invoke__pool *pool, unsigned loop) {
+// A function of which there is nothing here gets its first start however many others' are under way.
+static bool may_start(struct sl_invoke__pool *pool, unsigned loop) {
+    const struct sl_invoke__shard *shard = &pool->shards[loop];
+    if (!shard->starting && !atomic_load_explicit(&shard->live, memory_order_relaxed)) return true;
+    return sl_invoke__gate_open(&pool->invoker->gate, sl_clock_mono_ns());
+}
+
+// One more instance, at once or when there is room; or the last that waits is refused. False: not now, since too many
+// are in their start.
+static bool start_one(struct sl_invoke__pool *pool, unsigned loop) {
     bool waits;
-    if (pool->snap && take_kept(pool, loop)) return;
+    if (pool->snap && take_kept(pool, loop)) return true;
+    if (!may_start(pool, loop)) return false;
     if (!sl_invoke__start_take(pool)) {
         throttle_last(pool, loop, sl_invoke__rate_reason(pool));
-        return;
+        return true;
     }
-    pool->shards[loop].starting++;
+    sl_invoke__pool_start_begins(pool, loop);
     if (sl_invoke__room_or_wait(pool, loop, &waits))
         sl_invoke__pool_start_now(pool, loop, sl_invoke__charge_of(pool));
     else if (!waits)
         sl_invoke__pool_start_refused(pool, loop);
+    return true;
 }
 
 // ---- patience ---------------------------------------------------------------------------------------------------
@@ -212,8 +231,6 @@ void sl_invoke__pool_took(struct sl_instance *instance, int64_t duration_us) {
     blend(&instance->pool->average_us, duration_us);
     sl_invoke__crowd_took(shard_of(instance), duration_us);
 }
-
-void sl_invoke__pool_started(struct sl_invoke__pool *pool, int64_t init_us) { blend(&pool->start_us, init_us); }
 
 static void join(struct sl_instance *instance) {
     if (instance->live) return;
@@ -254,39 +271,38 @@ static void be_patient(struct sl_invoke__pool *pool, unsigned loop) {
     sl_timer_start(pool->invoker->loops[loop].loop, &shard->patience, ms, impatient);
 }
 
-// Starts some of those that are missing, and twice as many the next time.
-static void start_some(struct sl_invoke__pool *pool, unsigned loop) {
-    struct sl_invoke__shard *shard = &pool->shards[loop];
-    unsigned waiting = atomic_load_explicit(&shard->waiting_count, memory_order_relaxed);
-    shard->burst = shard->burst ? shard->burst * 2 : BURST_FIRST;
-    for (unsigned i = 0; i < shard->burst && waiting > shard->starting + shard->asked; i++) {
-        start_one(pool, loop);
-        unsigned left = atomic_load_explicit(&shard->waiting_count, memory_order_relaxed);
-        if (left < waiting) waiting = left; // one was refused
-    }
+static bool lacks(const struct sl_invoke__shard *shard) {
+    return atomic_load_explicit(&shard->waiting_count, memory_order_relaxed) > shard->starting + shard->asked;
+}
+
+// Starts those that are missing; as many as may be now.
+static void start_missing(struct sl_invoke__pool *pool, unsigned loop) {
+    while (lacks(&pool->shards[loop]) && start_one(pool, loop)) {}
+}
+
+// Whether more instances help. Whose instances wait for processors gets none at once: they would wait as well.
+static bool needs_more(struct sl_invoke__pool *pool, const struct sl_invoke__shard *shard) {
+    if (!soon(pool, shard)) return true;
+    return shard->stuck && (shard->stuck >= STUCK || !sl_invoke__crowd_starved(shard));
 }
 
 // If nobody had a turn since, the instances are busy for longer than their past promised: idle ones that were held back
-// help, and new ones. Not as many as wait, and all at once: a machine that did nothing for a moment would be buried
-// under starts.
+// help, and new ones.
 static void impatient(struct sl_timer *timer) {
     struct sl_invoke__shard *shard = SL_CONTAINER(timer, struct sl_invoke__shard, patience);
     struct sl_invoke__pool *pool =
         sl_invoke__pool_ref(shard->pool); // a refused start may answer the last invocation that kept it
     unsigned loop = (unsigned)sl_loop_index(sl_loop_current());
-    bool stuck = shard->turns == shard->turns_seen, helped = false;
+    bool helped = false;
     struct sl_instance *idle;
-    while (stuck && shard->waiting_first && (idle = sl_invoke__idle_pick(shard))) {
+    shard->stuck = shard->turns == shard->turns_seen ? shard->stuck + 1 : 0;
+    while (shard->stuck && shard->waiting_first && (idle = sl_invoke__idle_pick(shard))) {
         sl_invoke__pool_leave_idle(idle);
         sl_invoke__instance_dispatch(idle, pop_waiting(shard));
         helped = true;
     }
-    if (helped || (!stuck && soon(pool, shard)))
-        shard->burst = 0;
-    else
-        start_some(pool, loop);
-    if (atomic_load_explicit(&shard->waiting_count, memory_order_relaxed) > shard->starting + shard->asked)
-        be_patient(pool, loop);
+    if (!helped && needs_more(pool, shard)) start_missing(pool, loop);
+    if (lacks(shard)) be_patient(pool, loop);
     sl_invoke__pool_unref(pool);
 }
 
@@ -298,12 +314,8 @@ static bool ask_other_loop(struct sl_invoke__pool *pool, unsigned loop);
 // another loop's idle one, or by a new one.
 static void get_instance(struct sl_invoke__pool *pool, unsigned loop) {
     struct sl_invoke__shard *shard = &pool->shards[loop];
-    unsigned coming = shard->starting + shard->asked;
-    if (atomic_load_explicit(&shard->waiting_count, memory_order_relaxed) <= coming) return;
-    if (soon(pool, shard))
-        be_patient(pool, loop);
-    else if (!ask_other_loop(pool, loop))
-        start_one(pool, loop);
+    if (!lacks(shard)) return;
+    if (soon(pool, shard) || (!ask_other_loop(pool, loop) && !start_one(pool, loop))) be_patient(pool, loop);
 }
 
 static void ask_answered(struct sl_mail *mail) {
@@ -311,12 +323,8 @@ static void ask_answered(struct sl_mail *mail) {
     struct sl_invoke__shard *shard = &letter->pool->shards[letter->to];
     shard->asked--;
     // Whoever was asked had none left. Those that came answer by offering themselves.
-    if (atomic_load(&shard->waiting_count) > shard->starting + shard->asked) {
-        if (soon(letter->pool, shard))
-            be_patient(letter->pool, letter->to);
-        else
-            start_one(letter->pool, letter->to);
-    }
+    if (lacks(shard) && (soon(letter->pool, shard) || !start_one(letter->pool, letter->to)))
+        be_patient(letter->pool, letter->to);
     discard(letter);
 }
 
@@ -358,7 +366,7 @@ static bool take_kept(struct sl_invoke__pool *pool, unsigned loop) {
         return true;
     }
     if (!(instance = sl_invoke__snap_pop(pool))) return false;
-    shard->starting++;
+    sl_invoke__pool_start_begins(pool, loop);
     sl_invoke__snap_restore(instance);
     return true;
 }
@@ -462,6 +470,20 @@ static void replace(struct sl_invoke__pool *pool, unsigned loop) {
     sl_invoke__instance_dispatch(idle, pop_waiting(shard));
 }
 
+// More are busy than are of use: this one becomes idle, and what waits is sent ahead to the others, or waits for them.
+static bool leave_it_to_others(struct sl_instance *instance) {
+    struct sl_invoke__shard *shard = shard_of(instance);
+    unsigned here = (unsigned)sl_loop_index(instance->loop);
+    if (!shard->waiting_first || !sl_invoke__crowd_over(shard)) return false;
+    if (shard->crowd.few) {
+        sl_invoke__ahead_spread(instance->pool, here);
+        return false; // what could not be sent is its own
+    }
+    be_patient(instance->pool, here);
+    sl_invoke__idle_enter(instance);
+    return true;
+}
+
 void sl_invoke__pool_offer(struct sl_instance *instance) {
     struct sl_invoke__pool *pool = instance->pool;
     join(instance);
@@ -472,14 +494,16 @@ void sl_invoke__pool_offer(struct sl_instance *instance) {
         return;
     }
     unsigned here = (unsigned)sl_loop_index(instance->loop);
-    if (sl_invoke__crowd_over(shard_of(instance))) sl_invoke__ahead_spread(pool, here);
-    struct sl_invocation *waiting = pop_waiting(shard_of(instance));
+    struct sl_invoke__shard *shard = shard_of(instance);
+    bool last = atomic_load_explicit(&pool->retired, memory_order_relaxed) || atomic_load(&pool->invoker->draining);
+    if (!last && leave_it_to_others(instance)) return;
+    struct sl_invocation *waiting = pop_waiting(shard);
     if (waiting) {
         sl_invoke__instance_dispatch(instance, waiting);
         sl_invoke__pool_fill(instance);
         return;
     }
-    if (atomic_load_explicit(&pool->retired, memory_order_relaxed) || atomic_load(&pool->invoker->draining)) {
+    if (last) {
         sl_invoke__instance_stop(instance);
         return;
     }
@@ -491,6 +515,16 @@ void sl_invoke__pool_offer(struct sl_instance *instance) {
         return;
     }
     sl_invoke__idle_enter(instance);
+}
+
+void sl_invoke__pool_ready(struct sl_instance *instance) {
+    struct sl_invoke__pool *pool = sl_invoke__pool_ref(instance->pool); // the instance may be at its end already
+    unsigned loop = (unsigned)sl_loop_index(instance->loop);
+    sl_invoke__pool_start_over(pool, loop);
+    blend(&pool->start_us, instance->snapshotted ? instance->restore_us : instance->init_us);
+    sl_invoke__pool_offer(instance);
+    get_instance(pool, loop); // those that had to wait for the end of a start
+    sl_invoke__pool_unref(pool);
 }
 
 struct sl_invocation *sl_invoke__pool_next_waiting(struct sl_invoke__pool *pool, unsigned loop) {

@@ -302,7 +302,7 @@ void sl_invoke__snap_begin(struct sl_instance *instance) {
 }
 
 void sl_invoke__snap_arrived(struct sl_instance *instance) {
-    instance->pool->shards[sl_loop_index(instance->loop)].starting++;
+    sl_invoke__pool_start_begins(instance->pool, (unsigned)sl_loop_index(instance->loop));
     sl_invoke__snap_restore(instance);
 }
 
