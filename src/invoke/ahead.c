@@ -20,7 +20,7 @@
 //   - Output belongs to the invocation begun last: a bootstrap begins nothing after one that printed (instance.c,
 //     drain_ahead). What a bootstrap cannot see it printing shows by an answer on the lane: then nothing is sent ahead
 //     to this function any more.
-#include "invoke/internal.h"
+#include "invoke/waiting.h"
 
 #include "base/clock.h"
 
@@ -160,14 +160,14 @@ void sl_invoke__ahead_spread(struct sl_invoke__pool *pool, unsigned loop) {
     const struct sl_invoke__shard *shard = &pool->shards[loop];
     struct sl_instance *best;
     while (shard->waiting_first && (best = shortest(shard, shard->waiting_first)))
-        send_behind(best, sl_invoke__pool_next_waiting(pool, loop));
+        send_behind(best, sl_invoke__waiting_pop(&pool->shards[loop]));
 }
 
 void sl_invoke__ahead_fill(struct sl_instance *instance) {
     struct sl_invoke__shard *shard = shard_of(instance);
     unsigned loop = (unsigned)sl_loop_index(instance->loop);
     while (shard->waiting_first && takes(instance, shard->waiting_first))
-        send_behind(instance, sl_invoke__pool_next_waiting(instance->pool, loop));
+        send_behind(instance, sl_invoke__waiting_pop(&instance->pool->shards[loop]));
 }
 
 // ---- what becomes of them -------------------------------------------------------------------------------------------

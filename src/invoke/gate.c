@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 enum {
-    WIDTH = 4,      // for each processor
-    TICK_MS = 5,    // between two times that the gate is widened while processors are idle
-    BUSY_MS = 250,  // and while they are not
+    WIDTH = 4,     // for each processor
+    TICK_MS = 5,   // between two times that the gate is widened while processors are idle
+    BUSY_MS = 250, // and while they are not
 };
 
 static unsigned least(const struct sl_invoke__gate *gate) { return WIDTH * gate->processors; }

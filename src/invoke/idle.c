@@ -11,7 +11,7 @@
 //
 // Sweeping. Four times a second each loop stops what was idle for longer than its function allows, or is older than an
 // instance may get.
-#include "invoke/internal.h"
+#include "invoke/waiting.h"
 
 #include "base/clock.h"
 
@@ -162,7 +162,7 @@ void sl_invoke__sweep(struct sl_timer *timer) {
     struct sl_invoke__loop *here = SL_CONTAINER(timer, struct sl_invoke__loop, sweep);
     sweep_list(here, &here->lru[SL_ON_DEMAND], false);
     sweep_list(here, &here->lru[SL_PROVISIONED], true);
-    sl_invoke__pool_expire_waiting(here);
+    sl_invoke__waiting_expire(here);
     sl_invoke__provision(here);
     sl_invoke__snap_sweep(here);
     sl_invoke__meter_flush(here);

@@ -5,7 +5,7 @@
 // that waits longest, this time inside of it: under the function's time-out and on its bill ("suppressed init", Lambda
 // developer guide, "Failures during the Init phase"). Such an instance is `bound`: it serves that invocation from its
 // start. What goes wrong the second time is the invocation's answer.
-#include "invoke/internal.h"
+#include "invoke/waiting.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -178,7 +178,7 @@ static void restore_ended(struct sl_instance *instance) {
     sl_invoke__log_flush(instance);
     unsigned loop = (unsigned)sl_loop_index(instance->loop);
     sl_invoke__pool_start_over(instance->pool, loop);
-    struct sl_invocation *waiting = sl_invoke__pool_next_waiting(instance->pool, loop);
+    struct sl_invocation *waiting = sl_invoke__waiting_pop(&instance->pool->shards[loop]);
     if (waiting) sl_invoke__finish(instance->invoker, waiting, &result);
 }
 
@@ -191,7 +191,7 @@ static void image_failed(struct sl_instance *instance) {
     sl_invoke__log_flush(instance);
     unsigned loop = (unsigned)sl_loop_index(instance->loop);
     sl_invoke__pool_start_over(instance->pool, loop);
-    struct sl_invocation *waiting = sl_invoke__pool_next_waiting(instance->pool, loop);
+    struct sl_invocation *waiting = sl_invoke__waiting_pop(&instance->pool->shards[loop]);
     if (!waiting || start_bound(instance, waiting, &error) == 0) return;
     struct sl_invocation_result result = {.outcome = SL_INVOCATION_REFUSED, .error = &error};
     sl_invoke__finish(instance->invoker, waiting, &result);
@@ -233,7 +233,7 @@ void sl_invoke__init_ended(struct sl_instance *instance) {
     }
     unsigned loop = (unsigned)sl_loop_index(instance->loop);
     sl_invoke__pool_start_over(instance->pool, loop);
-    struct sl_invocation *waiting = sl_invoke__pool_next_waiting(instance->pool, loop);
+    struct sl_invocation *waiting = sl_invoke__waiting_pop(&instance->pool->shards[loop]);
     if (!waiting || start_bound(instance, waiting, &error) == 0) return;
     // Not even a second try could be made: the first one's failure is the answer.
     struct sl_invocation_result result = result_of(instance, &failure, waiting->request_id, &error);

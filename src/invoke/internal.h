@@ -498,8 +498,6 @@ void sl_invoke__pool_ready(struct sl_instance *instance);
 void sl_invoke__pool_fill(struct sl_instance *instance);
 // Puts them before those who wait, in this order, and sees to it that they are served.
 void sl_invoke__pool_requeue(struct sl_invoke__pool *pool, unsigned loop, struct sl_invocation *first);
-// Takes the oldest waiting invocation of that loop out of the queue; NULL when none waits.
-struct sl_invocation *sl_invoke__pool_next_waiting(struct sl_invoke__pool *pool, unsigned loop);
 // A start that waited for room: is it still needed; then exactly one of the others ends its wait.
 bool sl_invoke__pool_needs_start(const struct sl_invoke__pool *pool, unsigned loop);
 void sl_invoke__pool_start_now(struct sl_invoke__pool *pool, unsigned loop, int64_t charge); // the room was taken
@@ -508,8 +506,6 @@ void sl_invoke__pool_start_begins(struct sl_invoke__pool *pool, unsigned loop);
 void sl_invoke__pool_start_over(struct sl_invoke__pool *pool, unsigned loop);
 void sl_invoke__pool_start_dropped(struct sl_invoke__pool *pool, unsigned loop);
 void sl_invoke__pool_start_refused(struct sl_invoke__pool *pool, unsigned loop);
-// Refuses who waited too long on this loop.
-void sl_invoke__pool_expire_waiting(struct sl_invoke__loop *here);
 void sl_invoke__sweep(struct sl_timer *timer);
 void sl_invoke__stop_all_idle(struct sl_mail *mail); // the loop's drain_mail
 void sl_invoke__finish(struct sl_invoker *invoker, struct sl_invocation *invocation,

@@ -7,10 +7,9 @@
 // Invariants: every invocation that entered gets exactly one finish; an instance is in the idle list of its loop's
 // shard exactly while its state is IDLE; starting + asked never exceeds the number of waiting invocations at the time
 // of asking.
-#include "invoke/internal.h"
+#include "invoke/waiting.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 
 #include <stdlib.h>
 
@@ -18,7 +17,6 @@ enum {
     PATIENCE_MIN_MS = 5, // without a turn for so long (or for a quarter of a start), the estimate of the wait was wrong
     PATIENCE_MAX_MS = 25,
     STUCK = 4, // times in a row, after which a queue gets more instances even if there are too few processors
-    WAIT_SPARE_MS = 20000, // beside the limit of an init: nobody waits longer for an instance
 };
 
 // ---- letters -----------------------------------------------------------------------------------------------------
@@ -47,118 +45,13 @@ static struct sl_invoke__shard *shard_of(struct sl_instance *instance) {
     return &instance->pool->shards[sl_loop_index(instance->loop)];
 }
 
-// ---- waiting invocations ----------------------------------------------------------------------------------------
-
-static struct sl_invoke__loop *loop_of(const struct sl_invoke__shard *shard) {
-    const struct sl_invoke__pool *pool = shard->pool;
-    return &pool->invoker->loops[shard - pool->shards];
-}
-
-// The loop's list of shards where somebody waits, for deadlines.
-static void list_shard(struct sl_invoke__shard *shard) {
-    struct sl_invoke__loop *here = loop_of(shard);
-    shard->queue_prev = NULL;
-    if ((shard->queue_next = here->queue_first)) here->queue_first->queue_prev = shard;
-    here->queue_first = shard;
-}
-
-static void unlist_shard(struct sl_invoke__shard *shard) {
-    if (shard->queue_next) shard->queue_next->queue_prev = shard->queue_prev;
-    if (shard->queue_prev)
-        shard->queue_prev->queue_next = shard->queue_next;
-    else
-        loop_of(shard)->queue_first = shard->queue_next;
-}
-
-static void push_waiting(struct sl_invoke__shard *shard, struct sl_invocation *invocation) {
-    if (!shard->waiting_first) list_shard(shard);
-    invocation->waiting_since_ms = sl_loop_now_ms(invocation->loop);
-    invocation->next = NULL;
-    invocation->prev = shard->waiting_last;
-    if (shard->waiting_last)
-        shard->waiting_last->next = invocation;
-    else
-        shard->waiting_first = invocation;
-    shard->waiting_last = invocation;
-    atomic_fetch_add_explicit(&shard->waiting_count, 1, memory_order_relaxed);
-    sl_invoke__pool_ref(shard->pool);
-}
-
-// Who calls it gives back the reference to the pool that the waiting invocation had.
-static void unlink_waiting(struct sl_invoke__shard *shard, struct sl_invocation *invocation) {
-    if (invocation->prev)
-        invocation->prev->next = invocation->next;
-    else
-        shard->waiting_first = invocation->next;
-    if (invocation->next)
-        invocation->next->prev = invocation->prev;
-    else
-        shard->waiting_last = invocation->prev;
-    invocation->next = invocation->prev = NULL;
-    atomic_fetch_sub_explicit(&shard->waiting_count, 1, memory_order_relaxed);
-    // Nobody is left to be impatient; and without waiting invocations nothing may keep the pool, where the timer lies.
-    if (shard->waiting_first) return;
-    sl_timer_stop(&shard->patience);
-    unlist_shard(shard);
-}
-
-// A moving average over about eight values; 0 is none yet.
-static void blend(_Atomic int64_t *average, int64_t value) {
-    // Loops may overwrite one another's update: it is an estimate.
-    int64_t old = atomic_load_explicit(average, memory_order_relaxed);
-    if (!value) value = 1;
-    atomic_store_explicit(average, old ? old + (value - old) / 8 : value, memory_order_relaxed);
-}
-
-static struct sl_invocation *pop_waiting(struct sl_invoke__shard *shard) {
-    struct sl_invocation *invocation = shard->waiting_first;
-    shard->turns++;
-    if (!invocation) return NULL;
-    unlink_waiting(shard, invocation);
-    int64_t now = sl_clock_mono_ns();
-    if (shard->last_turn_ns) blend(&shard->between_ns, now - shard->last_turn_ns);
-    shard->last_turn_ns = shard->waiting_first ? now : 0;
-    sl_invoke__pool_unref(shard->pool); // an instance or a start keeps it
-    return invocation;
-}
-
-// The last one is refused: those before it have older claims on what is coming.
-static void refuse_last(struct sl_invoke__pool *pool, unsigned loop, const struct sl_error *error,
-                        enum sl_invoke__throttle reason) {
-    struct sl_invoke__shard *shard = &pool->shards[loop];
-    struct sl_invocation *invocation = shard->waiting_last;
-    if (!invocation) return;
-    unlink_waiting(shard, invocation);
-    sl_invoke__refuse(pool->invoker, invocation, error, reason);
-    sl_invoke__pool_unref(pool);
-}
+// ---- getting instances ------------------------------------------------------------------------------------------
 
 static void throttle_last(struct sl_invoke__pool *pool, unsigned loop, enum sl_invoke__throttle reason) {
     struct sl_error error;
     sl_fail(&error, SL_E_THROTTLED, "Rate Exceeded.");
-    refuse_last(pool, loop, &error, reason);
+    sl_invoke__waiting_refuse_last(pool, loop, &error, reason);
 }
-
-static bool expire_one(struct sl_invoke__loop *here, int64_t before_ms) {
-    struct sl_invoke__shard *shard = here->queue_first;
-    while (shard && shard->waiting_first->waiting_since_ms >= before_ms) shard = shard->queue_next;
-    if (!shard) return false;
-    struct sl_invocation *invocation = shard->waiting_first;
-    struct sl_invoke__pool *pool = shard->pool;
-    struct sl_error error;
-    unlink_waiting(shard, invocation);
-    sl_fail(&error, SL_E_THROTTLED, "Rate Exceeded.");
-    sl_invoke__refuse(here->invoker, invocation, &error, SL_THROTTLE_CONCURRENT);
-    sl_invoke__pool_unref(pool);
-    return true;
-}
-
-void sl_invoke__pool_expire_waiting(struct sl_invoke__loop *here) {
-    int64_t before_ms = sl_loop_now_ms(here->loop) - here->invoker->config.init_ms - WAIT_SPARE_MS;
-    while (expire_one(here, before_ms)) {} // from the start each time: an answer may change the list
-}
-
-// ---- getting instances ------------------------------------------------------------------------------------------
 
 bool sl_invoke__pool_needs_start(const struct sl_invoke__pool *pool, unsigned loop) {
     const struct sl_invoke__shard *shard = &pool->shards[loop];
@@ -190,7 +83,8 @@ void sl_invoke__pool_start_now(struct sl_invoke__pool *pool, unsigned loop, int6
     const struct sl_invoke__start start = {.loop = pool->invoker->loops[loop].loop, .charge = charge};
     if (sl_invoke__instance_start(pool, &start, &err) == 0) return;
     sl_invoke__pool_start_over(pool, loop);
-    refuse_last(pool, loop, &err, err.kind == SL_E_THROTTLED ? SL_THROTTLE_CONCURRENT : SL_THROTTLE_NONE);
+    sl_invoke__waiting_refuse_last(pool, loop, &err,
+                                   err.kind == SL_E_THROTTLED ? SL_THROTTLE_CONCURRENT : SL_THROTTLE_NONE);
 }
 
 static bool take_kept(struct sl_invoke__pool *pool, unsigned loop);
@@ -228,7 +122,7 @@ static bool start_one(struct sl_invoke__pool *pool, unsigned loop) {
 // new instances.
 
 void sl_invoke__pool_took(struct sl_instance *instance, int64_t duration_us) {
-    blend(&instance->pool->average_us, duration_us);
+    sl_invoke__blend(&instance->pool->average_us, duration_us);
     sl_invoke__crowd_took(shard_of(instance), duration_us);
 }
 
@@ -298,7 +192,7 @@ static void impatient(struct sl_timer *timer) {
     shard->stuck = shard->turns == shard->turns_seen ? shard->stuck + 1 : 0;
     while (shard->stuck && shard->waiting_first && (idle = sl_invoke__idle_pick(shard))) {
         sl_invoke__pool_leave_idle(idle);
-        sl_invoke__instance_dispatch(idle, pop_waiting(shard));
+        sl_invoke__instance_dispatch(idle, sl_invoke__waiting_pop(shard));
         helped = true;
     }
     if (!helped && needs_more(pool, shard)) start_missing(pool, loop);
@@ -391,7 +285,7 @@ void sl_invoke__pool_enter(struct sl_invoke__pool *pool, struct sl_invocation *i
         sl_invoke__ahead_take(shard, invocation))
         return;
     if (instance && full) {
-        push_waiting(shard, invocation);
+        sl_invoke__waiting_push(shard, invocation);
         be_patient(pool, loop);
         return;
     }
@@ -400,7 +294,7 @@ void sl_invoke__pool_enter(struct sl_invoke__pool *pool, struct sl_invocation *i
         sl_invoke__instance_dispatch(instance, invocation);
         return;
     }
-    push_waiting(shard, invocation);
+    sl_invoke__waiting_push(shard, invocation);
     get_instance(pool, loop);
 }
 
@@ -410,37 +304,14 @@ void sl_invoke__pool_fill(struct sl_instance *instance) {
         sl_invoke__ahead_fill(instance);
 }
 
-static void push_first(struct sl_invoke__shard *shard, struct sl_invocation *invocation) {
-    if (!shard->waiting_first) {
-        push_waiting(shard, invocation);
-        return;
-    }
-    invocation->waiting_since_ms = sl_loop_now_ms(invocation->loop);
-    invocation->prev = NULL;
-    invocation->next = shard->waiting_first;
-    shard->waiting_first->prev = invocation;
-    shard->waiting_first = invocation;
-    atomic_fetch_add_explicit(&shard->waiting_count, 1, memory_order_relaxed);
-    sl_invoke__pool_ref(shard->pool);
-}
-
-static void push_all_first(struct sl_invoke__shard *shard, struct sl_invocation *first) {
-    struct sl_invocation *last = first;
-    while (last->next) last = last->next;
-    for (struct sl_invocation *at = last, *before; at; at = before) {
-        before = at == first ? NULL : at->prev;
-        push_first(shard, at);
-    }
-}
-
 void sl_invoke__pool_requeue(struct sl_invoke__pool *pool, unsigned loop, struct sl_invocation *first) {
     struct sl_invoke__shard *shard = &pool->shards[loop];
     struct sl_instance *idle;
-    push_all_first(shard, first);
+    sl_invoke__waiting_push_first(shard, first);
     sl_invoke__pool_ref(pool); // a refused start may answer the last invocation that kept it
     while (shard->waiting_first && (idle = sl_invoke__idle_pick(shard)) && !sl_invoke__crowd_full(shard)) {
         sl_invoke__pool_leave_idle(idle);
-        sl_invoke__instance_dispatch(idle, pop_waiting(shard));
+        sl_invoke__instance_dispatch(idle, sl_invoke__waiting_pop(shard));
     }
     if (shard->waiting_first && sl_invoke__idle_pick(shard)) {
         be_patient(pool, loop);
@@ -467,7 +338,7 @@ static void replace(struct sl_invoke__pool *pool, unsigned loop) {
         return;
     }
     sl_invoke__pool_leave_idle(idle);
-    sl_invoke__instance_dispatch(idle, pop_waiting(shard));
+    sl_invoke__instance_dispatch(idle, sl_invoke__waiting_pop(shard));
 }
 
 // More are busy than are of use: this one becomes idle, and what waits is sent ahead to the others, or waits for them.
@@ -497,7 +368,7 @@ void sl_invoke__pool_offer(struct sl_instance *instance) {
     struct sl_invoke__shard *shard = shard_of(instance);
     bool last = atomic_load_explicit(&pool->retired, memory_order_relaxed) || atomic_load(&pool->invoker->draining);
     if (!last && leave_it_to_others(instance)) return;
-    struct sl_invocation *waiting = pop_waiting(shard);
+    struct sl_invocation *waiting = sl_invoke__waiting_pop(shard);
     if (waiting) {
         sl_invoke__instance_dispatch(instance, waiting);
         sl_invoke__pool_fill(instance);
@@ -521,14 +392,10 @@ void sl_invoke__pool_ready(struct sl_instance *instance) {
     struct sl_invoke__pool *pool = sl_invoke__pool_ref(instance->pool); // the instance may be at its end already
     unsigned loop = (unsigned)sl_loop_index(instance->loop);
     sl_invoke__pool_start_over(pool, loop);
-    blend(&pool->start_us, instance->snapshotted ? instance->restore_us : instance->init_us);
+    sl_invoke__blend(&pool->start_us, instance->snapshotted ? instance->restore_us : instance->init_us);
     sl_invoke__pool_offer(instance);
     get_instance(pool, loop); // those that had to wait for the end of a start
     sl_invoke__pool_unref(pool);
-}
-
-struct sl_invocation *sl_invoke__pool_next_waiting(struct sl_invoke__pool *pool, unsigned loop) {
-    return pop_waiting(&pool->shards[loop]);
 }
 
 // ---- retiring --------------------------------------------------------------------------------------------------
@@ -544,71 +411,4 @@ void sl_invoke__pool_retire(struct sl_invoke__pool *pool) {
     sl_invoke__snap_retire(pool);
     sl_invoke__tenants_retire(pool);
     for (unsigned i = 0; i < pool->invoker->config.loop_count; i++) write_to(pool, i, i, stop_idle);
-}
-
-// ---- abandon ----------------------------------------------------------------------------------------------------
-
-// What is left of an invocation whose caller went away before it started: it runs all the same, as on AWS.
-struct orphan {
-    struct sl_invocation invocation; // first
-    struct sl_arena arena;
-};
-
-static void orphan_done(struct sl_invocation *invocation, const struct sl_invocation_result *result) {
-    (void)result;
-    struct orphan *orphan = (struct orphan *)invocation;
-    sl_arena_free(&orphan->arena);
-    free(orphan);
-}
-
-static struct sl_invocation *orphan_new(const struct sl_invocation *invocation) {
-    struct orphan *orphan = calloc(1, sizeof *orphan);
-    if (!orphan) return NULL;
-    sl_arena_init(&orphan->arena, 2 * SL_PAYLOAD_SYNC_MAX);
-    struct sl_invocation *copy = &orphan->invocation;
-    *copy = *invocation;
-    copy->done = orphan_done;
-    copy->begin = NULL;
-    copy->part = NULL;
-    struct sl_str *const views[] = {&copy->account,        &copy->region,      &copy->name,
-                                    &copy->version,        &copy->payload,     &copy->trace_id,
-                                    &copy->client_context, &copy->invoked_arn, &copy->tenant_id};
-    for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) *views[i] = sl_arena_dup(&orphan->arena, *views[i]);
-    if (!sl_arena_failed(&orphan->arena)) return copy;
-    sl_arena_free(&orphan->arena);
-    free(orphan);
-    return NULL;
-}
-
-void sl_invoke_abandon(struct sl_invoker *invoker, struct sl_invocation *invocation) {
-    struct sl_instance *instance = invocation->instance;
-    if (instance && instance->sent) {
-        instance->invocation = NULL;
-        sl_runtime_pause(&instance->runtime, false); // what is still streamed goes nowhere
-        return;
-    }
-    if (instance) { // still in its init
-        instance->invocation = orphan_new(invocation);
-        return;
-    }
-    struct sl_invoke__entry *entry = invocation->entry;
-    if (!entry) return;
-    if (invocation->behind) {
-        struct sl_invocation *orphan = orphan_new(invocation);
-        sl_invoke__ahead_replace(invocation, orphan);
-        if (orphan) return;
-        sl_invoke__leave(sl_invoke__of(invoker, invocation->loop), invocation->allotment);
-        sl_invoke__entry_unref(entry);
-        return;
-    }
-    struct sl_invoke__shard *shard = &invocation->pool->shards[sl_loop_index(invocation->loop)];
-    struct sl_invocation *copy = orphan_new(invocation);
-    // The copy first, so that the queue is not empty in between and what was started for it stays.
-    if (copy) push_waiting(shard, copy);
-    unlink_waiting(shard, invocation);
-    sl_invoke__pool_unref(shard->pool);
-    if (copy) return;
-    // No memory for a copy: it does not run. Its client is gone and its place in the count is given back.
-    sl_invoke__leave(sl_invoke__of(invoker, invocation->loop), invocation->allotment);
-    sl_invoke__entry_unref(entry);
 }
