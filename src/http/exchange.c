@@ -2,6 +2,10 @@
 //
 // exchange: memory of connections and requests, recycled per loop, so that the warm path never calls malloc. See
 // conn.h. Under AddressSanitizer nothing is recycled, so that a use after the end of a request is found.
+//
+// A connection that moves to another loop takes its exchange along, so that one loop's list would run empty and the
+// other's fill up to its limit, for ever; and so would every list after one burst. So each list is looked at now and
+// then: exchanges that nobody has needed since the last look are given back to the C library.
 #include "base/clock.h"
 #include "http/conn.h"
 
@@ -12,12 +16,15 @@ enum { KEEP_CONNS = 0, KEEP_EXCHANGES = 0 };
 #else
 enum { KEEP_CONNS = 1024, KEEP_EXCHANGES = 128 };
 #endif
+// Rare enough that a load whose concurrency goes up and down does not allocate at every turn of it.
+enum { LOOK_EVERY = 1024 /* exchanges given back */, KEEP_ALWAYS = 16 };
 
 // Per loop: free lists and the Date field of the running second.
 struct local {
     struct sl_http_conn *conns;
     struct sl_http_exchange *exchanges;
     unsigned conn_count, exchange_count;
+    unsigned exchange_low, given; // since the last look: the fewest exchanges in the list, those given back
     int64_t date_second;
     char date[sizeof "Date: Fri, 02 Jan 2026 03:04:05 GMT\r\n"];
 };
@@ -78,7 +85,9 @@ struct sl_http_exchange *sl_http__exchange_take(struct sl_loop *loop, unsigned m
     if (exchange) {
         local->exchanges = exchange->next;
         local->exchange_count--;
+        if (local->exchange_count < local->exchange_low) local->exchange_low = local->exchange_count;
     } else {
+        if (local) local->exchange_low = 0;
         exchange = exchange_new();
     }
     if (exchange && exchange->header_room < max_headers) {
@@ -105,8 +114,21 @@ void sl_http__exchange_next(struct sl_http_exchange *exchange) {
     exchange->drained = NULL;
 }
 
+// Frees what was in the list all the time since the last look.
+static void free_unneeded(struct local *local) {
+    for (; local->exchange_low > KEEP_ALWAYS; local->exchange_low--) {
+        struct sl_http_exchange *exchange = local->exchanges;
+        local->exchanges = exchange->next;
+        local->exchange_count--;
+        exchange_free(exchange);
+    }
+    local->exchange_low = local->exchange_count;
+    local->given = 0;
+}
+
 void sl_http__exchange_give(struct sl_loop *loop, struct sl_http_exchange *exchange) {
     struct local *local = local_of(loop);
+    if (local && ++local->given == LOOK_EVERY) free_unneeded(local);
     if (!local || local->exchange_count + 1 > KEEP_EXCHANGES) {
         exchange_free(exchange);
         return;

@@ -420,6 +420,52 @@ static void a_new_connection_uses_the_memory_of_a_closed_one(void **state) {
     fixture_call(fx, fx->loop, count_allocations);
     assert_true(allocations_seen <= before + 1); // two may have been open at the same time for a moment
 }
+
+enum { BURST = 100, QUIET = 4000 };
+
+static struct sl_http_exchange *take(struct sl_loop *loop) {
+    struct sl_http_exchange *exchange = sl_http__exchange_take(loop, 20);
+    assert_non_null(exchange);
+    return exchange;
+}
+
+// So many at the same time; counts what had to be allocated for them.
+static void burst(struct fixture *fixture) {
+    struct sl_http_exchange *held[BURST];
+    unsigned long before = allocations;
+    for (unsigned i = 0; i < BURST; i++) held[i] = take(fixture->loop);
+    allocations_seen = allocations - before;
+    for (unsigned i = 0; i < BURST; i++) sl_http__exchange_give(fixture->loop, held[i]);
+}
+
+static void quiet(struct fixture *fixture) {
+    for (unsigned i = 0; i < QUIET; i++) sl_http__exchange_give(fixture->loop, take(fixture->loop));
+}
+
+// What connections bring that come from another loop and end here.
+static void immigration(struct fixture *fixture) {
+    for (unsigned i = 0; i < QUIET; i++) {
+        for (unsigned own = 0; own < 40; own++) sl_http__exchange_give(fixture->loop, take(fixture->loop));
+        sl_http__exchange_give(fixture->loop, take(NULL));
+    }
+}
+
+static void memory_of_a_burst_is_kept_for_the_next_and_given_back_when_it_is_quiet(void **state) {
+    (void)state;
+    fixture_call(fx, fx->loop, burst);
+    fixture_call(fx, fx->loop, burst);
+    assert_int_equal(allocations_seen, 0);
+    fixture_call(fx, fx->loop, quiet);
+    fixture_call(fx, fx->loop, burst);
+    assert_true(allocations_seen >= BURST / 2); // at least one for each that is made anew
+}
+
+static void memory_that_connections_bring_from_other_loops_does_not_pile_up(void **state) {
+    (void)state;
+    fixture_call(fx, fx->loop, immigration);
+    fixture_call(fx, fx->loop, burst);
+    assert_true(allocations_seen >= BURST / 4);
+}
 #endif
 
 int main(void) {
@@ -446,6 +492,8 @@ int main(void) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         TEST(a_warm_connection_allocates_nothing),
         TEST(a_new_connection_uses_the_memory_of_a_closed_one),
+        TEST(memory_of_a_burst_is_kept_for_the_next_and_given_back_when_it_is_quiet),
+        TEST(memory_that_connections_bring_from_other_loops_does_not_pile_up),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
