@@ -4,14 +4,14 @@
 // is made inside the sandbox's network namespace and handed to us, so whatever is connected with it stays in there.
 //
 // The other side is hostile: it may refuse, never read, never answer, answer nonsense or for ever. Nothing here waits
-// for it with more than one batch; what it says is read up to a bound and thrown away.
+// for it with more than one batch; what it says is read up to a bound, in all and in each turn of the loop, and thrown
+// away.
 #include "runtime/delivery.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -21,7 +21,9 @@
 enum {
     ATTEMPTS = 5, // connections, with pauses of 100, 200, 400, 800 ms: a listener may start after its subscription
     PAUSE_MS = 100,
-    DISCARD = 16 * 1024, // read of an answer's body at a time
+    DISCARD = 16 * 1024,    // read of an answer's body at a time
+    BODY_MAX = 4 * DISCARD, // of an answer: from a longer one the connection is taken away
+    INTERIM_MAX = 8,        // answers before the answer
 };
 
 static const char refused[] = "could not send events: the connection was refused";
@@ -105,6 +107,7 @@ static void begin(struct sl_subscriber *subscriber) {
     subscriber->sent = 0;
     subscriber->head_len = 0;
     subscriber->reply_len = 0;
+    subscriber->interims = 0;
     subscriber->body_left = -1;
     if (!subscriber->asked.http) return;
     int len = snprintf(subscriber->head, sizeof subscriber->head,
@@ -175,6 +178,13 @@ static bool field_is(const char *line, const char *end, const char *name, const 
     return true;
 }
 
+// -1: it is none, or longer than anybody wants to read.
+static int64_t length_of(const char *value, const char *end) {
+    int64_t length;
+    struct sl_str text = sl_str_trim(sl_str_n(value, (size_t)(end - value)));
+    return sl_str_to_i64(text, &length) && length >= 0 && length <= BODY_MAX ? length : -1;
+}
+
 // What of the head matters: how long the body is, if that is said, and whether the connection stays.
 static void read_fields(struct sl_subscriber *subscriber, const char *at, const char *end) {
     subscriber->close_after = subscriber->reply[7] == '0'; // HTTP/1.0
@@ -183,18 +193,19 @@ static void read_fields(struct sl_subscriber *subscriber, const char *at, const 
         const char *value;
         line_end = memchr(at, '\n', (size_t)(end - at));
         if (!line_end) break;
-        if (field_is(at, line_end, "Content-Length", &value)) subscriber->body_left = strtol(value, NULL, 10);
+        if (field_is(at, line_end, "Content-Length", &value)) subscriber->body_left = length_of(value, line_end);
         if (field_is(at, line_end, "Connection", &value) && strncasecmp(value, "close", 5) == 0)
             subscriber->close_after = true;
     }
     if (subscriber->status == 204 || subscriber->status == 304) subscriber->body_left = 0;
-    if (subscriber->body_left < 0) { // chunked, or until the end: it has accepted, and the rest is not worth following
+    if (subscriber->body_left < 0) { // chunked, until the end, endless: it has accepted, and the rest is not worth it
         subscriber->close_after = true;
         subscriber->body_left = 0;
     }
 }
 
 static void answered(struct sl_subscriber *subscriber) {
+    subscriber->body_left = BODY_MAX; // that it may still say
     subscriber->link = subscriber->close_after ? SL_LINK_CLOSING : SL_LINK_OPEN;
     sl_delivery__done(subscriber, subscriber->status < 400 ? NULL : status_bad);
 }
@@ -217,6 +228,10 @@ static bool take_head(struct sl_subscriber *subscriber, bool *ret_bad) {
         int64_t status;
         subscriber->status = sl_str_to_i64(sl_str_n(reply + 9, 3), &status) ? (int)status : 0;
         bool interim = subscriber->status >= 100 && subscriber->status < 200;
+        if (interim && ++subscriber->interims > INTERIM_MAX) {
+            *ret_bad = true;
+            return false;
+        }
         if (!interim) read_fields(subscriber, reply, end + 2);
         memmove(reply, reply + head, subscriber->reply_len - head);
         subscriber->reply_len -= head;
@@ -257,11 +272,14 @@ static void read_reply(struct sl_subscriber *subscriber) {
     answered(subscriber);
 }
 
-// Nothing is expected: a destination that talks is not listened to, and one that closes is left.
+// Nothing is expected: a destination that talks is not listened to; one that closes, or talks on behind its answer, is
+// left.
 static void read_nothing(struct sl_subscriber *subscriber) {
     char discard[DISCARD];
     ssize_t got = recv(subscriber->fd, discard, sizeof discard, MSG_DONTWAIT);
-    if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) return;
+    if (got > 0 && subscriber->asked.http) subscriber->body_left -= got;
+    bool endless = subscriber->asked.http && subscriber->body_left < 0;
+    if (!endless && (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))) return;
     disconnect(subscriber);
 }
 

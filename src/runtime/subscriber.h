@@ -68,6 +68,7 @@ struct sl_subscriber {
     char reply[2048];
     size_t reply_len;
     int status;
+    unsigned interims; // answers with a status below 200
     int64_t body_left; // -1: the head is not complete
     bool close_after;
 };
