@@ -259,7 +259,7 @@ static struct sl_str own_variable(const struct sl_function *function, struct sl_
 
 // AWS_LAMBDA_EXEC_WRAPPER is a program that gets the runtime's command line as arguments and is to execute it
 // ("Modifying the runtime environment", Lambda developer guide). Custom runtimes read the variable themselves, or do
-// not.
+// not. A relative path is one from where runtimes start.
 static void build_command(struct command *command, const struct sl_function *function,
                           const struct sl_runtime_info *info, int code_dir, char *wrapper, size_t wrapper_cap) {
     if (info->language == SL_LANGUAGE_CUSTOM) {
@@ -267,8 +267,9 @@ static void build_command(struct command *command, const struct sl_function *fun
         return;
     }
     struct sl_str given = own_variable(function, SL_STR("AWS_LAMBDA_EXEC_WRAPPER="));
-    if (given.len > 0 && given.len < wrapper_cap) {
-        snprintf(wrapper, wrapper_cap, "%.*s", SL_FMT(given));
+    const char *folder = sl_str_starts(given, SL_STR("/")) ? "" : "/var/task/";
+    if (given.len > 0 && strlen(folder) + given.len < wrapper_cap) {
+        snprintf(wrapper, wrapper_cap, "%s%.*s", folder, SL_FMT(given));
         argument(command, wrapper);
     }
     argument(command, info->interpreter);
