@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lambda functions in C: a client of the Lambda Runtime API in one header and one source file.
+// Lambda functions in C: a client of the Lambda Runtime API with one public header, built from one source file.
 //
 // A function is a program named `bootstrap` for the runtime provided.al2023. Its main() calls sluice_run() with a
 // handler, which is called once per event and writes its answer:
@@ -13,8 +13,9 @@
 //
 //     cc -std=c11 -O2 -o bootstrap hello.c sluice_runtime.c
 //
-// C11 and POSIX, no other dependency, links statically. One thread: an environment has one invocation at a time. The
-// answer to an event and the request for the next one leave in one write. Limits: events of 8 MiB, answers of Lambda's
+// C11 and Linux, no other dependency, links statically. One thread: an environment has one invocation at a time. The
+// answer to an event and the request for the next one leave in one write, and in Sluice's sandbox further events may be
+// here then (sluice_lane.h). Limits: events of 8 MiB, answers of Lambda's
 // 6,291,556 bytes unless streamed; AWS_LAMBDA_RUNTIME_API must hold an IPv4 address (or localhost) and a port.
 
 #ifndef SLUICE_RUNTIME_H

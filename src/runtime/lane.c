@@ -216,7 +216,7 @@ static bool feed(struct sl_lane *lane, bool *ret_ready) {
         sl_buf_consume(&lane->in, at);
     else
         sl_buf_clear(&lane->in, KEEP);
-    return !bad && !(*ret_ready && lane->in.len); // nothing is to be said that was not asked for
+    return !bad && !((*ret_ready || lane->ready) && lane->in.len); // nothing is to be said that was not asked for
 }
 
 static void receive(struct sl_lane *lane) {

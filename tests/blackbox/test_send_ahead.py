@@ -2,13 +2,18 @@
 """Events that are sent to an instance which is busy still (src/invoke/ahead.c): nothing of it shows, whatever happens to the
 one in front."""
 
+import functools
 import json
 import re
+import subprocess
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from support import ROOT
 from test_scaling import metric
 
 # Tells which instance did it, and for which requests it was called before. What the event asks for happens then.
@@ -38,10 +43,69 @@ def handler(event, context):
     return {"me": me, "seen": list(seen), "id": context.aws_request_id, "n": event["n"],
             "left": context.get_remaining_time_in_millis()}
 """
+# The same; `print` by a system call that no library sees, and `stream` in addition.
+C = r"""
+#include "sluice_json.h"
+#include "sluice_runtime.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+static char (*seen)[40];
+static size_t count;
+static unsigned me[4];
+
+static int handler(const struct sluice_event *event, const struct sluice_context *context, struct sluice_response *r, void *arg) {
+    (void)arg;
+    seen = realloc(seen, (count + 1) * sizeof *seen);
+    snprintf(seen[count++], sizeof *seen, "%s", context->request_id);
+    char mark[64];
+    int len = snprintf(mark, sizeof mark, "mark %s\n", context->request_id);
+    if (strstr(event->data, "print") && write(1, mark, (size_t)len) != len) abort();
+    if (strstr(event->data, "write")) fputs(mark, stderr);
+    if (strstr(event->data, "fail")) return sluice_fail(r, "AsAsked", "as asked");
+    if (strstr(event->data, "die")) raise(SIGKILL);
+    while (strstr(event->data, "hang")) {}
+    if (strstr(event->data, "stream")) sluice_stream(r);
+    struct sluice_json doc;
+    int64_t n = -1;
+    if (sluice_json_parse(&doc, event->data, event->len) || sluice_json_int64(&doc, sluice_json_get(&doc, 0, "n"), &n)) abort();
+    sluice_json_free(&doc);
+    sluice_printf(r, "{\"me\":\"%08x%08x%08x%08x\",\"id\":\"%s\",\"n\":%lld,\"left\":%lld,\"seen\":[", me[0], me[1], me[2], me[3],
+                  context->request_id, (long long)n, (long long)sluice_remaining_ms(context));
+    for (size_t i = 0; i < count; i++) sluice_printf(r, "%s\"%s\"", i ? "," : "", seen[i]);
+    return sluice_printf(r, "]}");
+}
+
+int main(void) { return getrandom(me, sizeof me, 0) == sizeof me ? sluice_run(handler, NULL) : 1; }
+"""
 CALLERS = 16
-LANGUAGES = pytest.mark.parametrize(
-    "runtime, files", [("nodejs20.x", {"index.js": NODE}), ("python3.11", {"index.py": PYTHON})], ids=["nodejs", "python"]
-)
+
+
+@functools.cache
+def compiled():
+    with tempfile.TemporaryDirectory() as folder:
+        source, program, library = Path(folder, "main.c"), Path(folder, "bootstrap"), ROOT / "runtimes/c"
+        source.write_text(C)
+        files = [source, library / "sluice_runtime.c", library / "sluice_json.c"]
+        subprocess.run(["cc", "-O2", "-static", "-I", library, "-o", program, *files], check=True)
+        return program.read_bytes()
+
+
+SOURCES = {
+    "nodejs": ("nodejs20.x", lambda: {"index.js": NODE}),
+    "python": ("python3.11", lambda: {"index.py": PYTHON}),
+    "c": ("provided.al2023", lambda: {"bootstrap": compiled()}),
+}
+LANGUAGES = pytest.mark.parametrize("language", SOURCES)
+
+
+def create(server, language, **options):
+    runtime, files = SOURCES[language]
+    server.create_function("f", files(), runtime=runtime, MemorySize=256, **options)
 
 
 @pytest.fixture
@@ -95,8 +159,8 @@ def until_sent_ahead(server, name, events, name_of="events_sent_ahead_total"):
 
 
 @LANGUAGES
-def test_what_waits_behind_one_that_dies_is_served_by_others(ahead, runtime, files):
-    ahead.create_function("f", files, runtime=runtime, Timeout=60, MemorySize=256)
+def test_what_waits_behind_one_that_dies_is_served_by_others(ahead, language):
+    create(ahead, language, Timeout=60)
     events = [{"die": True} if n % 40 == 20 else {"fail": True} if n % 40 == 30 else {} for n in range(200)]
     done = until_sent_ahead(ahead, "f", events)
     for event, error, answer, _, _ in done:
@@ -108,8 +172,9 @@ def test_what_waits_behind_one_that_dies_is_served_by_others(ahead, runtime, fil
     assert_nothing_twice(done)
 
 
-def test_what_waits_behind_one_that_hangs_is_taken_back(ahead):
-    ahead.create_function("f", {"index.py": PYTHON}, Timeout=3, MemorySize=256)
+@pytest.mark.parametrize("language", ["python", "c"])
+def test_what_waits_behind_one_that_hangs_is_taken_back(ahead, language):
+    create(ahead, language, Timeout=3)
     call_all(ahead, "f", [{}] * 50)
     done = until_sent_ahead(ahead, "f", [{"hang": True} if n in (20, 30, 40) else {} for n in range(60)], "events_taken_back_total")
     for event, error, answer, _, _ in done:
@@ -119,8 +184,8 @@ def test_what_waits_behind_one_that_hangs_is_taken_back(ahead):
 
 
 @LANGUAGES
-def test_lines_and_time_are_those_of_their_invocation(ahead, runtime, files):
-    ahead.create_function("f", files, runtime=runtime, Timeout=60, MemorySize=256)
+def test_lines_and_time_are_those_of_their_invocation(ahead, language):
+    create(ahead, language, Timeout=60)
     kinds = [{}, {}, {"print": True}, {}, {}, {}, {"write": True}]
     began = time.monotonic()
     done = until_sent_ahead(ahead, "f", [kinds[n % len(kinds)] for n in range(140)])
@@ -141,3 +206,11 @@ def test_lines_and_time_are_those_of_their_invocation(ahead, runtime, files):
     assert len(durations) >= len(text.splitlines()) / 8
     # An instance does one at a time; who waited behind others is not charged for it.
     assert sum(durations) <= took_ms * len(instances)
+
+
+def test_an_answer_that_streams_leaves_the_others_as_they_are(ahead):
+    create(ahead, "c", Timeout=60)
+    done = until_sent_ahead(ahead, "f", [{"stream": True} if n % 10 == 5 else {"fail": True} if n % 10 == 8 else {} for n in range(200)])
+    for event, error, answer, _, _ in done:
+        assert error == ("Unhandled" if "fail" in event else None), (event, answer)
+    assert_nothing_twice(done)
