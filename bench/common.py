@@ -194,11 +194,11 @@ def epoll_floor(folder, *arguments, core=SERVING):
 
 
 @contextlib.contextmanager
-def nginx(folder, upstream, core=SERVING):
+def nginx(folder, upstream, core=SERVING, workers=1):
     port = free_port()
     config = os.path.join(folder, "nginx.conf")
     with open(config, "w") as file:
-        file.write(f"""daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log; user root;
+        file.write(f"""daemon off; worker_processes {workers}; pid {folder}/nginx.pid; error_log {folder}/nginx.log; user root;
 events {{ worker_connections 4096; }}
 http {{ access_log off; keepalive_requests 100000000;
   upstream backend {{ server unix:{upstream}; keepalive 256; keepalive_requests 100000000; }}

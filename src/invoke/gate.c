@@ -12,7 +12,7 @@
 enum {
     WIDTH = 4,     // for each processor
     TICK_MS = 5,   // between two times that the gate is widened while processors are idle
-    BUSY_MS = 250, // and while they are not
+    BUSY_MS = 250, // and while they are not; for n times the least, n * n times as long
 };
 
 static unsigned least(const struct sl_invoke__gate *gate) { return WIDTH * gate->processors; }
@@ -45,7 +45,8 @@ bool sl_invoke__gate_open(struct sl_invoke__gate *gate, int64_t now_ns) {
     if (under_way < atomic_load_explicit(&gate->width, memory_order_relaxed)) return true;
     int64_t before = atomic_load_explicit(&gate->widened_ns, memory_order_relaxed), passed = now_ns - before;
     if (passed < (int64_t)TICK_MS * 1000000) return false;
-    if (passed < (int64_t)BUSY_MS * 1000000 && is_busy(gate)) return false;
+    int64_t times = under_way / least(gate);
+    if (passed < times * times * BUSY_MS * 1000000 && is_busy(gate)) return false;
     if (!atomic_compare_exchange_strong(&gate->widened_ns, &before, now_ns)) return false;
     atomic_store_explicit(&gate->width, under_way + least(gate), memory_order_relaxed);
     return true;

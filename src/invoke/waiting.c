@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// waiting: the invocations of a shard that no instance serves yet, oldest first. All on the shard's loop's thread; other
-// threads read how many there are. Each of them keeps the pool; a loop lists its shards where somebody waits, so that
-// nobody waits for ever.
+// waiting: the invocations of a shard that no instance serves yet, oldest first. All on the shard's loop's thread;
+// other threads read how many there are. Each of them keeps the pool; a loop lists its shards where somebody waits, so
+// that nobody waits for ever.
 #include "invoke/waiting.h"
 
 #include "base/clock.h"
@@ -81,7 +81,7 @@ struct sl_invocation *sl_invoke__waiting_pop(struct sl_invoke__shard *shard) {
 }
 
 void sl_invoke__waiting_refuse_last(struct sl_invoke__pool *pool, unsigned loop, const struct sl_error *error,
-                        enum sl_invoke__throttle reason) {
+                                    enum sl_invoke__throttle reason) {
     struct sl_invoke__shard *shard = &pool->shards[loop];
     struct sl_invocation *invocation = shard->waiting_last;
     if (!invocation) return;

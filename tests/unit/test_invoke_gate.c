@@ -42,16 +42,17 @@ static void test_a_few_pass_at_once_and_a_few_more_with_each_tick_of_an_idle_mac
     assert_int_equal(pass(&gate, 1010), LEAST);
 }
 
-static void test_a_busy_machine_lets_in_few(void **state) {
+static void test_a_busy_machine_lets_in_a_few_more_and_more_seldom(void **state) {
     (void)state;
     struct sl_invoke__gate gate;
     sl_invoke__gate_init(&gate, PROCESSORS, say_runnable);
     runnable = PROCESSORS + 2;
     assert_int_equal(pass(&gate, 1000), 2 * LEAST);
     assert_int_equal(pass(&gate, 1100), 0);
-    assert_int_equal(pass(&gate, 1249), 0);
-    assert_int_equal(pass(&gate, 1250), LEAST);
-    assert_int_equal(pass(&gate, 1251), 0);
+    assert_int_equal(pass(&gate, 1999), 0);
+    assert_int_equal(pass(&gate, 2000), LEAST); // twice the least were under way: 4 * 250 ms
+    assert_int_equal(pass(&gate, 4249), 0);
+    assert_int_equal(pass(&gate, 4250), LEAST); // 9 * 250 ms
 }
 
 static void test_what_has_ended_makes_place_and_the_width_falls_back(void **state) {
@@ -82,7 +83,7 @@ static void test_the_kernel_counts_this_thread_at_least(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_few_pass_at_once_and_a_few_more_with_each_tick_of_an_idle_machine),
-        cmocka_unit_test(test_a_busy_machine_lets_in_few),
+        cmocka_unit_test(test_a_busy_machine_lets_in_a_few_more_and_more_seldom),
         cmocka_unit_test(test_what_has_ended_makes_place_and_the_width_falls_back),
         cmocka_unit_test(test_a_machine_without_a_count_of_processors_has_one),
         cmocka_unit_test(test_the_kernel_counts_this_thread_at_least),
