@@ -4,8 +4,8 @@
 // processors. With more of them under way than processors can serve, none is ready sooner, those that are ready already
 // get no turn, and invocations that wait for both ask for more starts: a storm, in which a server answers nobody for
 // seconds. So WIDTH for each processor may always be under way; more when those do not keep the machine busy (an init
-// that waits for a database), a few at a time; and a few more from time to time even if it is busy, so that slow ones
-// cannot lock others out for long.
+// that waits for a database), a few at a time; and a few more, ever more seldom, even if it is busy, so that slow ones
+// cannot lock others out for ever.
 //
 // Any thread; nothing is locked: two threads that look at the same time may let in one too many.
 #ifndef SLUICE_INVOKE_GATE_H
