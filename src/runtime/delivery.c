@@ -164,7 +164,9 @@ static void write_more(struct sl_subscriber *subscriber) {
     }
     (void)sl_watch_change(&subscriber->watch, EPOLLIN);
     subscriber->link = subscriber->asked.http ? SL_LINK_READING : SL_LINK_OPEN;
-    if (!subscriber->asked.http) sl_delivery__done(subscriber, NULL);
+    if (subscriber->asked.http) return;
+    subscriber->body_left = BODY_MAX;
+    sl_delivery__done(subscriber, NULL);
 }
 
 // ---- the answer -----------------------------------------------------------------------------------------------------
@@ -272,15 +274,19 @@ static void read_reply(struct sl_subscriber *subscriber) {
     answered(subscriber);
 }
 
-// Nothing is expected: a destination that talks is not listened to; one that closes, or talks on behind its answer, is
-// left.
+// Nothing is expected: a destination that talks is not listened to, and one that closes is left. Over HTTP so is one
+// that talks on behind its answer. Over TCP it would lose what it has not read yet: it just is not heard until the next
+// batch.
 static void read_nothing(struct sl_subscriber *subscriber) {
     char discard[DISCARD];
     ssize_t got = recv(subscriber->fd, discard, sizeof discard, MSG_DONTWAIT);
-    if (got > 0 && subscriber->asked.http) subscriber->body_left -= got;
-    bool endless = subscriber->asked.http && subscriber->body_left < 0;
-    if (!endless && (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))) return;
-    disconnect(subscriber);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got > 0) subscriber->body_left -= got;
+    bool endless = subscriber->body_left < 0;
+    if (got <= 0 || (endless && subscriber->asked.http))
+        disconnect(subscriber);
+    else if (endless)
+        (void)sl_watch_change(&subscriber->watch, EPOLLRDHUP);
 }
 
 static void ready(struct sl_watch *watch, uint32_t events) {

@@ -66,7 +66,6 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 FUNCTION = LIBRARY + r'''
 MOST = 256 << 20
 poured, over, seen = {}, {}, []
-def deaf(conn): kept.append(conn.dup())
 def closer(conn): pass
 def mute(conn):
     read_request(conn)
@@ -79,7 +78,7 @@ def pour(name, head, block):
             conn.sendall(OK)
             return
         poured[name] = 0
-        conn.settimeout(5)
+        conn.settimeout(1)
         try:
             conn.sendall(head)
             while poured[name] < MOST: poured[name] += conn.send(block)
@@ -104,16 +103,30 @@ POURS = {"interim": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 2000),
          "endless": (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536),
          "behind": (OK, b"x" * 65536),
          "garbage": (b"", bytes(range(256)) * 256)}
-KINDS = {"deaf": deaf, "closer": closer, "mute": mute, "redirect": redirect, **{name: pour(name, *what) for name, what in POURS.items()}}
+KINDS = {"closer": closer, "mute": mute, "redirect": redirect, **{name: pour(name, *what) for name, what in POURS.items()}}
 for name in POURS: over[name] = threading.Event()
 listen(8099, elsewhere)
+def talker(conn):
+    """Over TCP: never stops talking, and never reads."""
+    if "talker" in poured: return
+    poured["talker"] = 0
+    conn.settimeout(1)
+    try:
+        while poured["talker"] < MOST: poured["talker"] += conn.send(b"x" * 65536)
+    except OSError: pass
+    over["talker"].set()
+over["talker"] = threading.Event()
+listen(8098, talker)
+me = register("talker")
+assert subscribe(me, {"protocol": "TCP", "port": 8098})[0] == 200
+attend(me)
 for place, (name, serve) in enumerate({**KINDS, "honest": honest}.items()):
     listen(8100 + place, serve)
     me = register(name)
     assert subscribe(me, uri(8100 + place))[0] == 200
     attend(me)
 def handler(event, context):
-    for name in POURS: over[name].wait()
+    for event in over.values(): event.wait()
     return {"poured": poured, "reports": seen.count("platform.report"), "redirected": "the redirection was followed" in seen}
 '''
 
@@ -145,7 +158,7 @@ def test_destinations_that_say_too_much_or_nothing_cost_themselves_only(server, 
         first = answer_of(server, "hostile")
         pings.more(10)
         # Of the quarter of a gigabyte that each wanted to say, what sockets hold was taken, and a little more.
-        assert set(first["poured"]) == {"interim", "giant", "endless", "behind", "garbage"}
+        assert set(first["poured"]) == {"interim", "giant", "endless", "behind", "garbage", "talker"}
         assert all(count < 64 << 20 for count in first["poured"].values()), first
         # The honest one among them is told what happens, all the same, when the instance is next awake.
         wait_for(lambda: answer_of(server, "hostile")["reports"] >= 2, "reports")
