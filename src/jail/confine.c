@@ -89,10 +89,10 @@ static void own_user_ns(uid_t uid) {
     (void)sl_jail__write(AT_FDCWD, "/proc/self/gid_map", text);
 }
 
+void sl_jail__give_way(void) { (void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0}); }
+
 int sl_jail__confine(const struct sl_jail__confine *confine, const char **ret_step) {
     (void)setsid();
-    // An event's arrival does not interrupt the server while it hands out others: on a busy core that saves switching.
-    (void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
     *ret_step = "enter the control groups";
     for (unsigned i = 0; i < confine->tasks_count; i++) {
         int rc = sl_jail__v1_enter(confine->tasks_dirs[i]);

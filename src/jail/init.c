@@ -80,7 +80,7 @@ static int build(struct sl_jail__shell_plan *plan, int ret_listen[SL_JAIL_LISTEN
     if (plan->netns < 0) {
         rc = sl_jail__netns_make(plan->router, plan->slot, plan->network, &plan->netns, ret_step);
     } else {
-        rc = sl_jail__netns_recycle(plan->router, plan->slot, plan->network, plan->netns);
+        rc = sl_jail__netns_recycle(plan->router, plan->slot, plan->network, plan->netns, &plan->sent);
     }
     if (rc != 0) return rc;
     *ret_step = "listen on 127.0.0.1:9001";
@@ -110,7 +110,7 @@ static int build(struct sl_jail__shell_plan *plan, int ret_listen[SL_JAIL_LISTEN
 // sandbox would be a way out of it. The control groups' go as soon as no process is made any more (activate).
 static void say_ready(struct init *init, const int listener[SL_JAIL_LISTENERS], bool new_netns) {
     struct sl_jail__shell_plan *plan = init->plan;
-    struct sl_jail__note note = {.kind = SL_JAIL__READY};
+    struct sl_jail__note note = {.kind = SL_JAIL__READY, .sent = plan->sent};
     int process = (int)syscall(SYS_pidfd_open, init->programs[0].pid, 0);
     if (process < 0) fail(plan->control, "name the program's process", errno);
     int fds[SL_JAIL_LISTENERS + 2];

@@ -13,10 +13,11 @@
 
 // All that a shell needs to know; filled by the spawner, inherited by fork.
 struct sl_jail__shell_plan {
-    int control;  // socket to the spawner
-    int stem;     // mount namespace to copy
-    int netns;    // recycled network namespace, or -1: make one
-    bool network; // with eth0
+    int control;   // socket to the spawner
+    int stem;      // mount namespace to copy
+    int netns;     // recycled network namespace, or -1: make one
+    bool network;  // with eth0
+    uint64_t sent; // see sl_jail__netns_recycle; told with READY
     unsigned slot;
     const struct sl_jail__router *router;
     const struct sl_jail__cgroups *cgroups;

@@ -132,9 +132,27 @@ int sl_jail__netns_make(const struct sl_jail__router *router, unsigned slot, boo
     return rc;
 }
 
-int sl_jail__netns_recycle(const struct sl_jail__router *router, unsigned slot, bool network, int ns) {
+// How many packets have left by eth0 of the current network namespace since it was made, or -errno. From a file, since
+// asking by netlink takes the kernel's network lock.
+static int64_t packets_sent(void) {
+    char text[4096];
+    unsigned long long packets = 0;
+    ssize_t length = sl_jail__read(AT_FDCWD, "/proc/self/net/dev", text, sizeof text);
+    if (length < 0) return length;
+    const char *line = strstr(text, "eth0:");
+    if (line == NULL) return -ENODEV;
+    // "eth0:", eight figures of what was received, bytes sent, packets sent.
+    return sscanf(line, "eth0: %*u %*u %*u %*u %*u %*u %*u %*u %*u %llu", &packets) == 1 ? (int64_t)packets : -EPROTO;
+}
+
+int sl_jail__netns_recycle(const struct sl_jail__router *router, unsigned slot, bool network, int ns, uint64_t *sent) {
     if (setns(ns, CLONE_NEWNET) != 0) return -errno;
     if (!network) return 0;
+    // Only a packet of the sandbox's begins a connection there. Counted before they are forgotten: one sent in between
+    // counts for the next time.
+    int64_t packets = packets_sent();
+    if (packets >= 0 && (uint64_t)packets == *sent) return 0;
+    if (packets >= 0) *sent = (uint64_t)packets;
     int socket = router_socket(router, ns, sl_jail__conntrack_open);
     int rc = socket < 0 ? socket : sl_jail__conntrack_forget(socket, ip(SLOTS + slot + 1));
     sl_jail__close(&socket);

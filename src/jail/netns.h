@@ -46,8 +46,9 @@ unsigned sl_jail__resolvers(const struct sl_jail_config *config, struct in_addr 
 int sl_jail__netns_make(const struct sl_jail__router *router, unsigned slot, bool network, int *ret_ns,
                         const char **ret_step);
 // In the same place, instead: enters the namespace of a sandbox that is gone, and makes sure that with network nothing
-// of its connections is left. 0 or -errno.
-int sl_jail__netns_recycle(const struct sl_jail__router *router, unsigned slot, bool network, int ns);
+// of its connections is left. That takes milliseconds of a processor, so not when it sent nothing: *sent is how many
+// packets had been sent here when that was done last (0: never) and becomes how many they are now. 0 or -errno.
+int sl_jail__netns_recycle(const struct sl_jail__router *router, unsigned slot, bool network, int ns, uint64_t *sent);
 // The server's listening sockets in a sandbox: TCP on a port of the loopback of the current network namespace, and at
 // SL_JAIL_SOCKET in the current root, which must be a sandbox's own. A descriptor or -errno.
 int sl_jail__netns_listen(uint16_t port);

@@ -166,7 +166,7 @@ static void note_exited(struct sl_jail__spawner *s, struct sl_jail__slot *slot, 
 static void handle(struct sl_jail__spawner *s, struct sl_jail__slot *slot, struct sl_jail__note *note, int *fds) {
     switch (note->kind) {
     case SL_JAIL__READY:
-        if (slot->state == SL_JAIL__BUILDING && !slot->failed) sl_jail__shell_ready(&s->shells, slot, fds);
+        if (slot->state == SL_JAIL__BUILDING && !slot->failed) sl_jail__shell_ready(&s->shells, slot, note, fds);
         break;
     case SL_JAIL__SEATED:
         slot->runs[note->program].state = SL_JAIL__PROGRAM_WAITING;

@@ -201,6 +201,7 @@ static int enter(const struct sl_jail__fork *order, const int *fds, const char *
         .own_user_ns = order->own_user_ns != 0,
         .filter = &template.filter,
     };
+    sl_jail__give_way();
     rc = sl_jail__confine(&confine, ret_step);
     if (rc != 0) return rc;
     unsigned char seed[48];

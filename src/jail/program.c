@@ -63,6 +63,7 @@ static int run(int socket, const char **ret_step) {
     sl_jail__limit(RLIMIT_NOFILE, go.fds, go.fds);
     if (go.processes != 0) sl_jail__limit(RLIMIT_NPROC, go.processes, go.processes);
     *ret_step = target.path;
+    sl_jail__give_way(); // not before: a cold start waits for this process to be woken
     execve(target.path, target.argv, target.envp);
     return -errno;
 }

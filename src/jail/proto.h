@@ -125,6 +125,7 @@ struct sl_jail__note {
     uint32_t oom;   // EXITED: killed by init's watch
     uint32_t reserved;
     int64_t memory_peak; // EXITED: seen by init's watch, else -1
+    uint64_t sent;       // READY: see sl_jail__netns_recycle
     char step[SL_JAIL__STEP];
 };
 

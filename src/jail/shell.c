@@ -49,6 +49,7 @@ int sl_jail__shell_build(struct sl_jail__shells *shells, struct sl_jail__slot *s
             .stem = shells->stem,
             .netns = slot->netns[network],
             .network = network,
+            .sent = slot->sent,
             .slot = slot->index,
             .router = &shells->router,
             .cgroups = &shells->cgroups,
@@ -87,7 +88,9 @@ static int take(int *fd) {
     return taken;
 }
 
-void sl_jail__shell_ready(struct sl_jail__shells *shells, struct sl_jail__slot *slot, int fds[SL_JAIL__FDS]) {
+void sl_jail__shell_ready(struct sl_jail__shells *shells, struct sl_jail__slot *slot, const struct sl_jail__note *note,
+                          int fds[SL_JAIL__FDS]) {
+    if (slot->network) slot->sent = note->sent;
     for (unsigned i = 0; i < SL_JAIL_LISTENERS; i++) slot->listener[i] = take(&fds[i]);
     slot->runs[0].process = take(&fds[SL_JAIL_LISTENERS]);
     slot->runs[0].state = SL_JAIL__PROGRAM_WAITING;

@@ -57,6 +57,7 @@ struct sl_jail__slot {
     int memory;                      // for sl_jail_memory_peak, until it is sent with STARTED, or -1
     int freeze;                      // for sl_jail_freeze, the same
     int netns[2];                    // without and with network; kept for ever once made
+    uint64_t sent;                   // by the one with network, see sl_jail__netns_recycle
     bool network;                    // of the present sandbox
     bool stopped;                    // by request
     bool keep;                       // spec.keep
@@ -117,8 +118,9 @@ int sl_jail__shell_exec(struct sl_jail__shells *shells, struct sl_jail__slot *sl
 // Asks init for a socket. One that does not listen any more is dying.
 void sl_jail__shell_connector(const struct sl_jail__slot *slot);
 void sl_jail__shell_signal(const struct sl_jail__slot *slot, unsigned program, int number);
-// Takes READY's descriptors.
-void sl_jail__shell_ready(struct sl_jail__shells *shells, struct sl_jail__slot *slot, int fds[SL_JAIL__FDS]);
+// Takes what READY says, and its descriptors.
+void sl_jail__shell_ready(struct sl_jail__shells *shells, struct sl_jail__slot *slot, const struct sl_jail__note *note,
+                          int fds[SL_JAIL__FDS]);
 // A version 1 freezer may have to be told more than once (sl_jail__shell_hasten).
 void sl_jail__shell_kill(const struct sl_jail__shells *shells, struct sl_jail__slot *slot);
 // For a killed sandbox. True when it is to be called again, a few milliseconds later.

@@ -23,6 +23,7 @@
 
 #include "base/error.h"
 #include "jail/conntrack.h"
+#include "jail/netns.h"
 
 static void sandbox_has_a_name(bool root) {
     struct jail_world world = {0};
@@ -261,25 +262,70 @@ static int forgetting_child(void) {
     return sl_jail__conntrack_forget(netlink, gone) == 0 ? 0 : 66;
 }
 
-static void connections_are_forgotten(void **state) {
-    (void)state;
+// A slot's namespace that is also its router, with a neighbour that answers nothing.
+static int recycling_child(void) {
+    enum { SLOT = 4 };
+    static const char source[] = "src=198.19.0.5 "; // the slot's address
+    uint64_t sent = 0;
+    if (unshare(CLONE_NEWNET) != 0) return 77;
+    struct sl_jail__router router = {.ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), .host_ns = -1};
+    if (system("ip link set lo up && ip addr add 198.19.0.5/32 dev lo && ip link add eth0 type veth peer name peer && "
+               "nft add table ip t && nft add chain ip t c '{ type filter hook output priority 0; }' && "
+               "nft add rule ip t c ct state established accept") != 0)
+        return 77;
+    send_from("198.19.0.5", 3);
+    if (tracked(source) < 0) return 77;
+    if (tracked(source) != 3) return 62;
+    // Nothing has left by eth0: not looked for.
+    if (sl_jail__netns_recycle(&router, SLOT, true, router.ns, &sent) != 0 || sent != 0) return 63;
+    if (tracked(source) != 3) return 64;
+    if (system("ip link set peer up && ip link set eth0 up && ip neigh add 198.18.9.9 lladdr 02:00:00:00:00:01 dev "
+               "eth0 && "
+               "ip route add 198.18.9.9/32 dev eth0") != 0)
+        return 65;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+    inet_pton(AF_INET, "198.18.9.9", &to.sin_addr);
+    if (sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof to) != 1) return 66;
+    close(fd);
+    if (sl_jail__netns_recycle(&router, SLOT, true, router.ns, &sent) != 0 || sent == 0) return 67;
+    return tracked(source) == 0 ? 0 : 68;
+}
+
+static void run_alone(int (*child_main)(void)) {
     int status;
     pid_t child = fork();
-    if (child == 0) _exit(forgetting_child());
+    if (child == 0) _exit(child_main());
     assert_int_equal(waitpid(child, &status, 0), child);
     jail_need(WEXITSTATUS(status) != 77, "root, nft and /proc/net/nf_conntrack");
     assert_int_equal(status, 0);
 }
 
+static void connections_are_forgotten(void **state) {
+    (void)state;
+    run_alone(forgetting_child);
+}
+
+static void connections_are_looked_for_when_packets_were_sent(void **state) {
+    (void)state;
+    run_alone(recycling_child);
+}
+
 int main(int argc, char **argv) {
     if (argc > 2 && strcmp(argv[1], "--inside") == 0) return jail_inside(argv + 2);
     const struct CMUnitTest tests[] = {
-        JAIL_BOTH_ROWS(sandbox_has_a_name),          JAIL_BOTH_ROWS(files_are_closed),
-        JAIL_BOTH_ROWS(privileges_are_gone),         JAIL_BOTH_ROWS(other_processes_are_invisible),
-        JAIL_BOTH_ROWS(foreign_system_calls_kill),   JAIL_BOTH_ROWS(host_loopback_is_closed),
-        JAIL_BOTH_ROWS(processes_are_limited),       JAIL_BOTH_ROWS(memory_is_limited),
-        JAIL_BOTH_ROWS(tmp_is_limited_and_new),      cmocka_unit_test(network_reaches_only_what_is_allowed),
+        JAIL_BOTH_ROWS(sandbox_has_a_name),
+        JAIL_BOTH_ROWS(files_are_closed),
+        JAIL_BOTH_ROWS(privileges_are_gone),
+        JAIL_BOTH_ROWS(other_processes_are_invisible),
+        JAIL_BOTH_ROWS(foreign_system_calls_kill),
+        JAIL_BOTH_ROWS(host_loopback_is_closed),
+        JAIL_BOTH_ROWS(processes_are_limited),
+        JAIL_BOTH_ROWS(memory_is_limited),
+        JAIL_BOTH_ROWS(tmp_is_limited_and_new),
+        cmocka_unit_test(network_reaches_only_what_is_allowed),
         cmocka_unit_test(connections_are_forgotten),
+        cmocka_unit_test(connections_are_looked_for_when_packets_were_sent),
     };
     return cmocka_run_group_tests(tests, jail_make_code, jail_remove_code);
 }
