@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from support import ROOT
+from support import ROOT, wait_for
 from test_scaling import metric
 
 # Tells which instance did it, and for which requests it was called before. What the event asks for happens then.
@@ -183,6 +183,11 @@ def test_what_waits_behind_one_that_hangs_is_taken_back(ahead, language):
     assert_nothing_twice(done)
 
 
+def log_with_marks(server):
+    text = server.http("GET", "/_sluice/logs?function=f").text
+    return text if "\nmark " in text else None
+
+
 @LANGUAGES
 def test_lines_and_time_are_those_of_their_invocation(ahead, language):
     create(ahead, language, Timeout=60)
@@ -191,7 +196,7 @@ def test_lines_and_time_are_those_of_their_invocation(ahead, language):
     done = until_sent_ahead(ahead, "f", [kinds[n % len(kinds)] for n in range(140)])
     took_ms = (time.monotonic() - began) * 1000
     instances = {answer["me"] for _, _, answer, _, _ in done}
-    text = ahead.http("GET", "/_sluice/logs?function=f").text
+    text = wait_for(lambda: log_with_marks(ahead), "the log, which is written a little later")
     marks, running = 0, "what is not kept any more"
     for line in text.splitlines():
         if found := re.search(r"START RequestId: (\S+)", line):
