@@ -120,7 +120,10 @@ static void device(struct attack *attack) {
 // fds: descriptors above standard error that this program did not open. Called by main's first thread only.
 static void descriptors(struct attack *attack) {
     size_t used = 0;
+    struct stat log = {0};
+    struct stat other;
     attack->result[0] = '\0';
+    (void)fstat(1, &log);
     for (int fd = 0; fd < 4096; fd++) {
         char path[64];
         char target[256];
@@ -128,7 +131,10 @@ static void descriptors(struct attack *attack) {
         ssize_t length = readlink(path, target, sizeof target - 1);
         if (length < 0) continue;
         target[length] = '\0';
-        target[strcspn(target, ":")] = '\0';
+        // The library watches the log that is the program's own; another pipe would be somebody else's.
+        if (fd > 2 && fstat(fd, &other) == 0 && other.st_ino == log.st_ino && other.st_dev == log.st_dev)
+            snprintf(target, sizeof target, "log");
+        if (strcmp(target, "anon_inode:[eventpoll]") != 0) target[strcspn(target, ":")] = '\0';
         if (used < sizeof attack->result - 300) {
             used += (size_t)snprintf(attack->result + used, sizeof attack->result - used, "%d=%s ", fd, target);
         }
