@@ -105,18 +105,13 @@ def first_answers(server, name, function, count, blanks=False):
         server.function(f"{name}-{i}", runtime, handler, files)
     if blanks:
         server.invoke(f"{name}-{count}")
-    connection = http.client.HTTPConnection("127.0.0.1", server.port)
-    connection.connect()
+    connection = common.Connection(server.port)
 
     def take(i):
         if blanks:
             await_blank(server)
         begin = time.perf_counter()
-        connection.request("POST", f"/2015-03-31/functions/{name}-{i}/invocations", b"{}")
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != 200 or answer.getheader("X-Amz-Function-Error"):
-            sys.exit(f"bench: {name}: {body[:200]}")
+        connection.post(f"/2015-03-31/functions/{name}-{i}/invocations", name)
         return time.perf_counter() - begin
 
     return samples(count, take)
@@ -166,16 +161,11 @@ def snapshots(server, site, count):
     server.call("POST", "/2015-03-31/functions/snap/versions", b"{}")
     while b'"Pending"' in server.call("GET", "/2015-03-31/functions/snap/configuration?Qualifier=1"):
         time.sleep(0.1)
-    connection = http.client.HTTPConnection("127.0.0.1", server.port)
-    connection.connect()
+    connection = common.Connection(server.port)
 
     def take(_):
         begin = time.perf_counter()
-        connection.request("POST", "/2015-03-31/functions/snap/invocations?Qualifier=1", b"{}")
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status != 200 or answer.getheader("X-Amz-Function-Error"):
-            sys.exit(f"bench: snapshots: {body[:200]}")
+        connection.post("/2015-03-31/functions/snap/invocations?Qualifier=1", "snapshots")
         return time.perf_counter() - begin
 
     return samples(count, take)

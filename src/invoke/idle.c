@@ -9,13 +9,14 @@
 // inside notices nothing but that time has passed, as on AWS: clocks go on, timers that were due fire after the thaw,
 // the kernel keeps connections open and answers their probes.
 //
-// Sweeping. Four times a second each loop stops what was idle for longer than its function allows, or is older than an
-// instance may get.
+// Sweeping. Four times a second each loop looks for what was idle for longer than its function allows, or is older than
+// an instance may get, and stops it: few at a time, a moment apart, since the end of a sandbox takes the kernel about
+// as long as a cold start does, and a hundred ends at once would be in the way of the starts in between.
 #include "invoke/waiting.h"
 
 #include "base/clock.h"
 
-enum { SWEEP_MS = 250 };
+enum { SWEEP_MS = 250, PACE_MS = 10, PART = 64 /* of what is to be stopped, at each pace */ };
 
 static struct sl_invoke__shard *shard_of(struct sl_instance *instance) {
     return &instance->pool->shards[sl_loop_index(instance->loop)];
@@ -146,27 +147,38 @@ bool sl_invoke__is_old(const struct sl_instance *instance, int64_t now_ns) {
     return old || (instance->renew_ns && now_ns > instance->renew_ns);
 }
 
-static void sweep_list(struct sl_invoke__loop *here, struct sl_invoke__lru *lru, bool provisioned) {
+static bool is_due(const struct sl_instance *instance, int64_t now_ns) {
+    int64_t idle_ms = atomic_load_explicit(&settings_of(instance)->idle_ms, memory_order_relaxed);
+    bool idle_long = !instance->provisioned && now_ns - instance->idle_since_ns > idle_ms * 1000000;
+    return idle_long || sl_invoke__is_old(instance, now_ns);
+}
+
+// Returns how many are left to stop.
+static unsigned sweep_list(struct sl_invoke__loop *here, const struct sl_invoke__lru *lru) {
     int64_t now_ns = sl_clock_mono_ns();
-    for (struct sl_instance *instance = lru->first, *next; instance; instance = next) {
+    unsigned due = 0, stopped = 0;
+    for (struct sl_instance *instance = lru->first; instance; instance = instance->lru_next)
+        due += is_due(instance, now_ns);
+    unsigned most = (due + PART - 1) / PART;
+    for (struct sl_instance *instance = lru->first, *next; instance && stopped < most; instance = next) {
         next = instance->lru_next;
-        int64_t idle_ms = atomic_load_explicit(&settings_of(instance)->idle_ms, memory_order_relaxed);
-        bool idle_long = !provisioned && now_ns - instance->idle_since_ns > idle_ms * 1000000;
-        if (!idle_long && !sl_invoke__is_old(instance, now_ns)) continue;
+        if (!is_due(instance, now_ns)) continue;
         atomic_fetch_add_explicit(&here->expired, 1, memory_order_relaxed);
         stop(instance);
+        stopped++;
     }
+    return due - stopped;
 }
 
 void sl_invoke__sweep(struct sl_timer *timer) {
     struct sl_invoke__loop *here = SL_CONTAINER(timer, struct sl_invoke__loop, sweep);
-    sweep_list(here, &here->lru[SL_ON_DEMAND], false);
-    sweep_list(here, &here->lru[SL_PROVISIONED], true);
+    unsigned left = 0;
+    for (unsigned kind = 0; kind < SL_KINDS; kind++) left += sweep_list(here, &here->lru[kind]);
     sl_invoke__waiting_expire(here);
     sl_invoke__provision(here);
     sl_invoke__snap_sweep(here);
     sl_invoke__meter_flush(here);
-    sl_timer_start(here->loop, timer, SWEEP_MS, sl_invoke__sweep);
+    sl_timer_start(here->loop, timer, left > 0 ? PACE_MS : SWEEP_MS, sl_invoke__sweep);
 }
 
 void sl_invoke__stop_all_idle(struct sl_mail *mail) {

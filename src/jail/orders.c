@@ -12,7 +12,8 @@
 
 enum {
     BUILDERS = 4,    // built at a time when functions wait for them
-    QUIET_MS = 3,    // after the last start, before the pool is refilled: refilling competes with what was just started
+    QUIET_MS = 15,   // after the last start, before the pool is refilled: refilling competes with what was just started
+    SHORT_MS = 3,    // ... while less than half of it is left
     RETRY_MS = 1000, // after a failed build
     SWEEP_MS = 50,   // between attempts to remove what a killed spawner left, while its processes are dying
     SWEEPS = 200,
@@ -151,8 +152,10 @@ static int refill(struct sl_jail__spawner *s, bool network, uint64_t now) {
     unsigned building = count_slots(s, SL_JAIL__BUILDING, network);
     while (building < orders && building < BUILDERS && build(s, network)) building++;
     unsigned target = network == usual ? s->pool : s->pool > 0 && !network && s->seen_without_network ? 1 : 0;
-    if (building > 0 || count_slots(s, SL_JAIL__WAITING, network) >= target) return -1;
-    uint64_t due = s->last_start + QUIET_MS > s->retry_at ? s->last_start + QUIET_MS : s->retry_at;
+    unsigned waiting = count_slots(s, SL_JAIL__WAITING, network);
+    if (building > 0 || waiting >= target) return -1;
+    uint64_t due = s->last_start + (waiting * 2 < target ? SHORT_MS : QUIET_MS);
+    if (due < s->retry_at) due = s->retry_at;
     if (now < due) return (int)(due - now);
     return build(s, network) ? -1 : RETRY_MS;
 }
