@@ -30,7 +30,7 @@ build_java() {
     find_jdk || return 0
     work=$(mktemp -d)
     # Class files for Java 8, so that one jar serves all; -options: newer compilers announce the end of that.
-    "$jdk/javac" --release 8 -Xlint:-options -d "$work/classes" java/src/sluice/runtime/*.java
+    "$jdk/javac" --release 8 -Xlint:-options -d "$work/classes" java/src/sluice/runtime/*.java java/src/com/amazonaws/services/lambda/crac/*.java
     mkdir -p java/build
     "$jdk/jar" cfe "$work/sluice-runtime.jar" sluice.runtime.Main -C "$work/classes" .
     chmod 644 "$work/sluice-runtime.jar"

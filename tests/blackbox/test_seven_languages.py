@@ -139,6 +139,59 @@ def test_a_version_with_snapstart_is_kept_at_its_snapshot(suite, kind):
     wait_for(lambda: "INIT_REPORT" in log() and "RESTORE_REPORT Restore Duration: " in log(), "the reports")
 
 
+@pytest.fixture(scope="module")
+def with_hooks(suite, tmp_path_factory):
+    """with_hooks(name, fails=""): a Java function with hooks by org.crac, and its version 1 at the end of its init."""
+    suite.build("java")  # a compiler is there
+    out = tmp_path_factory.mktemp("crac")
+    subprocess.run(["javac", "-nowarn", "-d", out, *CODE.glob("crac/**/*.java")], check=True)
+    functions = suite.server.client("lambda")
+
+    def make(name, fails=""):
+        suite.server.create_function(name, zip_folder(out), "java17", "seven.Hooks::handle", MemorySize=256, Timeout=PATIENCE,
+                                     SnapStart={"ApplyOn": "PublishedVersions"}, Environment={"Variables": {"FAILS": fails}})  # fmt: skip
+        functions.publish_version(FunctionName=name)
+        shown = {}
+
+        def state():
+            shown.update(functions.get_function_configuration(FunctionName=name, Qualifier="1"))
+            return shown["State"] != "Pending"
+
+        wait_for(state, "the end of the init", 120)
+        return shown
+
+    return make
+
+
+def test_hooks_of_java_run_around_the_snapshot(suite, with_hooks):
+    assert with_hooks("crac")["State"] == "Active"
+    for _ in range(2):
+        assert suite.invoke("crac", "steps", Qualifier="1")["Json"] == ["init", "before 2", "before 1", "after 1", "after 2"]
+
+
+def test_a_hook_of_java_that_fails_before_the_snapshot_fails_the_version(suite, with_hooks):
+    shown = with_hooks("crac-before", "before 1")
+    assert (shown["State"], shown["StateReason"]) == ("Failed", "The function failed to initialize: Runtime.BeforeCheckpointError")
+
+    def log():
+        return suite.server.http("GET", "/_sluice/logs?function=crac-before").text
+
+    wait_for(lambda: "Status: error\tError Type: Runtime.BeforeCheckpointError" in log(), "the report")
+    assert "Suppressed: java.lang.IllegalStateException: before 1 fails" in log()
+
+
+def test_a_hook_of_java_that_fails_after_a_restore_fails_the_call(suite, with_hooks):
+    assert with_hooks("crac-after", "after 1")["State"] == "Active"
+    with pytest.raises(suite.server.client("lambda").exceptions.SnapStartException, match="afterRestore"):
+        suite.invoke("crac-after", "steps", Qualifier="1")
+
+    def log():
+        return suite.server.http("GET", "/_sluice/logs?function=crac-after").text
+
+    wait_for(lambda: "Status: error\tError Type: Runtime.AfterRestoreError" in log(), "the report")
+    assert "hook after 2" in log()  # one that fails does not keep the others from running
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_environment_is_the_functions(suite, kind):
     name = suite.function(kind)

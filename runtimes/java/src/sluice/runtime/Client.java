@@ -111,6 +111,27 @@ final class Client {
         }
     }
 
+    /**
+     * Says that all that comes before a snapshot is done; returns when an environment is restored from it. The first event is asked
+     * for on a connection of its own: this one may have been idle for days.
+     */
+    void restore() throws IOException {
+        try {
+            connect();
+            out.write(head(new StringBuilder(160), "GET", "restore/next").append("\r\n").toString().getBytes(LATIN1));
+            Map<String, String> headers = new HashMap<String, String>();
+            int status = readStatus(headers);
+            byte[] body = readBody(headers);
+            if (status != 200) throw refused(status, body);
+            socket.close();
+            socket = null;
+        } catch (Refused e) {
+            throw e;
+        } catch (IOException e) {
+            throw new Refused("the Runtime API cannot be reached: ".concat(String.valueOf(e.getMessage())));
+        }
+    }
+
     /** Posts the outcome of the invocation under way and asks for the next one, in one write. */
     void settle(String path, byte[] body, String errorType) throws IOException {
         byte[] post = post(path, body, errorType, false, next);

@@ -117,11 +117,14 @@ public final class Main {
 
     public static void main(String[] arguments) throws Exception {
         arrangeOutput();
+        Snapshot.offer();
         String handler = arguments.length > 0 ? arguments[0] : System.getenv("_HANDLER");
         String root = System.getenv("LAMBDA_TASK_ROOT");
         Client client = new Client(System.getenv("AWS_LAMBDA_RUNTIME_API"));
         try {
-            serve(client, load(client, handler == null ? "" : handler, root == null ? "/var/task" : root));
+            Handler loaded = load(client, handler == null ? "" : handler, root == null ? "/var/task" : root);
+            if (Snapshot.wanted()) Snapshot.take(client);
+            serve(client, loaded);
         } catch (Client.Refused e) {
             System.err.println("[ERROR] Runtime.LambdaRuntimeClientError: ".concat(e.getMessage()));
             System.exit(1);
