@@ -139,16 +139,29 @@ def test_a_version_with_snapstart_is_kept_at_its_snapshot(suite, kind):
     wait_for(lambda: "INIT_REPORT" in log() and "RESTORE_REPORT Restore Duration: " in log(), "the reports")
 
 
-@pytest.fixture(scope="module")
-def with_hooks(suite, tmp_path_factory):
-    """with_hooks(name, fails=""): a Java function with hooks by org.crac, and its version 1 at the end of its init."""
-    suite.build("java")  # a compiler is there
-    out = tmp_path_factory.mktemp("crac")
-    subprocess.run(["javac", "-nowarn", "-d", out, *CODE.glob("crac/**/*.java")], check=True)
+# How functions with SnapStart's hooks are made: Java's with org.crac, C#'s with Amazon.Lambda.Core (stand-ins of their shape). Handler;
+# the type of a failure before the snapshot; what the log has of one.
+HOOKS = {
+    "java": ("javac -nowarn -d {out} {source}/crac/Hooks.java {source}/crac/org/crac/*.java", "seven.Hooks::handle",
+             "Runtime.BeforeCheckpointError", "Suppressed: java.lang.IllegalStateException: before 1 fails"),
+    "csharp": ("mcs -target:library -out:{out}/Amazon.Lambda.Core.dll {source}/snapshot/Core.cs && "
+               "mcs -target:library -r:{out}/Amazon.Lambda.Core.dll -out:{out}/Hooks.dll {source}/snapshot/Hooks.cs", "Hooks::Seven.Hooks::Handle",
+               "Runtime.BeforeSnapshotError", "before 1 fails"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=HOOKS)
+def hooks(suite, request, tmp_path_factory):
+    """A language of HOOKS, and make(name, fails=""): a function with hooks, and its version 1 at the end of its init."""
+    kind = request.param
+    suite.build(kind)  # a compiler is there
+    out = tmp_path_factory.mktemp("hooks")
+    command, handler, _, _ = HOOKS[kind]
+    subprocess.run(command.format(source=CODE, out=out), shell=True, check=True)
     functions = suite.server.client("lambda")
 
     def make(name, fails=""):
-        suite.server.create_function(name, zip_folder(out), "java17", "seven.Hooks::handle", MemorySize=256, Timeout=PATIENCE,
+        suite.server.create_function(name, zip_folder(out), KINDS[kind][3], handler, MemorySize=256, Timeout=PATIENCE,
                                      SnapStart={"ApplyOn": "PublishedVersions"}, Environment={"Variables": {"FAILS": fails}})  # fmt: skip
         functions.publish_version(FunctionName=name)
         shown = {}
@@ -160,36 +173,38 @@ def with_hooks(suite, tmp_path_factory):
         wait_for(state, "the end of the init", 120)
         return shown
 
-    return make
+    return kind, make
 
 
-def test_hooks_of_java_run_around_the_snapshot(suite, with_hooks):
-    assert with_hooks("crac")["State"] == "Active"
+def log_of(suite, name):
+    return suite.server.http("GET", f"/_sluice/logs?function={name}").text
+
+
+def test_hooks_run_around_the_snapshot(suite, hooks):
+    kind, make = hooks
+    name = kind + "-hooks"
+    assert make(name)["State"] == "Active"
     for _ in range(2):
-        assert suite.invoke("crac", "steps", Qualifier="1")["Json"] == ["init", "before 2", "before 1", "after 1", "after 2"]
+        assert suite.invoke(name, "steps", Qualifier="1")["Json"] == ["init", "before 2", "before 1", "after 1", "after 2"]
 
 
-def test_a_hook_of_java_that_fails_before_the_snapshot_fails_the_version(suite, with_hooks):
-    shown = with_hooks("crac-before", "before 1")
-    assert (shown["State"], shown["StateReason"]) == ("Failed", "The function failed to initialize: Runtime.BeforeCheckpointError")
+def test_a_hook_that_fails_before_the_snapshot_fails_the_version(suite, hooks):
+    kind, make = hooks
+    name = kind + "-before"
+    _, _, type_name, text = HOOKS[kind]
+    shown = make(name, "before 1")
+    assert (shown["State"], shown["StateReason"]) == ("Failed", "The function failed to initialize: " + type_name)
+    wait_for(lambda: "Status: error\tError Type: " + type_name in log_of(suite, name), "the report")
+    assert text in log_of(suite, name)
 
-    def log():
-        return suite.server.http("GET", "/_sluice/logs?function=crac-before").text
 
-    wait_for(lambda: "Status: error\tError Type: Runtime.BeforeCheckpointError" in log(), "the report")
-    assert "Suppressed: java.lang.IllegalStateException: before 1 fails" in log()
-
-
-def test_a_hook_of_java_that_fails_after_a_restore_fails_the_call(suite, with_hooks):
-    assert with_hooks("crac-after", "after 1")["State"] == "Active"
+def test_a_hook_that_fails_after_a_restore_fails_the_call(suite, hooks):
+    kind, make = hooks
+    name = kind + "-after"
+    assert make(name, "after 1")["State"] == "Active"
     with pytest.raises(suite.server.client("lambda").exceptions.SnapStartException, match="afterRestore"):
-        suite.invoke("crac-after", "steps", Qualifier="1")
-
-    def log():
-        return suite.server.http("GET", "/_sluice/logs?function=crac-after").text
-
-    wait_for(lambda: "Status: error\tError Type: Runtime.AfterRestoreError" in log(), "the report")
-    assert "hook after 2" in log()  # one that fails does not keep the others from running
+        suite.invoke(name, "steps", Qualifier="1")
+    wait_for(lambda: "Status: error\tError Type: Runtime.AfterRestoreError" in log_of(suite, name), "the report")
 
 
 @pytest.mark.parametrize("kind", KINDS)

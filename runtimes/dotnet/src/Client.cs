@@ -100,6 +100,26 @@ namespace Sluice.Runtime
             }
         }
 
+        /// <summary>
+        /// Says that all that comes before a snapshot is done; returns when an environment is restored from it. The first event is
+        /// asked for on a connection of its own: this one may have been idle for days.
+        /// </summary>
+        public void Restore()
+        {
+            try
+            {
+                Connect();
+                Send(Latin1.GetBytes(Head("GET", "restore/next") + "\r\n"));
+                ReadEvent();
+                socket.Close();
+                socket = null;
+            }
+            catch (Exception e) when (e is IOException || e is SocketException)
+            {
+                throw new RefusedException("the Runtime API cannot be reached: " + e.Message);
+            }
+        }
+
         /// <summary>Posts the outcome of the invocation under way and asks for the next one, in one write.</summary>
         public void Settle(string path, byte[] body, string errorType)
         {

@@ -99,6 +99,7 @@ namespace Sluice.Runtime
                 client.PostLast("init/error", Failure.Body(real), Failure.HeaderType(real));
                 return 1;
             }
+            if (Snapshot.Wanted && !Snapshot.TakePlace(client)) return 1;
             Serve(client, handler);
             return 0;
         }
