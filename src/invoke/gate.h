@@ -8,8 +8,8 @@
 // cannot lock others out for ever.
 //
 // Any thread; nothing is locked: two threads that look at the same time may let in one too many.
-#ifndef SLUICE_INVOKE_GATE_H
-#define SLUICE_INVOKE_GATE_H
+#ifndef SL_INVOKE_GATE_H
+#define SL_INVOKE_GATE_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

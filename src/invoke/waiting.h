@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // waiting: see waiting.c. Of the shard's own loop only.
-#ifndef SLUICE_INVOKE_WAITING_H
-#define SLUICE_INVOKE_WAITING_H
+#ifndef SL_INVOKE_WAITING_H
+#define SL_INVOKE_WAITING_H
 
 #include "invoke/internal.h"
 
