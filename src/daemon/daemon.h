@@ -50,11 +50,15 @@ struct sl_daemon_config {
     bool announce; // print the ready line (the first start only)
 };
 
+struct sl_jail_config;
+
 // The verb. argv[0] is "serve".
 int sl_daemon_serve(int argc, char **argv);
 // Opens the folder of the language bootstraps: `given`, else beside the program, else where it was installed. -1 with
 // errno set.
 int sl_daemon_open_runtimes(const char *given);
+// Runs spawner and server until they are asked to end or the server cannot live; returns the exit status.
+int sl_daemon_supervise(struct sl_daemon_config *config, const struct sl_jail_config *jail);
 // Body of the server process; returns its exit status.
 int sl_daemon_server(const struct sl_daemon_config *config);
 

@@ -54,7 +54,7 @@ static const char *const state_names[] = {
     [SL_RUNTIME_RESTORE_ERROR] = "RestoreError",
 };
 
-static void refuse_state(struct sl_http_request *request, enum sl_runtime_state from, const char *to) {
+void sl_runtime__refuse_state(struct sl_http_request *request, enum sl_runtime_state from, const char *to) {
     struct sl_str message =
         sl_arena_printf(request->arena,
                         "State transition from %s to %s failed for runtime. Error: State transition "
@@ -67,7 +67,7 @@ void sl_runtime__accept(struct sl_http_request *request) {
     sl_http_respond_lazy(request, 202, json_type, SL_STR("{\"status\":\"OK\"}\n"));
 }
 
-static struct sl_str error_type(const struct sl_http_request *request) {
+struct sl_str sl_runtime__error_type(const struct sl_http_request *request) {
     return sl_http_header(request, SL_STR("Lambda-Runtime-Function-Error-Type"));
 }
 
@@ -103,7 +103,7 @@ static void handle_next(struct sl_runtime *runtime, struct sl_http_request *requ
     if (runtime->truncated) end_truncated(runtime);
     if (runtime->state == SL_RUNTIME_INIT_ERROR || runtime->state == SL_RUNTIME_RESPONDING ||
         runtime->state == SL_RUNTIME_RESTORE_READY || runtime->state == SL_RUNTIME_RESTORE_ERROR) {
-        refuse_state(request, runtime->state, "Ready");
+        sl_runtime__refuse_state(request, runtime->state, "Ready");
         return;
     }
     struct sl_http_request *before = runtime->parked;
@@ -116,7 +116,7 @@ static void handle_next(struct sl_runtime *runtime, struct sl_http_request *requ
         // The newest wins: whoever asks again has most likely lost the connection of the first, which we have not
         // heard yet.
         before->aborted = NULL;
-        refuse_state(before, SL_RUNTIME_WAITING, "Ready");
+        sl_runtime__refuse_state(before, SL_RUNTIME_WAITING, "Ready");
         return;
     }
     if (runtime->state == SL_RUNTIME_RUNNING) {
@@ -145,74 +145,6 @@ void sl_runtime__check_ready(struct sl_runtime *runtime) {
         sl_runtime__telemetry_close(runtime);
     }
     runtime->handler->ready(runtime);
-}
-
-// ---- restore ------------------------------------------------------------------------------------------------------
-
-static void restore_gone(struct sl_http_request *request) {
-    struct sl_runtime *runtime = request->user;
-    if (runtime->restoring == request) runtime->restoring = NULL; // its process is ending, which is reported
-}
-
-static void handle_restore_next(struct sl_runtime *runtime, struct sl_http_request *request) {
-    if (runtime->state != SL_RUNTIME_STARTED) {
-        refuse_state(request, runtime->state, state_names[SL_RUNTIME_RESTORE_READY]);
-        return;
-    }
-    runtime->state = SL_RUNTIME_RESTORE_READY;
-    request->user = runtime;
-    request->aborted = restore_gone;
-    runtime->restoring = request;
-    sl_runtime__check_ready(runtime);
-}
-
-void sl_runtime_restore(struct sl_runtime *runtime) {
-    struct sl_http_request *request = runtime->restoring;
-    if (!request) return;
-    runtime->restoring = NULL;
-    runtime->state = SL_RUNTIME_RESTORING;
-    request->aborted = NULL;
-    sl_http_respond(request, 200, json_type, SL_STR(""));
-}
-
-static void handle_restore_error(struct sl_runtime *runtime, struct sl_http_request *request) {
-    if (runtime->state != SL_RUNTIME_RESTORING) {
-        refuse_state(request, runtime->state, state_names[SL_RUNTIME_RESTORE_ERROR]);
-        return;
-    }
-    runtime->state = SL_RUNTIME_RESTORE_ERROR;
-    runtime->handler->restore_error(runtime, request->body, error_type(request));
-    sl_runtime__accept(request);
-}
-
-// Ours only: a process that can be made again from its memory sends that (runtimes/snapshot).
-static void image_gone(struct sl_http_request *request) {
-    struct sl_runtime *runtime = request->user;
-    if (runtime->imaging != request) return;
-    runtime->imaging = NULL;
-    (void)runtime->handler->image_end(runtime);
-}
-
-static bool image_begins(struct sl_runtime *runtime, struct sl_http_request *request, uint64_t length) {
-    if (!runtime->snapshots || runtime->state != SL_RUNTIME_STARTED || runtime->imaging || !length) return false;
-    if (!runtime->handler->image(runtime, length)) return false;
-    runtime->imaging = request;
-    request->user = runtime;
-    request->aborted = image_gone;
-    return true;
-}
-
-static void handle_restore_image(struct sl_runtime *runtime, struct sl_http_request *request) {
-    bool kept = false;
-    if (runtime->imaging == request) {
-        runtime->imaging = NULL;
-        request->aborted = NULL;
-        kept = runtime->handler->image_end(runtime);
-    }
-    if (kept)
-        sl_runtime__accept(request);
-    else
-        refuse(request, 403, "InvalidImage", "No image is taken");
 }
 
 bool sl_runtime_extensions_busy(const struct sl_runtime *runtime) {
@@ -288,7 +220,7 @@ static void handle_error(struct sl_runtime *runtime, struct sl_http_request *req
     if (sl_str_is(sl_http_header(request, SL_STR("Content-Type")), "application/vnd.aws.lambda.error.cause+json")) {
         body = without_cause(request);
     }
-    runtime->handler->error(runtime, body, error_type(request));
+    runtime->handler->error(runtime, body, sl_runtime__error_type(request));
     sl_runtime__accept(request);
 }
 
@@ -296,7 +228,7 @@ static void handle_answer(struct sl_runtime *runtime, struct sl_http_request *re
     request->aborted = NULL;
     bool streamed = runtime->streaming == request;
     if (!streamed && runtime->state != SL_RUNTIME_RUNNING) {
-        refuse_state(request, runtime->state, failed ? "InvocationErrorResponse" : "InvocationResponse");
+        sl_runtime__refuse_state(request, runtime->state, failed ? "InvocationErrorResponse" : "InvocationResponse");
         return;
     }
     runtime->streaming = NULL;
@@ -311,11 +243,11 @@ static void handle_answer(struct sl_runtime *runtime, struct sl_http_request *re
 
 static void handle_init_error(struct sl_runtime *runtime, struct sl_http_request *request) {
     if (runtime->state != SL_RUNTIME_STARTED) {
-        refuse_state(request, runtime->state, "InitError");
+        sl_runtime__refuse_state(request, runtime->state, "InitError");
         return;
     }
     runtime->state = SL_RUNTIME_INIT_ERROR;
-    runtime->handler->init_error(runtime, request->body, error_type(request));
+    runtime->handler->init_error(runtime, request->body, sl_runtime__error_type(request));
     sl_runtime__accept(request);
 }
 
@@ -380,11 +312,11 @@ static void handle(struct sl_http_request *request, void *user) {
     } else if (target == TARGET_INIT_ERROR) {
         handle_init_error(runtime, request);
     } else if (target == TARGET_RESTORE_NEXT) {
-        handle_restore_next(runtime, request);
+        sl_runtime__restore_next(runtime, request);
     } else if (target == TARGET_RESTORE_IMAGE) {
-        handle_restore_image(runtime, request);
+        sl_runtime__restore_image(runtime, request);
     } else if (target == TARGET_RESTORE_ERROR) {
-        handle_restore_error(runtime, request);
+        sl_runtime__restore_error(runtime, request);
     } else if (target == TARGET_PING) {
         sl_http_respond(request, 200, SL_STR("text/plain"), SL_STR("pong"));
     } else if (!is_current(runtime, id)) {
@@ -442,7 +374,7 @@ static int head(struct sl_http_request *request, size_t *max_body, void *user) {
     // An answer that does not come by the lane: it was left, and what it still holds came before.
     if (target == TARGET_RESPONSE || target == TARGET_ERROR) sl_runtime_recall(runtime);
     if (!sl_str_to_u64(sl_http_header(request, SL_STR("Content-Length")), &length)) length = 0;
-    if (target == TARGET_RESTORE_IMAGE && image_begins(runtime, request, length)) {
+    if (target == TARGET_RESTORE_IMAGE && sl_runtime__image_begins(runtime, request, length)) {
         *max_body = (size_t)length;
         return 0;
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// internal: what the files of runtime/ share. api.c serves the connections and the Runtime API, extension.c the
-// Extensions API, subscription.c, telemetry.c, subscriber.c and delivery.c the Telemetry and Logs APIs.
+// internal: what the files of runtime/ share. api.c serves the connections and the Runtime API, restore.c its part for
+// SnapStart, extension.c the Extensions API, subscription.c, telemetry.c, subscriber.c and delivery.c the Telemetry and
+// Logs APIs.
 #ifndef SL_RUNTIME_INTERNAL_H
 #define SL_RUNTIME_INTERNAL_H
 
@@ -15,10 +16,19 @@ enum {
 // {"errorMessage","errorType"}. The message is written as JSON.
 void sl_runtime__refuse(struct sl_http_request *request, int status, const char *type, struct sl_str message);
 void sl_runtime__accept(struct sl_http_request *request);
+void sl_runtime__refuse_state(struct sl_http_request *request, enum sl_runtime_state from, const char *to);
+struct sl_str sl_runtime__error_type(const struct sl_http_request *request); // a header; may be empty
 // The runtime or an extension waits for an event: if nobody is busy any more, tells the owner.
 void sl_runtime__check_ready(struct sl_runtime *runtime);
 
-// ---- lane.c
+// --- restore.c
+void sl_runtime__restore_next(struct sl_runtime *runtime, struct sl_http_request *request);
+void sl_runtime__restore_error(struct sl_runtime *runtime, struct sl_http_request *request);
+// Whether the body of that length that is about to come is taken as an image; restore_image answers at its end.
+bool sl_runtime__image_begins(struct sl_runtime *runtime, struct sl_http_request *request, uint64_t length);
+void sl_runtime__restore_image(struct sl_runtime *runtime, struct sl_http_request *request);
+
+// --- lane.c
 // A `next` that offers a lane: true when it was made one, and the request is gone.
 bool sl_runtime__lane_take(struct sl_runtime *runtime, struct sl_http_request *request);
 bool sl_runtime__lane_send(struct sl_runtime *runtime, const struct sl_runtime_event *event); // false: it is not ready
