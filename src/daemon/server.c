@@ -26,6 +26,7 @@
 #include "services/sts/sts.h"
 #include "store/store.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pthread.h>
@@ -80,6 +81,16 @@ struct server {
 
 // ---- rights -----------------------------------------------------------------------------------------------------
 
+enum { DESCRIPTORS = 16384 /* 2,000 instances; 8 bytes each */ };
+
+// The kernel's table of descriptors grows by doubling, and in a process with several threads each time waits for an RCU
+// grace period: 15 ms in the middle of whichever cold start brought the one too many. Now there are none yet.
+static void widen_descriptors(rlim_t limit) {
+    rlim_t wanted = limit < DESCRIPTORS ? limit : DESCRIPTORS;
+    int last = wanted > 3 ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)wanted - 1) : -1;
+    if (last >= 0) close(last);
+}
+
 // Everything the server could do as root it can do no more after this; the listening sockets, the data directory's
 // descriptor and the socket to the spawner are all it keeps.
 static int give_up_rights(const struct sl_daemon_config *config, struct sl_error *err) {
@@ -106,6 +117,7 @@ static int give_up_rights(const struct sl_daemon_config *config, struct sl_error
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
+        widen_descriptors(files.rlim_max);
     }
     return 0;
 }
