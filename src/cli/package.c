@@ -5,8 +5,8 @@
 // are followed; what is neither file nor folder is refused rather than skipped.
 #include "cli/deploy.h"
 
-#include <archive.h>
-#include <archive_entry.h>
+#include "store/archive.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -83,7 +83,7 @@ static int archive_failed(const struct packing *packing, const char *path, struc
         return sl_fail(err, SL_E_LIMIT,
                        "the zip would be larger than Lambda's 50 MB; leave files out with \"exclude\" in sluice.json");
     }
-    const char *why = archive_error_string(packing->archive);
+    const char *why = sl_archive.error_string(packing->archive);
     return sl_fail(err, SL_E_IO, "packing %s: %s", path, why ? why : "failed");
 }
 
@@ -94,7 +94,8 @@ static int copy_content(struct packing *packing, int fd, const char *path, struc
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return sl_fail_errno(err, "cannot read %s", path);
         if (got == 0) return 0;
-        if (archive_write_data(packing->archive, bytes, (size_t)got) != got) return archive_failed(packing, path, err);
+        if (sl_archive.write_data(packing->archive, bytes, (size_t)got) != got)
+            return archive_failed(packing, path, err);
     }
 }
 
@@ -103,15 +104,15 @@ static int add_file(struct packing *packing, const char *path, const char *relat
     if (++packing->files > FILES_MAX) return sl_fail(err, SL_E_LIMIT, "more than %d files", FILES_MAX);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return sl_fail_errno(err, "cannot read %s", path);
-    struct archive_entry *entry = archive_entry_new();
-    archive_entry_set_pathname(entry, relative);
-    archive_entry_set_filetype(entry, AE_IFREG);
-    archive_entry_set_perm(entry, status->st_mode & 0111 ? 0755 : 0644);
-    archive_entry_set_size(entry, status->st_size);
-    archive_entry_set_mtime(entry, 315619200, 0); // 1980-01-02: what zip can say in every time zone
-    int failed = archive_write_header(packing->archive, entry) == ARCHIVE_OK ? copy_content(packing, fd, path, err)
-                                                                             : archive_failed(packing, path, err);
-    archive_entry_free(entry);
+    struct archive_entry *entry = sl_archive.entry_new();
+    sl_archive.entry_set_pathname(entry, relative);
+    sl_archive.entry_set_filetype(entry, AE_IFREG);
+    sl_archive.entry_set_perm(entry, status->st_mode & 0111 ? 0755 : 0644);
+    sl_archive.entry_set_size(entry, status->st_size);
+    sl_archive.entry_set_mtime(entry, 315619200, 0); // 1980-01-02: what zip can say in every time zone
+    int failed = sl_archive.write_header(packing->archive, entry) == ARCHIVE_OK ? copy_content(packing, fd, path, err)
+                                                                                : archive_failed(packing, path, err);
+    sl_archive.entry_free(entry);
     close(fd);
     return failed;
 }
@@ -155,10 +156,11 @@ static int add_folder(struct packing *packing, const char *path, const char *rel
 
 // Packs one path, which is a folder (its content) or a file.
 static int pack(struct packing *packing, const char *path, struct sl_error *err) {
-    packing->archive = archive_write_new();
-    archive_write_set_format_zip(packing->archive);
-    archive_write_set_bytes_in_last_block(packing->archive, 1);
-    if (archive_write_open(packing->archive, packing, NULL, on_zip, NULL) != ARCHIVE_OK)
+    if (sl_archive_load(err)) return err->kind;
+    packing->archive = sl_archive.write_new();
+    sl_archive.write_set_format_zip(packing->archive);
+    sl_archive.write_set_bytes_in_last_block(packing->archive, 1);
+    if (sl_archive.write_open(packing->archive, packing, NULL, on_zip, NULL) != ARCHIVE_OK)
         return archive_failed(packing, path, err);
 
     struct stat status;
@@ -167,7 +169,7 @@ static int pack(struct packing *packing, const char *path, struct sl_error *err)
     const char *slash = strrchr(path, '/');
     int failed = S_ISDIR(status.st_mode) ? add_folder(packing, path, "", 0, err)
                                          : add(packing, path, slash ? slash + 1 : path, 0, err);
-    if (!failed && archive_write_close(packing->archive) != ARCHIVE_OK) failed = archive_failed(packing, path, err);
+    if (!failed && sl_archive.write_close(packing->archive) != ARCHIVE_OK) failed = archive_failed(packing, path, err);
     if (!failed && !packing->files) failed = sl_fail(err, SL_E_INVALID, "%s holds no file to deploy", path);
     return failed;
 }
@@ -182,7 +184,7 @@ int sl_cli__package_zip(struct sl_cli *cli, const struct sl_cli_manifest *manife
     struct packing packing = {.cli = cli, .manifest = manifest};
     sl_buf_init(&packing.zip, SL_CLI_ZIP_MAX);
     int failed = pack(&packing, path, err);
-    if (packing.archive) archive_write_free(packing.archive);
+    if (packing.archive) sl_archive.write_free(packing.archive);
     if (!failed) {
         *ret_zip = sl_arena_dup(cli->arena, sl_buf_view(&packing.zip));
         if (!ret_zip->ptr) failed = sl_fail(err, SL_E_NO_MEMORY, "out of memory");

@@ -6,8 +6,8 @@
 #include "cli/internal.h"
 
 #include "base/encoding.h"
+#include "cli/curl.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 
 enum { CONNECT_SECONDS = 5 };
@@ -16,6 +16,7 @@ enum { CONNECT_SECONDS = 5 };
 struct transfer {
     const struct sl_cli_request *request;
     struct sl_cli *cli;
+    const struct sl_cli__curl *lib;
     CURL *curl;
     struct sl_buf body;
     struct sl_cli_answer *answer;
@@ -26,7 +27,7 @@ static size_t on_body(char *bytes, size_t one, size_t len, void *user) {
     struct transfer *t = user;
     len *= one;
     long status = 0;
-    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+    t->lib->getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     if (t->request->part && status < 400) {
         t->stopped = !t->request->part(t->request->user, sl_str_n(bytes, len));
         return t->stopped ? 0 : len;
@@ -64,28 +65,30 @@ static const char *environment(const char *name, const char *otherwise) {
 static void set_up(struct transfer *t, char *url, char *scope, char *user, struct curl_slist *headers) {
     const struct sl_cli_request *request = t->request;
     CURL *curl = t->curl;
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
+    __typeof__(curl_easy_setopt) *setopt = t->lib->setopt;
+    setopt(curl, CURLOPT_URL, url);
+    setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
     if (request->body.ptr) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body.ptr);
+        setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+        setopt(curl, CURLOPT_POSTFIELDS, request->body.ptr);
     }
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_AWS_SIGV4, scope);
-    curl_easy_setopt(curl, CURLOPT_USERPWD, user);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(curl, CURLOPT_HEADERDATA, t);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_NOPROXY,
-                     "localhost,127.0.0.1,::1"); // a proxy of the environment must not get in between
-    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    setopt(curl, CURLOPT_HTTPHEADER, headers);
+    setopt(curl, CURLOPT_AWS_SIGV4, scope);
+    setopt(curl, CURLOPT_USERPWD, user);
+    setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    setopt(curl, CURLOPT_WRITEDATA, t);
+    setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    setopt(curl, CURLOPT_HEADERDATA, t);
+    setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+    setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    setopt(curl, CURLOPT_NOPROXY,
+           "localhost,127.0.0.1,::1"); // a proxy of the environment must not get in between
+    setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+    setopt(curl, CURLOPT_NOSIGNAL, 1L);
 }
 
-static int no_answer(const struct sl_cli_target *target, CURLcode code, struct sl_error *err) {
+static int no_answer(const struct transfer *t, CURLcode code, struct sl_error *err) {
+    const struct sl_cli_target *target = t->request->target;
     if (code == CURLE_COULDNT_CONNECT) {
         return sl_fail(err, SL_E_UNAVAILABLE,
                        "no server answers at %s. Start one with `sluice serve` (or `make run`), or name another with "
@@ -96,7 +99,7 @@ static int no_answer(const struct sl_cli_target *target, CURLcode code, struct s
         return sl_fail(err, SL_E_USAGE, "'%s' is not the address of a server; it looks like http://127.0.0.1:4566",
                        target->endpoint);
     }
-    return sl_fail(err, SL_E_IO, "asking %s: %s", target->endpoint, curl_easy_strerror(code));
+    return sl_fail(err, SL_E_IO, "asking %s: %s", target->endpoint, t->lib->strerror(code));
 }
 
 // Strings libcurl needs; false when the arena is full.
@@ -111,16 +114,18 @@ static bool prepare(struct transfer *t, char **url, char **scope, char **user, s
                                                  environment("AWS_SECRET_ACCESS_KEY", "test")));
     // "Expect:" alone keeps libcurl from waiting for 100 Continue; the body's type is JSON unless the caller says
     // otherwise.
-    *headers = curl_slist_append(curl_slist_append(NULL, "Expect:"), "Content-Type: application/json");
+    *headers = t->lib->append(t->lib->append(NULL, "Expect:"), "Content-Type: application/json");
     for (const char *const *header = request->headers; header && *header; header++)
-        *headers = curl_slist_append(*headers, *header);
+        *headers = t->lib->append(*headers, *header);
     return *url && *scope && *user && *headers;
 }
 
 int sl_cli__send(struct sl_cli *cli, const struct sl_cli_request *request, struct sl_cli_answer *ret,
                  struct sl_error *err) {
     *ret = (struct sl_cli_answer){0};
-    struct transfer t = {.request = request, .cli = cli, .answer = ret, .curl = curl_easy_init()};
+    struct transfer t = {.request = request, .cli = cli, .answer = ret};
+    if (sl_cli__curl_load(&t.lib, err)) return err->kind;
+    t.curl = t.lib->init();
     sl_buf_init(&t.body, SL_CLI_ANSWER_MAX);
     char *url, *scope, *user;
     struct curl_slist *headers = NULL;
@@ -129,17 +134,17 @@ int sl_cli__send(struct sl_cli *cli, const struct sl_cli_request *request, struc
         failed = sl_fail(err, SL_E_NO_MEMORY, "out of memory");
     } else {
         set_up(&t, url, scope, user, headers);
-        CURLcode code = curl_easy_perform(t.curl);
-        if (code != CURLE_OK && !t.stopped) failed = no_answer(request->target, code, err);
-        curl_easy_getinfo(t.curl, CURLINFO_RESPONSE_CODE, &ret->status);
+        CURLcode code = t.lib->perform(t.curl);
+        if (code != CURLE_OK && !t.stopped) failed = no_answer(&t, code, err);
+        t.lib->getinfo(t.curl, CURLINFO_RESPONSE_CODE, &ret->status);
     }
     if (!failed && t.body.len) {
         ret->body = sl_arena_dup(cli->arena, sl_buf_view(&t.body));
         struct sl_error ignored;
         if (sl_json_parse(cli->arena, ret->body, &ret->json, &ignored) != 0) ret->json = NULL;
     }
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(t.curl);
+    t.lib->free_all(headers);
+    t.lib->cleanup(t.curl);
     sl_buf_free(&t.body);
     return failed;
 }

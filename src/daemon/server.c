@@ -24,6 +24,7 @@
 #include "services/s3/s3.h"
 #include "services/sqs/sqs.h"
 #include "services/sts/sts.h"
+#include "store/archive.h"
 #include "store/store.h"
 
 #include <fcntl.h>
@@ -464,7 +465,8 @@ int sl_daemon_server(const struct sl_daemon_config *config) {
     // Blocked before any thread exists, so that only the main thread takes them.
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    if (give_up_rights(config, &err) || build(&server, &err) ||
+    // Libraries before rights: afterwards this process may not be able to read them.
+    if (sl_archive_load(&err) || give_up_rights(config, &err) || build(&server, &err) ||
         sl_jail_client_wait(server.jail, SPAWNER_WAIT_MS, &err) || start_workers(&server, &err)) {
         sl_log_error("server", "%s", err.message);
         fprintf(stderr, "sluice serve: %s\n", err.message);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// supervise: the first process. It forks spawner and server, waits, and starts both again when one dies unasked; a server
-// that cannot live is given up. One thread; signals are awaited, not caught.
+// supervise: the first process. It forks spawner and server, waits, and starts both again when one dies unasked; a
+// server that cannot live is given up. One thread; signals are awaited, not caught.
 #include "daemon/daemon.h"
 
 #include "base/log.h"

@@ -7,8 +7,6 @@
 // (members of an uncompressed archive are skipped by seeking). Images have a dozen blobs.
 #include "store/oci_internal.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,25 +42,26 @@ static int open_file(struct sl_oci *oci, const char *name, struct sl_oci__blob *
 
 static int open_member(struct sl_oci *oci, const char *name, struct sl_oci__blob *blob, struct sl_error *err) {
     struct archive_entry *entry;
-    blob->outer = archive_read_new();
+    if (sl_archive_load(err)) return err->kind;
+    blob->outer = sl_archive.read_new();
     if (!blob->outer) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for an image");
-    archive_read_support_format_tar(blob->outer);
+    sl_archive.read_support_format_tar(blob->outer);
     // By name: among "all" are some for which libarchive starts a program of this machine.
-    archive_read_support_filter_gzip(blob->outer);
-    archive_read_support_filter_xz(blob->outer);
-    archive_read_support_filter_zstd(blob->outer);
-    if (archive_read_open_filename(blob->outer, oci->path, READ) != ARCHIVE_OK)
+    sl_archive.read_support_filter_gzip(blob->outer);
+    sl_archive.read_support_filter_xz(blob->outer);
+    sl_archive.read_support_filter_zstd(blob->outer);
+    if (sl_archive.read_open_filename(blob->outer, oci->path, READ) != ARCHIVE_OK)
         return damaged(err, "is no archive", "the file");
-    while (archive_read_next_header(blob->outer, &entry) == ARCHIVE_OK) {
-        const char *found = archive_entry_pathname(entry);
+    while (sl_archive.read_next_header(blob->outer, &entry) == ARCHIVE_OK) {
+        const char *found = sl_archive.entry_pathname(entry);
         if (found && strncmp(found, "./", 2) == 0) found += 2;
-        if (found && strcmp(found, name) == 0 && archive_entry_filetype(entry) == AE_IFREG) return 0;
+        if (found && strcmp(found, name) == 0 && sl_archive.entry_filetype(entry) == AE_IFREG) return 0;
     }
     return damaged(err, "is missing", name);
 }
 
 void sl_oci__blob_close(struct sl_oci__blob *blob) {
-    if (blob->outer) archive_read_free(blob->outer);
+    if (blob->outer) sl_archive.read_free(blob->outer);
     if (blob->fd >= 0) close(blob->fd);
     if (blob->hash) EVP_MD_CTX_free(blob->hash);
     *blob = (struct sl_oci__blob){.fd = -1};
@@ -92,7 +91,7 @@ int sl_oci__blob_open(struct sl_oci *oci, struct sl_str digest, struct sl_oci__b
 }
 
 ssize_t sl_oci__blob_read(struct sl_oci__blob *blob, void *into, size_t size) {
-    ssize_t got = blob->outer ? archive_read_data(blob->outer, into, size) : read(blob->fd, into, size);
+    ssize_t got = blob->outer ? sl_archive.read_data(blob->outer, into, size) : read(blob->fd, into, size);
     if (got > 0) EVP_DigestUpdate(blob->hash, into, (size_t)got);
     return got;
 }

@@ -4,6 +4,7 @@
 #ifndef SL_STORE_OCI_INTERNAL_H
 #define SL_STORE_OCI_INTERNAL_H
 
+#include "store/archive.h"
 #include "store/oci.h"
 
 #include <openssl/evp.h>

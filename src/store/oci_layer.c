@@ -12,8 +12,6 @@
 // take away what this layer has put there, so marks apply to what was there before: tools write them first.
 #include "store/oci_internal.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +33,7 @@ struct layer {
 };
 
 static int broken(struct layer *layer, const char *name) {
-    const char *why = archive_error_string(layer->tar);
+    const char *why = sl_archive.error_string(layer->tar);
     return sl_fail(layer->err, SL_E_INVALID_PARAMETER, "The image is damaged: %.200s: %.200s.", name,
                    why ? why : "a layer cannot be unpacked");
 }
@@ -121,7 +119,7 @@ static bool clean(const char *from, char to[static PATH_BYTES]) {
 
 static int write_file(struct layer *layer, int fd, const char *path) {
     la_ssize_t got;
-    while ((got = archive_read_data(layer->tar, layer->part, PART)) > 0) {
+    while ((got = sl_archive.read_data(layer->tar, layer->part, PART)) > 0) {
         if ((uint64_t)got > layer->left->max_bytes)
             return sl_fail(layer->err, SL_E_INVALID_PARAMETER, "The image is larger than Lambda allows (10 GB).");
         layer->left->max_bytes -= (uint64_t)got;
@@ -167,14 +165,14 @@ static int make_directory(struct layer *layer, int parent, const char *name, con
 
 static int make_entry(struct layer *layer, struct archive_entry *entry, int parent, const char *name,
                       const char *path) {
-    const char *target = archive_entry_hardlink(entry);
-    unsigned type = archive_entry_filetype(entry);
+    const char *target = sl_archive.entry_hardlink(entry);
+    unsigned type = sl_archive.entry_filetype(entry);
     if (!target && type == AE_IFDIR) return make_directory(layer, parent, name, path);
     if (!target && type != AE_IFREG && type != AE_IFLNK) return 0; // devices and pipes
     if (remove_tree(parent, name, 0) != 0) return sl_fail_errno(layer->err, "replace %s of an image", path);
     if (target) return make_hard_link(layer, parent, name, path, target);
-    if (type == AE_IFREG) return make_file(layer, parent, name, path, archive_entry_mode(entry));
-    const char *link = archive_entry_symlink(entry);
+    if (type == AE_IFREG) return make_file(layer, parent, name, path, sl_archive.entry_mode(entry));
+    const char *link = sl_archive.entry_symlink(entry);
     if (!link) return broken(layer, path);
     return symlinkat(link, parent, name) == 0 ? 0 : refused(layer, "link", path);
 }
@@ -182,7 +180,7 @@ static int make_entry(struct layer *layer, struct archive_entry *entry, int pare
 static int unpack_entry(struct layer *layer, struct archive_entry *entry) {
     static const char whiteout[] = ".wh.", opaque[] = ".wh..wh..opq";
     char path[PATH_BYTES];
-    const char *given = archive_entry_pathname(entry);
+    const char *given = sl_archive.entry_pathname(entry);
     if (!given || !clean(given, path)) return broken(layer, given ? given : "an entry without a name");
     if (!path[0]) return 0; // the root itself
     if (layer->left->max_entries-- == 0)
@@ -213,25 +211,27 @@ static int unpack_entry(struct layer *layer, struct archive_entry *entry) {
 static la_ssize_t feed(struct archive *tar, void *user, const void **ret_bytes) {
     static _Thread_local char bytes[PART];
     ssize_t got = sl_oci__blob_read(user, bytes, sizeof(bytes));
-    if (got < 0) archive_set_error(tar, EIO, "a blob cannot be read");
+    if (got < 0) sl_archive.set_error(tar, EIO, "a blob cannot be read");
     *ret_bytes = bytes;
     return got;
 }
 
 int sl_oci__layer_unpack(struct sl_oci__blob *blob, int root, struct sl_oci_limits *left, struct sl_error *err) {
-    struct layer layer = {.blob = blob, .root = root, .left = left, .err = err, .tar = archive_read_new()};
+    struct layer layer = {.blob = blob, .root = root, .left = left, .err = err};
     struct archive_entry *entry;
+    if (sl_archive_load(err)) return err->kind;
+    layer.tar = sl_archive.read_new();
     if (!layer.tar) return sl_fail(err, SL_E_NO_MEMORY, "out of memory for an image");
-    archive_read_support_format_tar(layer.tar);
-    archive_read_support_filter_gzip(layer.tar);
-    archive_read_support_filter_zstd(layer.tar);
-    int result = archive_read_open(layer.tar, blob, NULL, feed, NULL) == ARCHIVE_OK ? 0 : broken(&layer, "a layer");
+    sl_archive.read_support_format_tar(layer.tar);
+    sl_archive.read_support_filter_gzip(layer.tar);
+    sl_archive.read_support_filter_zstd(layer.tar);
+    int result = sl_archive.read_open(layer.tar, blob, NULL, feed, NULL) == ARCHIVE_OK ? 0 : broken(&layer, "a layer");
     while (result == 0) {
-        int next = archive_read_next_header(layer.tar, &entry);
+        int next = sl_archive.read_next_header(layer.tar, &entry);
         if (next == ARCHIVE_EOF) break;
         result = next == ARCHIVE_OK || next == ARCHIVE_WARN ? unpack_entry(&layer, entry) : broken(&layer, "a layer");
     }
-    archive_read_free(layer.tar);
+    sl_archive.read_free(layer.tar);
     return result;
 }
 

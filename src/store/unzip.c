@@ -8,8 +8,8 @@
 // itself is bounded by the caller, so entries that share compressed bytes are bounded by the same count.
 #include "store/unzip.h"
 
-#include <archive.h>
-#include <archive_entry.h>
+#include "store/archive.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -137,7 +137,7 @@ static int make_directory(struct job *job, int dir, const char *name) {
 }
 
 static int make_link(struct job *job, struct archive_entry *entry, int dir, const char *name, unsigned levels) {
-    const char *target = archive_entry_symlink(entry);
+    const char *target = sl_archive.entry_symlink(entry);
     if (!target || !*name || !is_safe_target(sl_str_of(target), levels - 1)) return refuse(job);
     job->files++;
     return symlinkat(target, dir, name) == 0 ? 0 : creation_failed(job);
@@ -160,7 +160,7 @@ static int write_content(struct job *job, int fd) {
         const void *block;
         size_t size;
         la_int64_t offset;
-        int status = archive_read_data_block(job->archive, &block, &size, &offset);
+        int status = sl_archive.read_data_block(job->archive, &block, &size, &offset);
         if (status == ARCHIVE_EOF) return 0;
         if (status != ARCHIVE_OK) return refuse(job); // also a wrong checksum or length
         if (offset < 0 || (uint64_t)offset > job->limits->max_bytes) return too_large(job);
@@ -178,19 +178,19 @@ static int make_file(struct job *job, struct archive_entry *entry, int dir, cons
     job->files++;
     int result = write_content(job, fd);
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
-    if (archive_entry_mtime_is_set(entry)) times[1] = (struct timespec){.tv_sec = archive_entry_mtime(entry)};
-    mode_t mode = archive_entry_perm(entry) & 0111 ? 0755 : 0644;
+    if (sl_archive.entry_mtime_is_set(entry)) times[1] = (struct timespec){.tv_sec = sl_archive.entry_mtime(entry)};
+    mode_t mode = sl_archive.entry_perm(entry) & 0111 ? 0755 : 0644;
     if (!result && (fchmod(fd, mode) != 0 || futimens(fd, times) != 0)) result = sl_fail_errno(job->err, "unpack");
     if (close(fd) != 0 && !result) result = sl_fail_errno(job->err, "unpack");
     return result;
 }
 
 static int unpack_entry(struct job *job, struct archive_entry *entry) {
-    const char *name = archive_entry_pathname(entry);
+    const char *name = sl_archive.entry_pathname(entry);
     unsigned levels;
     if (!name || !is_safe_path(sl_str_of(name), &levels)) return refuse(job);
-    if (archive_entry_hardlink(entry) || archive_entry_is_encrypted(entry)) return refuse(job);
-    mode_t type = archive_entry_filetype(entry);
+    if (sl_archive.entry_hardlink(entry) || sl_archive.entry_is_encrypted(entry)) return refuse(job);
+    mode_t type = sl_archive.entry_filetype(entry);
     if (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK) return refuse(job);
     char last[MAX_NAME + 1];
     int dir = job->root;
@@ -209,7 +209,7 @@ static int unpack_entry(struct job *job, struct archive_entry *entry) {
 static int unpack(struct job *job) {
     for (;;) {
         struct archive_entry *entry;
-        int status = archive_read_next_header(job->archive, &entry);
+        int status = sl_archive.read_next_header(job->archive, &entry);
         if (status == ARCHIVE_EOF) break;
         // A warning is about a name's character set (which stays as its bytes); everything worse is damage.
         if (status != ARCHIVE_OK && status != ARCHIVE_WARN) return refuse(job);
@@ -221,13 +221,14 @@ static int unpack(struct job *job) {
 }
 
 static int read_package(struct job *job, struct sl_str zip_bytes) {
-    job->archive = archive_read_new();
+    if (sl_archive_load(job->err)) return job->err->kind;
+    job->archive = sl_archive.read_new();
     if (!job->archive) return sl_fail(job->err, SL_E_NO_MEMORY, "unpack: no memory");
     // The seekable reader only: the streaming one would believe local headers that the central directory does not name.
-    bool opened = archive_read_support_format_zip_seekable(job->archive) == ARCHIVE_OK &&
-                  archive_read_open_memory(job->archive, zip_bytes.ptr, zip_bytes.len) == ARCHIVE_OK;
+    bool opened = sl_archive.read_support_format_zip_seekable(job->archive) == ARCHIVE_OK &&
+                  sl_archive.read_open_memory(job->archive, zip_bytes.ptr, zip_bytes.len) == ARCHIVE_OK;
     int result = opened ? unpack(job) : refuse(job);
-    archive_read_free(job->archive);
+    sl_archive.read_free(job->archive);
     return result;
 }
 
