@@ -107,6 +107,8 @@
     X(S3_NO_SUCH_UPLOAD, "NoSuchUpload", 404)                                                                          \
     X(S3_NO_SUCH_VERSION, "NoSuchVersion", 404)                                                                        \
     X(S3_NO_SUCH_TAGS, "NoSuchTagSet", 404)                                                                            \
+    X(S3_MALFORMED_POLICY, "MalformedPolicy", 400)                                                                     \
+    X(S3_POLICY_TOO_LARGE, "PolicyTooLarge", 400)                                                                      \
     X(S3_NO_SUCH_POLICY, "NoSuchBucketPolicy", 404)                                                                    \
     X(S3_NO_SUCH_CORS, "NoSuchCORSConfiguration", 404)                                                                 \
     X(S3_NO_SUCH_LIFECYCLE, "NoSuchLifecycleConfiguration", 404)                                                       \

@@ -17,9 +17,8 @@ static bool find(void *library, const char *name, void *slot) {
 static bool find_all(void *library, struct sl_cli__curl *curl) {
     return find(library, "curl_easy_init", &curl->init) && find(library, "curl_easy_setopt", &curl->setopt) &&
            find(library, "curl_easy_perform", &curl->perform) && find(library, "curl_easy_getinfo", &curl->getinfo) &&
-           find(library, "curl_easy_strerror", &curl->strerror) &&
-           find(library, "curl_easy_cleanup", &curl->cleanup) && find(library, "curl_slist_append", &curl->append) &&
-           find(library, "curl_slist_free_all", &curl->free_all);
+           find(library, "curl_easy_strerror", &curl->strerror) && find(library, "curl_easy_cleanup", &curl->cleanup) &&
+           find(library, "curl_slist_append", &curl->append) && find(library, "curl_slist_free_all", &curl->free_all);
 }
 
 int sl_cli__curl_load(const struct sl_cli__curl **ret, struct sl_error *err) {

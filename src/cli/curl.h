@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// curl: libcurl, loaded when it is first used. Linked, its thirty libraries were in every process of `sluice serve`, which
-// never uses them, and every sandbox begins as a copy of one of those.
+// curl: libcurl, loaded when it is first used. Linked, its thirty libraries were in every process of `sluice serve`,
+// which never uses them, and every sandbox begins as a copy of one of those.
 #ifndef SL_CLI_CURL_H
 #define SL_CLI_CURL_H
 

@@ -286,7 +286,8 @@ static int build(struct server *server, struct sl_error *err) {
     if (sl_s3_new(&app->s3, &s3, err)) return err->kind;
     app->fetch_object = fetch_object;
     if (make_loops(server, err) || make_engine(server, err) || make_operations(server, err)) return err->kind;
-    if (sl_iam_load(app, err) || sl_sqs_load(app, err) || sl_daemon_callers_check(&server->front, err))
+    if (sl_iam_load(app, err) || sl_sqs_load(app, err) || sl_s3_load(app, err) ||
+        sl_daemon_callers_check(&server->front, err))
         return err->kind;
     if (sl_lambda_load(app, err) || sl_lambda_load_sources(app, err) || sl_gateway_load(app, err)) return err->kind;
     return 0;

@@ -31,5 +31,6 @@ static void load(void) {
 int sl_archive_load(struct sl_error *err) {
     pthread_once(&once, load);
     if (loaded) return 0;
-    return sl_fail(err, SL_E_UNAVAILABLE, "zip files need libarchive (Debian: libarchive13), %s or newer", library_name);
+    return sl_fail(err, SL_E_UNAVAILABLE, "zip files need libarchive (Debian: libarchive13), %s or newer",
+                   library_name);
 }

@@ -310,6 +310,74 @@ def test_a_queue_policy_allows_and_denies(server, user):
         owner.delete_queue(QueueUrl=url)
 
 
+BUCKET = "iam-bucket"
+
+
+def bucket_rule(effect, action, below="/*", principal="*", **more):
+    return {"Effect": effect, "Principal": principal, "Action": action, "Resource": f"arn:aws:s3:::{BUCKET}{below}", **more}
+
+
+@pytest.fixture
+def bucket(server):
+    """A bucket that may be made public, with one object."""
+    owner = server.client("s3")
+    owner.create_bucket(Bucket=BUCKET)
+    owner.put_object(Bucket=BUCKET, Key="a", Body=b"text")
+    yield owner
+    for key in ("a", "b"):
+        owner.delete_object(Bucket=BUCKET, Key=key)
+    owner.delete_bucket(Bucket=BUCKET)
+
+
+def test_a_bucket_policy_allows_and_denies(server, user, bucket):
+    objects = connect(server, user(allow("s3:PutObject")), "s3")
+    assert refusal(objects.get_object, Bucket=BUCKET, Key="a")[0] == "AccessDenied"
+    ann = {"AWS": f"{USER}ann"}
+    text = document(bucket_rule("Allow", "s3:GetObject", principal=ann), bucket_rule("Deny", "s3:PutObject", principal=ann),
+                    bucket_rule("Allow", "s3:ListBucket", "", principal=ann))  # fmt: skip
+    bucket.put_bucket_policy(Bucket=BUCKET, Policy=text)
+    assert bucket.get_bucket_policy(Bucket=BUCKET)["Policy"] == text
+    assert bucket.get_bucket_policy_status(Bucket=BUCKET)["PolicyStatus"] == {"IsPublic": False}
+    assert objects.get_object(Bucket=BUCKET, Key="a")["Body"].read() == b"text"
+    assert [item["Key"] for item in objects.list_objects_v2(Bucket=BUCKET)["Contents"]] == ["a"]
+    assert "explicit deny in a resource-based policy" in refusal(objects.put_object, Bucket=BUCKET, Key="b", Body=b"")[1]
+    assert refusal(objects.delete_object, Bucket=BUCKET, Key="a")[0] == "AccessDenied"
+    bucket.delete_bucket_policy(Bucket=BUCKET)
+    assert refusal(bucket.get_bucket_policy, Bucket=BUCKET) == ("NoSuchBucketPolicy", "The bucket policy does not exist")
+    assert refusal(objects.get_object, Bucket=BUCKET, Key="a")[0] == "AccessDenied"
+    objects.put_object(Bucket=BUCKET, Key="b", Body=b"")
+
+
+def test_a_public_policy_needs_the_block_taken_away(server, bucket):
+    public = document(bucket_rule("Allow", "s3:GetObject"))
+    code, text = refusal(bucket.put_bucket_policy, Bucket=BUCKET, Policy=public)
+    assert code == "AccessDenied" and "BlockPublicPolicy" in text
+    bounded = document(bucket_rule("Allow", "s3:GetObject", Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}))
+    bucket.put_bucket_policy(Bucket=BUCKET, Policy=bounded)
+    assert bucket.get_bucket_policy_status(Bucket=BUCKET)["PolicyStatus"] == {"IsPublic": False}
+    bucket.delete_public_access_block(Bucket=BUCKET)
+    bucket.put_bucket_policy(Bucket=BUCKET, Policy=public)
+    assert bucket.get_bucket_policy_status(Bucket=BUCKET)["PolicyStatus"] == {"IsPublic": True}
+    block = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": False, "RestrictPublicBuckets": True}
+    bucket.put_public_access_block(Bucket=BUCKET, PublicAccessBlockConfiguration=block)
+    assert bucket.get_bucket_policy_status(Bucket=BUCKET)["PolicyStatus"] == {"IsPublic": False}
+
+
+@pytest.mark.parametrize("text, message", [
+    ("no JSON", "Policies must be valid JSON and the first byte must be '{'"),
+    (json.dumps({"Version": "2012-10-17"}), "Missing required field Statement"),
+    (json.dumps({"Version": "2011-01-01", "Statement": [bucket_rule("Allow", "s3:GetObject")]}), "The policy must contain a valid version string"),
+    (document(bucket_rule("Maybe", "s3:GetObject")), "Invalid effect: Maybe"),
+    (document({**bucket_rule("Allow", "s3:GetObject"), "Principal": {"AWS": "nobody"}}), "Invalid principal in policy"),
+    (document(allow("s3:GetObject", f"arn:aws:s3:::{BUCKET}/*")), "Missing required field Principal"),
+    (document(bucket_rule("Allow", "sqs:SendMessage")), "Policy has invalid action"),
+    (document(bucket_rule("Allow", "s3:GetObject", "-other/*")), "Policy has invalid resource"),
+])  # fmt: skip
+def test_bucket_policies_that_are_none_are_refused_in_s3s_words(bucket, text, message):
+    assert refusal(bucket.put_bucket_policy, Bucket=BUCKET, Policy=text) == ("MalformedPolicy", message)
+    assert refusal(bucket.get_bucket_policy, Bucket=BUCKET)[0] == "NoSuchBucketPolicy"
+
+
 # --- sessions -------------------------------------------------------------------------------------------------------
 
 
@@ -438,6 +506,20 @@ def test_enforced_nobody_unknown_comes_in_and_what_was_made_before_counts(strict
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(request)
     assert caught.value.code == 403 and b"were not signed" in caught.value.read()
+
+    # a bucket for everybody, also after a start of the server
+    objects.delete_public_access_block(Bucket="iam-strict")
+    everybody = {**allow("s3:GetObject", "arn:aws:s3:::iam-strict/a"), "Principal": "*"}
+    objects.put_bucket_policy(Bucket="iam-strict", Policy=document(everybody))
+    for _ in range(2):
+        assert server.http("GET", "/a", host="iam-strict.s3.localhost").status == 200
+        assert server.http("GET", "/iam-strict/a", host="s3.localhost").status == 200
+        assert server.http("GET", "/iam-strict/b", host="s3.localhost").status == 403
+        server.stop()
+        server.start()
+        objects = connect(server, key, "s3", signature_version="s3v4")
+    objects.delete_bucket_policy(Bucket="iam-strict")
+    assert server.http("GET", "/iam-strict/a", host="s3.localhost").status == 403
 
     # sessions
     iam = connect(server, key, "iam")

@@ -140,8 +140,6 @@ def test_a_missing_setting_is_answered_and_one_without_meaning_refused(s3, bucke
     s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
     assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags
     with refused("NotImplemented", 501):
-        s3.put_bucket_policy(Bucket=bucket, Policy="{}")
-    with refused("NotImplemented", 501):
         s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration={"IndexDocument": {"Suffix": "x"}})
 
 

@@ -225,6 +225,8 @@ int sl_s3__delete_bucket(struct sl_op *op, struct sl_error *err) {
                 : "The bucket you tried to delete is not empty. You must delete all versions in the bucket.");
     }
     result = drop_uploads(op, after, bucket.id, err);
+    sl_json_remove(bucket.doc, "policy");
+    if (!result) result = sl_s3__note_policy(op, &bucket, err);
     const struct sl_key key = bucket_key(bucket.name), owned = owned_key(bucket.account, bucket.name);
     if (!result) result = sl_store_delete(op->tx, &key, NULL, err);
     return result ? result : sl_store_delete(op->tx, &owned, NULL, err);

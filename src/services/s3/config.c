@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // config: what a bucket can be set to. Versioning has its meaning in object.c. The settings in the table below are kept
-// and shown; those of which Sluice does not do what they say (policies, CORS, lifecycles, ...) cannot be set (501), and
+// and shown; those of which Sluice does not do what they say (CORS, lifecycles, ...) cannot be set (501), and
 // reading them says that they are not set, in S3's words.
 #include "services/s3/internal.h"
 
@@ -43,10 +43,6 @@ static void fill_nothing(struct sl_op *op) { (void)op; }
 static const struct setting settings[] = {
     {"GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging", "tags", "Tagging", "TagSet", SL_E_S3_NO_SUCH_TAGS,
      "The TagSet does not exist", NULL},
-    {"GetBucketPolicy", NULL, "DeleteBucketPolicy", NULL, NULL, NULL, SL_E_S3_NO_SUCH_POLICY,
-     "The bucket policy does not exist", NULL},
-    {"GetBucketPolicyStatus", NULL, NULL, NULL, NULL, NULL, SL_E_S3_NO_SUCH_POLICY, "The bucket policy does not exist",
-     NULL},
     {"GetBucketCors", NULL, "DeleteBucketCors", NULL, NULL, NULL, SL_E_S3_NO_SUCH_CORS,
      "The CORS configuration does not exist", NULL},
     {"GetBucketLifecycleConfiguration", NULL, "DeleteBucketLifecycle", NULL, NULL, NULL, SL_E_S3_NO_SUCH_LIFECYCLE,
@@ -123,7 +119,8 @@ int sl_s3__put_setting(struct sl_op *op, struct sl_error *err) {
     if (result) return result;
     if (sl_str_is(sl_str_of(setting->key), "tags")) value = sl_json_get(value, "TagSet");
     sl_json_set(bucket.doc, sl_str_of(setting->key), sl_json_copy(op->arena, value));
-    return sl_s3__save_bucket(op, &bucket, err);
+    result = sl_s3__save_bucket(op, &bucket, err);
+    return result ? result : sl_s3__note_policy(op, &bucket, err); // what of it counts
 }
 
 int sl_s3__delete_setting(struct sl_op *op, struct sl_error *err) {
@@ -133,7 +130,8 @@ int sl_s3__delete_setting(struct sl_op *op, struct sl_error *err) {
     if (result || !setting || !setting->key) return result;
     sl_json_remove(bucket.doc, setting->key);
     if (setting->fill) sl_json_set(bucket.doc, sl_str_of(setting->key), sl_json_new_null(op->arena));
-    return sl_s3__save_bucket(op, &bucket, err);
+    result = sl_s3__save_bucket(op, &bucket, err);
+    return result ? result : sl_s3__note_policy(op, &bucket, err);
 }
 
 // ---- versioning -----------------------------------------------------------------------------------------------------

@@ -53,6 +53,8 @@ void sl_s3__leave(struct sl_s3 *s3);
 struct sl_s3__after {
     struct sl_s3__doomed *doomed;
     bool changed;
+    struct sl_str policy_key,
+        policy; // of the directory of callers: what the bucket's policy is now; key empty: as before
 };
 int sl_s3__note_file(struct sl_op *op, struct sl_s3__after *after, struct sl_str file, struct sl_error *err);
 // Takes the rows of the parts away and notes their files.
@@ -207,6 +209,15 @@ int sl_s3__find(struct sl_op *op, const struct sl_s3__bucket *bucket, struct sl_
                 struct sl_object *ret, struct sl_json **ret_doc, struct sl_error *err);
 int sl_s3__created(struct sl_op *op, struct sl_s3__after *after, const struct sl_s3__bucket *bucket,
                    const struct sl_object *object, const char *name, struct sl_error *err);
+
+// ---- policy.c
+int sl_s3__put_policy(struct sl_op *op, struct sl_error *err);
+int sl_s3__get_policy(struct sl_op *op, struct sl_error *err);
+int sl_s3__get_policy_status(struct sl_op *op, struct sl_error *err);
+int sl_s3__delete_policy(struct sl_op *op, struct sl_error *err);
+// What counts of the bucket's policy may have changed: published after the commit. Of SL_OP_STORE operations.
+int sl_s3__note_policy(struct sl_op *op, const struct sl_s3__bucket *bucket, struct sl_error *err);
+void sl_s3__publish_policy(struct sl_op *op, const struct sl_s3__after *after);
 
 // ---- multipart.c
 // By the members Key and UploadId.

@@ -243,6 +243,7 @@ void sl_s3__publish_after(struct sl_op *op, const struct sl_s3__after *after) {
     for (const struct sl_s3__doomed *at = after->doomed; at; at = at->next)
         sl_s3__doom(s3, at->data, at->files, at->count);
     if (after->changed && s3->committed) s3->committed(s3->change_user);
+    sl_s3__publish_policy(op, after);
 }
 
 struct sl_s3__after *sl_s3__after(struct sl_op *op) {
@@ -345,8 +346,8 @@ const struct sl_op_entry sl_s3_operations[] = {
     READ("GetBucketVersioning", sl_s3__get_versioning),
     READ("GetBucketAcl", sl_s3__get_acl),
     READ("GetBucketTagging", sl_s3__get_setting),
-    READ("GetBucketPolicy", sl_s3__get_setting),
-    READ("GetBucketPolicyStatus", sl_s3__get_setting),
+    READ("GetBucketPolicy", sl_s3__get_policy),
+    READ("GetBucketPolicyStatus", sl_s3__get_policy_status),
     READ("GetBucketCors", sl_s3__get_setting),
     READ("GetBucketLifecycleConfiguration", sl_s3__get_setting),
     READ("GetBucketWebsite", sl_s3__get_setting),
@@ -378,7 +379,8 @@ const struct sl_op_entry sl_s3_operations[] = {
     WRITE("DeletePublicAccessBlock", sl_s3__delete_setting),
     WRITE("DeleteBucketOwnershipControls", sl_s3__delete_setting),
     WRITE("DeleteBucketEncryption", sl_s3__delete_setting),
-    WRITE("DeleteBucketPolicy", sl_s3__delete_setting),
+    WRITE("PutBucketPolicy", sl_s3__put_policy),
+    WRITE("DeleteBucketPolicy", sl_s3__delete_policy),
     WRITE("DeleteBucketCors", sl_s3__delete_setting),
     WRITE("DeleteBucketLifecycle", sl_s3__delete_setting),
     WRITE("DeleteBucketWebsite", sl_s3__delete_setting),

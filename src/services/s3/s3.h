@@ -28,6 +28,9 @@ struct sl_s3_config {
     void *user;
 };
 
+struct sl_app;
+// Buckets' policies into app->callers' directory. At start, before requests.
+int sl_s3_load(const struct sl_app *app, struct sl_error *err);
 int sl_s3_new(struct sl_s3 **ret, const struct sl_s3_config *config, struct sl_error *err);
 // Begins to remove what a crash left behind. Any thread, once.
 void sl_s3_start(struct sl_s3 *s3);
