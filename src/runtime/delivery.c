@@ -183,6 +183,7 @@ static bool field_is(const char *line, const char *end, const char *name, const 
 // -1: it is none, or longer than anybody wants to read.
 static int64_t length_of(const char *value, const char *end) {
     int64_t length;
+    if (end > value && end[-1] == '\r') end--;
     struct sl_str text = sl_str_trim(sl_str_n(value, (size_t)(end - value)));
     return sl_str_to_i64(text, &length) && length >= 0 && length <= BODY_MAX ? length : -1;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// policy: bucket policies ("Bucket policies for Amazon S3", User Guide). Checked here in S3's words, kept as text in the
-// bucket's document, and published after the commit for whoever decides what callers with keys of this server may do
-// (aws/identity.h). On the storage thread.
+// policy: bucket policies ("Bucket policies for Amazon S3", User Guide). Checked here in S3's words, kept as text in
+// the bucket's document, and published after the commit for whoever decides what callers with keys of this server may
+// do (aws/identity.h). On the storage thread.
 //
 // Public access. A bucket's block is on until it is taken away (config.c), as for new buckets with AWS: a policy that
 // gives something to everybody is refused then; and where RestrictPublicBuckets is set later, what such a policy gives
@@ -14,7 +14,8 @@
 
 enum { POLICY_MAX = 20 * 1024 };
 
-// ---- checking ---------------------------------------------------------------------------------------------------------
+// ---- checking
+// ---------------------------------------------------------------------------------------------------------
 
 static int malformed(struct sl_error *err, const char *text) {
     return sl_fail(err, SL_E_S3_MALFORMED_POLICY, "%s", text);
@@ -75,7 +76,8 @@ static bool are_resources(const struct sl_json *resources, struct sl_str bucket_
     if (!is_texts(resources)) return false;
     for (const struct sl_json *at = next_text(resources, NULL); at; at = next_text(resources, at)) {
         struct sl_str rest = sl_str_sub(at->text, bucket_arn.len, at->text.len);
-        if (!sl_str_starts(at->text, bucket_arn) || (rest.len && rest.ptr[0] != '/' && rest.ptr[0] != '*')) return false;
+        if (!sl_str_starts(at->text, bucket_arn) || (rest.len && rest.ptr[0] != '/' && rest.ptr[0] != '*'))
+            return false;
     }
     return true;
 }
@@ -120,12 +122,13 @@ static int check(struct sl_op *op, struct sl_str text, struct sl_str bucket_arn,
     return result;
 }
 
-// ---- public -----------------------------------------------------------------------------------------------------------
+// ---- public
+// -----------------------------------------------------------------------------------------------------------
 
 // Conditions that bound who is meant ("The meaning of public", User Guide).
 static bool is_bounded(const struct sl_json *condition) {
-    static const char *const keys[] = {"aws:SourceIp",        "aws:SourceArn",     "aws:SourceVpc",
-                                       "aws:SourceVpce",      "aws:SourceAccount", "aws:PrincipalOrgID",
+    static const char *const keys[] = {"aws:SourceIp",         "aws:SourceArn",     "aws:SourceVpc",
+                                       "aws:SourceVpce",       "aws:SourceAccount", "aws:PrincipalOrgID",
                                        "aws:PrincipalAccount", "aws:userid"};
     for (const struct sl_json *test = condition ? condition->first : NULL; test; test = test->next)
         for (const struct sl_json *key = test->first; key; key = key->next)
@@ -154,7 +157,8 @@ static bool blocks(const struct sl_s3__bucket *bucket, const char *what) {
     return !block || (block->type == SL_JSON_OBJECT && sl_json_bool(block, what, false));
 }
 
-// ---- publishing -------------------------------------------------------------------------------------------------------
+// ---- publishing
+// -------------------------------------------------------------------------------------------------------
 
 static struct sl_str arn_of(struct sl_arena *arena, const struct sl_s3__bucket *bucket) {
     return sl_arena_printf(arena, "arn:%.*s:s3:::%.*s", SL_FMT(sl_partition_of(bucket->region)), SL_FMT(bucket->name));
@@ -233,7 +237,8 @@ int sl_s3_load(const struct sl_app *app, struct sl_error *err) {
     return sl_store_run(app->store, &load.job, err);
 }
 
-// ---- operations -------------------------------------------------------------------------------------------------------
+// ---- operations
+// -------------------------------------------------------------------------------------------------------
 
 static int no_policy(struct sl_op *op, const struct sl_s3__bucket *bucket, struct sl_error *err) {
     sl_s3__error_member(op, "BucketName", bucket->name);
