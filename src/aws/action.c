@@ -328,11 +328,19 @@ static const struct sl_json *resource_policy(const struct sl_identity_config *co
     return sl_json_get(entry, "Policy");
 }
 
+// A bucket's policy cannot take itself out of the hands of its account ("Bucket policies", User Guide).
+static bool is_above_policy(const struct sl_op *op, struct sl_str action, struct sl_str owner) {
+    return op->identity->kind == SL_IDENTITY_ROOT && sl_str_eq(owner, op->account) &&
+           (sl_str_is(action, "s3:GetBucketPolicy") || sl_str_is(action, "s3:PutBucketPolicy") ||
+            sl_str_is(action, "s3:DeleteBucketPolicy"));
+}
+
 static int check(const struct sl_identity_config *config, struct sl_op *op, struct sl_decision *decision,
                  struct sl_str action, struct sl_str resource, struct sl_error *err) {
     decision->action = action;
     decision->resource = resource;
     decision->resource_policy = resource_policy(config, op, resource, &decision->owner);
+    if (is_above_policy(op, action, decision->owner)) decision->resource_policy = NULL;
     int result = sl_decide_or_fail(op->arena, decision, err);
     op->granted = !result && decision->owner.len && !sl_str_eq(decision->owner, op->account);
     return result;

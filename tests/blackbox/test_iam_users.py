@@ -348,10 +348,30 @@ def test_a_bucket_policy_allows_and_denies(server, user, bucket):
     objects.put_object(Bucket=BUCKET, Key="b", Body=b"")
 
 
+def test_a_bucket_policy_does_not_lock_its_account_out(server, clean, bucket):
+    key = clean.create_access_key()["AccessKey"]
+    try:
+        root = connect(server, key, "s3")
+        bucket.put_bucket_policy(Bucket=BUCKET, Policy=document(bucket_rule("Deny", "s3:*"), bucket_rule("Deny", "s3:*", "")))
+        assert refusal(root.get_object, Bucket=BUCKET, Key="a")[0] == "AccessDenied"
+        assert refusal(root.list_objects_v2, Bucket=BUCKET)[0] == "AccessDenied"
+        assert "Deny" in root.get_bucket_policy(Bucket=BUCKET)["Policy"]
+        root.delete_bucket_policy(Bucket=BUCKET)
+        assert root.get_object(Bucket=BUCKET, Key="a")["Body"].read() == b"text"
+    finally:
+        clean.delete_access_key(AccessKeyId=key["AccessKeyId"])
+
+
 def test_a_public_policy_needs_the_block_taken_away(server, bucket):
     public = document(bucket_rule("Allow", "s3:GetObject"))
     code, text = refusal(bucket.put_bucket_policy, Bucket=BUCKET, Policy=public)
     assert code == "AccessDenied" and "BlockPublicPolicy" in text
+    all_but_ann = bucket_rule("Allow", "s3:GetObject")
+    all_but_ann["NotPrincipal"] = {"AWS": all_but_ann.pop("Principal") and f"{USER}ann"}
+    nearly = [{"IpAddress": {"aws:SourceIp": ["10.0.0.0/8", "0.0.0.0/0"]}}, {"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
+              {"StringLike": {"aws:SourceAccount": "*"}}, {"StringEqualsIfExists": {"aws:SourceVpc": "vpc-1"}}]  # fmt: skip
+    for rule in (all_but_ann, *(bucket_rule("Allow", "s3:GetObject", Condition=test) for test in nearly)):
+        assert refusal(bucket.put_bucket_policy, Bucket=BUCKET, Policy=document(rule))[0] == "AccessDenied", rule
     bounded = document(bucket_rule("Allow", "s3:GetObject", Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}))
     bucket.put_bucket_policy(Bucket=BUCKET, Policy=bounded)
     assert bucket.get_bucket_policy_status(Bucket=BUCKET)["PolicyStatus"] == {"IsPublic": False}
@@ -370,6 +390,7 @@ def test_a_public_policy_needs_the_block_taken_away(server, bucket):
     (document(bucket_rule("Maybe", "s3:GetObject")), "Invalid effect: Maybe"),
     (document({**bucket_rule("Allow", "s3:GetObject"), "Principal": {"AWS": "nobody"}}), "Invalid principal in policy"),
     (document(allow("s3:GetObject", f"arn:aws:s3:::{BUCKET}/*")), "Missing required field Principal"),
+    (document({**bucket_rule("Allow", "s3:GetObject"), "NotPrincipal": "*"}), "Statement is not valid"),
     (document(bucket_rule("Allow", "sqs:SendMessage")), "Policy has invalid action"),
     (document(bucket_rule("Allow", "s3:GetObject", "-other/*")), "Policy has invalid resource"),
 ])  # fmt: skip

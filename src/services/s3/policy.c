@@ -11,6 +11,7 @@
 
 #include "aws/arn.h"
 #include "aws/identity.h"
+#include "base/log.h"
 
 enum { POLICY_MAX = 20 * 1024 };
 
@@ -87,10 +88,12 @@ static int check_statement(const struct sl_json *statement, struct sl_str bucket
                          *resource = sl_json_get(statement, "Resource"),
                          *condition = sl_json_get(statement, "Condition");
     struct sl_str effect = sl_json_string(statement, "Effect");
+    bool twice = (principal && sl_json_get(statement, "NotPrincipal")) ||
+                 (action && sl_json_get(statement, "NotAction")) || (resource && sl_json_get(statement, "NotResource"));
     if (!principal) principal = sl_json_get(statement, "NotPrincipal");
     if (!action) action = sl_json_get(statement, "NotAction");
     if (!resource) resource = sl_json_get(statement, "NotResource");
-    if (statement->type != SL_JSON_OBJECT) return malformed(err, "Statement is not valid");
+    if (statement->type != SL_JSON_OBJECT || twice) return malformed(err, "Statement is not valid");
     if (!effect.ptr) return malformed(err, "Missing required field Effect");
     if (!sl_str_is(effect, "Allow") && !sl_str_is(effect, "Deny"))
         return sl_fail(err, SL_E_S3_MALFORMED_POLICY, "Invalid effect: %.*s", SL_FMT(effect));
@@ -125,7 +128,32 @@ static int check(struct sl_op *op, struct sl_str text, struct sl_str bucket_arn,
 // ---- public
 // -----------------------------------------------------------------------------------------------------------
 
-// Conditions that bound who is meant ("The meaning of public", User Guide).
+// "10.0.0.0/8", "2001:db8::/32": not more addresses than one organisation has ("The meaning of public", User Guide).
+static bool is_narrow_range(struct sl_str range) {
+    bool six = sl_str_chr(range, ':', 0) >= 0;
+    ptrdiff_t slash = sl_str_chr(range, '/', 0);
+    uint64_t bits;
+    if (slash < 0) return range.len > 0;
+    return sl_str_to_u64(sl_str_sub(range, (size_t)slash + 1, range.len), &bits) && bits >= (six ? 32 : 8);
+}
+
+static bool is_fixed(struct sl_str value) {
+    return value.len && sl_str_chr(value, '*', 0) < 0 && sl_str_chr(value, '?', 0) < 0 &&
+           sl_str_find(value, SL_STR("${")) < 0;
+}
+
+// Whether every value of the test means somebody in particular.
+static bool are_narrow(struct sl_str test, const struct sl_json *values) {
+    bool address = sl_str_is(test, "IpAddress");
+    bool equal = sl_str_is(test, "StringEquals") || sl_str_is(test, "StringLike") || sl_str_is(test, "ArnEquals") ||
+                 sl_str_is(test, "ArnLike");
+    if (!is_texts(values)) return false;
+    for (const struct sl_json *at = next_text(values, NULL); at; at = next_text(values, at))
+        if (!(address ? is_narrow_range(at->text) : equal && is_fixed(at->text))) return false;
+    return true;
+}
+
+// Conditions that bound who is meant: one is enough, since all of them must hold.
 static bool is_bounded(const struct sl_json *condition) {
     static const char *const keys[] = {"aws:SourceIp",         "aws:SourceArn",     "aws:SourceVpc",
                                        "aws:SourceVpce",       "aws:SourceAccount", "aws:PrincipalOrgID",
@@ -133,13 +161,15 @@ static bool is_bounded(const struct sl_json *condition) {
     for (const struct sl_json *test = condition ? condition->first : NULL; test; test = test->next)
         for (const struct sl_json *key = test->first; key; key = key->next)
             for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-                if (sl_str_ieq(key->key, sl_str_of(keys[i]))) return true;
+                if (sl_str_ieq(key->key, sl_str_of(keys[i])) && are_narrow(test->key, key)) return true;
     return false;
 }
 
+// Allowing all but some is allowing everybody.
 static bool is_public_statement(const struct sl_json *statement) {
-    return sl_str_is(sl_json_string(statement, "Effect"), "Allow") &&
-           is_everybody(sl_json_get(statement, "Principal")) && !is_bounded(sl_json_get(statement, "Condition"));
+    bool everybody = sl_json_get(statement, "NotPrincipal") || is_everybody(sl_json_get(statement, "Principal"));
+    return sl_str_is(sl_json_string(statement, "Effect"), "Allow") && everybody &&
+           !is_bounded(sl_json_get(statement, "Condition"));
 }
 
 static bool is_public(const struct sl_json *policy) {
@@ -201,9 +231,10 @@ void sl_s3__publish_policy(struct sl_op *op, const struct sl_s3__after *after) {
     const struct sl_app *app = op->app;
     struct sl_error err;
     if (!after->policy_key.len || !app->callers) return;
-    // One that cannot be published must not let anybody in.
-    if (!after->policy.len || sl_directory_put(app->callers->directory, after->policy_key, after->policy, &err))
+    if (!after->policy.len)
         sl_directory_remove(app->callers->directory, after->policy_key);
+    else if (sl_directory_put(app->callers->directory, after->policy_key, after->policy, &err))
+        sl_log_error("s3", "until the next start the policy before counts: %s", err.message);
 }
 
 struct load {
