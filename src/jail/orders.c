@@ -17,7 +17,6 @@ enum {
     RETRY_MS = 1000, // after a failed build
     SWEEP_MS = 50,   // between attempts to remove what a killed spawner left, while its processes are dying
     SWEEPS = 200,
-    DYING_MS = 5,
 };
 
 int sl_jail__order_find(const struct sl_jail__order *orders, unsigned count, uint64_t id) {
@@ -168,12 +167,11 @@ int sl_jail__orders_refill(struct sl_jail__spawner *s) {
     for (unsigned i = 0; i < s->shells.count; i++) {
         struct sl_jail__slot *slot = &s->shells.slots[i];
         if (slot->state == SL_JAIL__CLEANING) sl_jail__shell_clean(&s->shells, slot, now);
-        if (slot->state == SL_JAIL__CLEANING || (slot->killed && sl_jail__shell_hasten(&s->shells, slot))) {
-            sleep = sooner(sleep, DYING_MS);
-        }
+        if (slot->state == SL_JAIL__CLEANING) sleep = sooner(sleep, SL_JAIL__DYING_MS);
+        sleep = sooner(sleep, sl_jail__shell_hasten(&s->shells, slot, now));
     }
     for (unsigned i = 1; i <= SL_JAIL_TEMPLATES_MAX; i++) {
-        if (sl_jail__template_clean(&s->templates[i], &s->shells)) sleep = sooner(sleep, DYING_MS);
+        if (sl_jail__template_clean(&s->templates[i], &s->shells)) sleep = sooner(sleep, SL_JAIL__DYING_MS);
     }
     if (s->shells.cgroups.leftovers > 0 && s->sweeps < SWEEPS) {
         s->sweeps++;

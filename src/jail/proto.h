@@ -101,7 +101,7 @@ struct sl_jail__go {
     uint32_t programs;  // START, ADOPT: how many further ones to make ready
     uint32_t fds;       // RLIMIT_NOFILE
     uint32_t tmp_mb;    // size of /tmp
-    uint32_t processes; // RLIMIT_NPROC where no control group limits them, else 0
+    uint32_t processes; // RLIMIT_NPROC, or 0: one user id may have several sandboxes, and control groups limit them
     uint32_t watch_mb;  // memory limit for init to watch where no control group does, else 0
 };
 

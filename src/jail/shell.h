@@ -65,6 +65,8 @@ struct sl_jail__slot {
     bool waits;         // ... and ready; a copy of a template may say so before it is known to have started
     bool adopting;      // init has the order
     bool killed;        // on its way out
+    bool routed;        // and all but its init with it, see sl_jail__shell_hasten; due at
+    uint64_t rout_at;   // (0: not known yet)
     bool active;        // init is done with START
     bool confined;      // the template's copy is in place
     uint32_t fds;       // RLIMIT_NOFILE and
@@ -81,6 +83,8 @@ struct sl_jail__slot {
     struct sl_jail__run runs[1 + SL_JAIL_PROGRAMS_MAX];
     struct sl_jail__cgroup cgroup;
 };
+
+enum { SL_JAIL__DYING_MS = 5 }; // between looks at what is dying
 
 // What all slots share.
 struct sl_jail__shells {
@@ -123,8 +127,11 @@ void sl_jail__shell_ready(struct sl_jail__shells *shells, struct sl_jail__slot *
                           int fds[SL_JAIL__FDS]);
 // A version 1 freezer may have to be told more than once (sl_jail__shell_hasten).
 void sl_jail__shell_kill(const struct sl_jail__shells *shells, struct sl_jail__slot *slot);
-// For a killed sandbox. True when it is to be called again, a few milliseconds later.
-bool sl_jail__shell_hasten(const struct sl_jail__shells *shells, struct sl_jail__slot *slot);
+// Lets a killed sandbox die: thaws it, and when its init, which takes the others along, is not gone soon, kills the
+// others. Init gives its memory back first, and for that it waits for the locks of the C library's mappings behind a
+// thousand processes that fork: minutes, in which the machine waits as well. Milliseconds until it is to be called
+// again, or -1.
+int sl_jail__shell_hasten(const struct sl_jail__shells *shells, struct sl_jail__slot *slot, uint64_t now);
 // After init was reaped: closes what the sandbox had and removes its control groups: FREE, or CLEANING (then call
 // sl_jail__shell_clean from time to time).
 void sl_jail__shell_release(struct sl_jail__shells *shells, struct sl_jail__slot *slot, uint64_t now);

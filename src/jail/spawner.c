@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,13 +192,26 @@ static int prepare(struct sl_jail__spawner *s, const struct sl_jail_config *conf
     return sl_jail__seccomp_compile((shells->cgroups.controllers & SL_JAIL__MEMORY) != 0, &shells->filter, err);
 }
 
+static void await_child(const struct sl_jail__spawner *s, int milliseconds) {
+    struct signalfd_siginfo info[8];
+    (void)poll(&(struct pollfd){.fd = s->signals, .events = POLLIN}, 1, milliseconds);
+    while (read(s->signals, info, sizeof info) > 0) {}
+}
+
 static void end(struct sl_jail__spawner *s) {
     for (unsigned i = 0; i < s->shells.count; i++) sl_jail__shell_kill(&s->shells, &s->shells.slots[i]);
     for (unsigned i = 1; i <= SL_JAIL_TEMPLATES_MAX; i++) sl_jail__template_kill(&s->templates[i]);
     sl_jail__usernet_stop(&s->shells.router); // a child, too
-    do {
-        for (unsigned i = 0; i < s->shells.count; i++) (void)sl_jail__shell_hasten(&s->shells, &s->shells.slots[i]);
-    } while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
+    for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) >= 0 || errno == EINTR;) {
+        int sleep = -1;
+        for (unsigned i = 0; i < s->shells.count; i++) {
+            struct sl_jail__slot *slot = &s->shells.slots[i];
+            if (pid > 0 && slot->pid == pid) slot->pid = 0;
+            int again = sl_jail__shell_hasten(&s->shells, slot, sl_jail__now_ms());
+            if (again >= 0 && (sleep < 0 || again < sleep)) sleep = again;
+        }
+        if (pid == 0) await_child(s, sleep);
+    }
     for (unsigned i = 0; i < s->shells.count; i++) {
         struct sl_jail__slot *slot = &s->shells.slots[i];
         if (slot->cgroup.made) (void)sl_jail__cgroup_remove(&s->shells.cgroups, &slot->cgroup);
