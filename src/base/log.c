@@ -15,6 +15,8 @@ static atomic_int threshold = SL_LOG_INFO;
 
 void sl_log_set_level(enum sl_log_level level) { atomic_store(&threshold, (int)level); }
 
+enum sl_log_level sl_log_level(void) { return (enum sl_log_level)atomic_load(&threshold); }
+
 void sl_log(enum sl_log_level level, const char *area, const char *format, ...) {
     if ((int)level > atomic_load_explicit(&threshold, memory_order_relaxed)) return;
     static const char *const names[] = {"error", "warn ", "info ", "debug"};

@@ -9,6 +9,7 @@ enum sl_log_level { SL_LOG_ERROR, SL_LOG_WARN, SL_LOG_INFO, SL_LOG_DEBUG };
 
 // Records above this level are dropped. Default: info.
 void sl_log_set_level(enum sl_log_level level);
+enum sl_log_level sl_log_level(void);
 // Control characters in the message are replaced by '?', so that a hostile name cannot forge a line. Truncated at 4
 // KiB.
 void sl_log(enum sl_log_level level, const char *area, const char *format, ...) __attribute__((format(printf, 3, 4)));

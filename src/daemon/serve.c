@@ -402,6 +402,8 @@ static int prepare(struct sl_daemon_config *config, struct sl_jail_config *jail,
         if (i == SL_JAIL_ALLOW_MAX) return sl_fail(err, SL_E_USAGE, "--allow: at most %d addresses", SL_JAIL_ALLOW_MAX);
         if (parse_allow(values->allow.item[i], &jail->allow[jail->allow_count++], err)) return err->kind;
     }
+    const struct passwd *self = getpwuid(getuid());
+    if (self != NULL) snprintf(jail->user, sizeof jail->user, "%s", self->pw_name);
     choose_user(config);
     config->threads = (unsigned)values->threads;
     config->max_instances = (unsigned)values->max_instances;

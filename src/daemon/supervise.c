@@ -37,7 +37,7 @@ static pid_t start_spawner(const struct sl_daemon_config *config, const struct s
     if (config->data_dir >= 0) close(config->data_dir);
     // A terminal's Ctrl-C goes to the whole group; the spawner ends when the server does.
     setpgid(0, 0);
-    _exit(sl_spawner_main(ends[1], jail));
+    _exit(sl_spawner_begin(ends[1], jail));
 }
 
 static pid_t start_server(struct sl_daemon_config *config, const int ends[2]) {

@@ -110,6 +110,7 @@ struct sl_jail_config {
     struct in_addr
         dns[SL_JAIL_DNS_MAX]; // resolvers; dns_count 0 = the host's (/etc/resolv.conf, loopback ones left out)
     unsigned dns_count;
+    char user[64]; // who starts it, by name, as /etc/subuid may know it (an ordinary user's server); "": unknown
 };
 
 // Body of the spawner process. Call it in a freshly forked process without threads; control_fd is the spawner's end of
@@ -118,6 +119,8 @@ struct sl_jail_config {
 // socket is the only way to end it). Never returns in practice; the value (0, or 1 when it could not start) is the exit
 // status to use.
 int sl_spawner_main(int control_fd, const struct sl_jail_config *config);
+// The same in a program of its own, of which sandboxes are made sooner; where there is none, the same.
+int sl_spawner_begin(int control_fd, const struct sl_jail_config *config);
 
 // ---- the server's side ----
 

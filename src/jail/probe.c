@@ -10,6 +10,7 @@
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <poll.h>
+#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -79,7 +80,7 @@ static bool enter_user_namespace(char *said) {
     bool ids;
     struct sl_error err;
     if (has_admin()) return true;
-    if (sl_jail__rootless_enter(1, &uid, &ids, &err) == SL_OK) return true;
+    if (sl_jail__rootless_enter("", 1, &uid, &ids, &err) == SL_OK) return true;
     snprintf(said, TEXT, "%.190s", err.message);
     return false;
 }
@@ -88,7 +89,9 @@ static bool try_ranges(char *said) {
     uid_t uid;
     bool ids = false;
     struct sl_error err;
-    if (sl_jail__rootless_enter(256, &uid, &ids, &err) != SL_OK) return failed(said, "user namespaces", EPERM);
+    const struct passwd *self = getpwuid(getuid());
+    if (sl_jail__rootless_enter(self != NULL ? self->pw_name : "", 256, &uid, &ids, &err) != SL_OK)
+        return failed(said, "user namespaces", EPERM);
     return ids;
 }
 

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,17 +24,17 @@
 enum { SANDBOX_ID = 993, HELPER_MS = 5000 }; // the user id of AWS's sbx_user1051
 
 // First id of the user's first range that has room, from /etc/subuid or /etc/subgid ("name:first:count"). 0: none.
-static unsigned long range(const char *file, unsigned ids) {
+static unsigned long range(const char *file, const char *user, unsigned ids) {
     char text[16384];
     char number[32];
-    struct passwd *self = getpwuid(getuid());
     if (sl_jail__read(AT_FDCWD, file, text, sizeof text) <= 0) return 0;
     snprintf(number, sizeof number, "%u", (unsigned)getuid());
     char *rest = text;
     for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
         char *name = strsep(&line, ":");
         char *first = strsep(&line, ":");
-        if (line == NULL || (strcmp(name, number) != 0 && (self == NULL || strcmp(name, self->pw_name) != 0))) continue;
+        bool ours = line != NULL && name[0] != '\0' && (strcmp(name, number) == 0 || strcmp(name, user) == 0);
+        if (!ours) continue;
         if (strtoul(line, NULL, 10) >= ids) return strtoul(first, NULL, 10);
     }
     return 0;
@@ -59,21 +58,21 @@ static bool map_range(const char *program, pid_t target, unsigned own, unsigned 
 }
 
 // Helper process: waits until the spawner has its namespace, maps, answers with its exit status.
-static _Noreturn void helper_main(int ready, pid_t target, unsigned ids) {
+static _Noreturn void helper_main(int ready, pid_t target, const char *user, unsigned ids) {
     char byte;
-    unsigned long uids = range("/etc/subuid", ids);
-    unsigned long gids = range("/etc/subgid", ids);
+    unsigned long uids = range("/etc/subuid", user, ids);
+    unsigned long gids = range("/etc/subgid", user, ids);
     if (read(ready, &byte, 1) != 1) _exit(1);
     _exit(map_range("newuidmap", target, getuid(), uids, ids) && map_range("newgidmap", target, getgid(), gids, ids)
               ? 0
               : 1);
 }
 
-static bool can_map_ranges(unsigned ids) {
+static bool can_map_ranges(const char *user, unsigned ids) {
     static const char *const places[] = {"/usr/bin/newuidmap", "/bin/newuidmap", "/usr/local/bin/newuidmap"};
     bool installed = false;
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) installed = installed || access(places[i], X_OK) == 0;
-    return installed && range("/etc/subuid", ids) != 0 && range("/etc/subgid", ids) != 0;
+    return installed && range("/etc/subuid", user, ids) != 0 && range("/etc/subgid", user, ids) != 0;
 }
 
 // One id: we are root in our namespace; a function's own one makes AWS's sandbox user of that (init.c).
@@ -86,10 +85,11 @@ static int map_self(uid_t uid, gid_t gid) {
     return rc != 0 ? rc : sl_jail__write(AT_FDCWD, "/proc/self/gid_map", text);
 }
 
-int sl_jail__rootless_enter(unsigned ids, uid_t *ret_first_uid, bool *ret_change_ids, struct sl_error *err) {
+int sl_jail__rootless_enter(const char *user, unsigned ids, uid_t *ret_first_uid, bool *ret_change_ids,
+                            struct sl_error *err) {
     uid_t uid = getuid();
     gid_t gid = getgid();
-    bool ranges = can_map_ranges(ids);
+    bool ranges = can_map_ranges(user, ids);
     int ready[2] = {-1, -1};
     pid_t spawner = getpid();
     pid_t helper = 0;
@@ -98,7 +98,7 @@ int sl_jail__rootless_enter(unsigned ids, uid_t *ret_first_uid, bool *ret_change
         helper = fork();
         if (helper == 0) {
             close(ready[1]);
-            helper_main(ready[0], spawner, ids);
+            helper_main(ready[0], spawner, user, ids);
         }
         close(ready[0]);
     }

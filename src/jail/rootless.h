@@ -9,10 +9,12 @@
 
 struct sl_error;
 
-// Enters new user and mount namespaces. With newuidmap and enough subordinate ids every sandbox gets an id of its own
+// Enters new user and mount namespaces. user: the name of who started this, "" when unknown. With newuidmap and enough
+// subordinate ids every sandbox gets an id of its own
 // (*ret_change_ids true, the first one in *ret_first_uid); else all run as the user who started Sluice. Needs a process
 // without threads.
-int sl_jail__rootless_enter(unsigned ids, uid_t *ret_first_uid, bool *ret_change_ids, struct sl_error *err);
+int sl_jail__rootless_enter(const char *user, unsigned ids, uid_t *ret_first_uid, bool *ret_change_ids,
+                            struct sl_error *err);
 
 // Whether a sandbox can have a user namespace of its own inside of that, in which its processes are counted. Forks.
 bool sl_jail__rootless_can_nest(void);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ enum {
     INSTANCES_MAX = 4096,
     SPARE_SLOTS = 8, // beyond instances and pool: sandboxes being built, cleaned, or waiting without network
     EVENTS = 64,
+    LARGE = 100 << 10, // bytes of an allocation that no bin of freed ones has, and that is no mapping of its own
 };
 
 uint64_t sl_jail__now_ms(void) {
@@ -150,6 +152,14 @@ static int make_slots(struct sl_jail__spawner *s, const struct sl_jail_config *c
     return 0;
 }
 
+// Puts what was freed in order, as the next large allocation does. Each copy would do that with its first one instead,
+// and write for it to sixty pages, which are copied then.
+static void tidy_heap(void) {
+    void *volatile block = malloc(LARGE);
+    free(block);
+    (void)malloc_trim(0);
+}
+
 // Everything that is made once. What is missing but not needed is logged; SL_OK unless sandboxes cannot be made at all.
 static int prepare(struct sl_jail__spawner *s, const struct sl_jail_config *config, struct sl_error *err) {
     struct sl_jail__shells *shells = &s->shells;
@@ -166,7 +176,7 @@ static int prepare(struct sl_jail__spawner *s, const struct sl_jail_config *conf
     sl_jail__cgroups_open(&shells->cgroups);
     if (geteuid() != 0) {
         s->reopen = shells->rootless = true;
-        int rc = sl_jail__rootless_enter(shells->count + 1, &shells->first_uid, &shells->change_ids, err);
+        int rc = sl_jail__rootless_enter(config->user, shells->count + 1, &shells->first_uid, &shells->change_ids, err);
         if (rc != SL_OK) return rc;
     }
     struct sl_error problem;
@@ -189,7 +199,9 @@ static int prepare(struct sl_jail__spawner *s, const struct sl_jail_config *conf
     sl_jail__close(&runtimes);
     if (shells->stem < 0) return err->kind;
     sl_jail__announce(shells);
-    return sl_jail__seccomp_compile((shells->cgroups.controllers & SL_JAIL__MEMORY) != 0, &shells->filter, err);
+    int rc = sl_jail__seccomp_compile((shells->cgroups.controllers & SL_JAIL__MEMORY) != 0, &shells->filter, err);
+    tidy_heap();
+    return rc;
 }
 
 static void await_child(const struct sl_jail__spawner *s, int milliseconds) {

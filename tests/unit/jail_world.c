@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,10 @@ void jail_world_open(struct jail_world *world, bool root, const struct sl_jail_c
         if (!root && geteuid() == 0 && (setgid(USER) != 0 || setuid(USER) != 0)) _exit(9);
         // Dropping root made this process undumpable, which an ordinary user's is not.
         if (!root) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-        _exit(sl_spawner_main(pair[1], config));
+        struct sl_jail_config own = *config;
+        const struct passwd *self = getpwuid(getuid());
+        if (self != NULL) snprintf(own.user, sizeof own.user, "%s", self->pw_name);
+        _exit(sl_spawner_begin(pair[1], &own));
     }
     close(pair[1]);
     world->client = sl_jail_client_new(pair[0]);
