@@ -134,6 +134,10 @@ def _fork():
     """In a template: returns in each of its copies (../../README.md, "Templates"), which share what was loaded so far."""
     import gc
 
+    if "ssl" in sys.modules:
+        sys.modules["ssl"].RAND_bytes(1)
+    if "ssl" in sys.modules:
+        sys.modules["ssl"].RAND_bytes(1)  # made here once, OpenSSL's generators are half a megabyte that copies share
     gc.collect()
     gc.freeze()  # a collection in a copy then leaves the pages of what is here alone
     if os.fork() != 0:
