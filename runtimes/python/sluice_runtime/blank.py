@@ -135,8 +135,6 @@ def _fork():
     import gc
 
     if "ssl" in sys.modules:
-        sys.modules["ssl"].RAND_bytes(1)
-    if "ssl" in sys.modules:
         sys.modules["ssl"].RAND_bytes(1)  # made here once, OpenSSL's generators are half a megabyte that copies share
     gc.collect()
     gc.freeze()  # a collection in a copy then leaves the pages of what is here alone
