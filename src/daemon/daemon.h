@@ -157,6 +157,8 @@ void sl_daemon_bill(struct sl_front *front, struct sl_http_request *request);
 // --- measure.c: what the engine measured becomes metrics. `user` is the sl_series; on the storage thread
 struct sl_measured;
 void sl_measure_function(void *user, const struct sl_measured *measured);
+struct sl_event_measured;
+void sl_measure_event(void *user, const struct sl_event_measured *measured);
 
 // --- local.c: /_sluice/...
 bool sl_local_owns(const struct sl_http_request *request);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// measure: what the server counts about functions, as CloudWatch's metrics of them: names, units and dimensions of
-// "Types of metrics for Lambda functions" (Lambda developer guide). On the storage thread.
+// measure: what the server counts about functions and of their asynchronous events, as CloudWatch's metrics of them:
+// names, units and dimensions of "Types of metrics for Lambda functions" (Lambda developer guide). On the storage
+// thread.
 //
 //   FunctionName                      the function, all versions together
 //   FunctionName, Resource            as it was called: "name", "name:3", "name:alias"
@@ -11,7 +12,9 @@
 
 #include <stdio.h>
 
+#include "aws/arn.h"
 #include "base/stat.h"
+#include "events/queue.h"
 #include "invoke/engine.h"
 #include "observe/series.h"
 
@@ -19,19 +22,33 @@ enum { DIMENSIONS = 3, RESOURCE_MAX = 256 };
 
 struct measuring {
     struct sl_series *series;
-    const struct sl_measured *measured;
+    struct sl_str account, region;
+    int64_t at_ms;
     struct sl_dimension dimensions[DIMENSIONS];
+    char resource[RESOURCE_MAX];
 };
+
+static const struct sl_str ms = SL_STR_INIT("Milliseconds"), count = SL_STR_INIT("Count");
+
+// qualifier: as it was called, or empty. False when that is no name.
+static bool name_function(struct measuring *m, struct sl_str name, struct sl_str qualifier) {
+    if (sl_str_is(qualifier, "$LATEST")) qualifier = SL_STR("");
+    int len = snprintf(m->resource, sizeof m->resource, "%.*s%s%.*s", SL_FMT(name), qualifier.len ? ":" : "",
+                       SL_FMT(qualifier));
+    m->dimensions[0] = (struct sl_dimension){SL_STR("FunctionName"), name};
+    m->dimensions[1] = (struct sl_dimension){SL_STR("Resource"), sl_str_n(m->resource, (size_t)len)};
+    return len > 0 && len < RESOURCE_MAX;
+}
 
 static void put(const struct measuring *m, const char *name, struct sl_str unit, unsigned dimensions,
                 const struct sl_stat *stat) {
-    const struct sl_metric metric = {.account = m->measured->account,
-                                     .region = m->measured->region,
+    const struct sl_metric metric = {.account = m->account,
+                                     .region = m->region,
                                      .namespace = SL_STR("AWS/Lambda"),
                                      .name = sl_str_of(name),
                                      .dimensions = m->dimensions,
                                      .dimension_count = dimensions};
-    if (stat->count > 0) sl_series_count(m->series, &metric, unit, m->measured->at_ms, stat);
+    if (stat->count > 0) sl_series_count(m->series, &metric, unit, m->at_ms, stat);
 }
 
 // Of so many invocations that many: the others count as 0, so that an average is a rate.
@@ -40,12 +57,10 @@ static void put_share(const struct measuring *m, const char *name, unsigned dime
     struct sl_stat stat = SL_STAT_FIXED(buckets);
     sl_stat_add(&stat, 1, those);
     sl_stat_add(&stat, 0, all - those);
-    put(m, name, SL_STR("Count"), dimensions, &stat);
+    put(m, name, count, dimensions, &stat);
 }
 
-static void put_set(const struct measuring *m, unsigned dimensions) {
-    static const struct sl_str ms = SL_STR_INIT("Milliseconds"), count = SL_STR_INIT("Count");
-    const struct sl_measured *measured = m->measured;
+static void put_set(const struct measuring *m, const struct sl_measured *measured, unsigned dimensions) {
     double invocations = measured->duration_ms->count;
     put_share(m, "Invocations", dimensions, invocations, invocations);
     put_share(m, "Errors", dimensions, invocations, measured->errors);
@@ -62,20 +77,34 @@ static void put_set(const struct measuring *m, unsigned dimensions) {
 }
 
 void sl_measure_function(void *user, const struct sl_measured *measured) {
-    struct measuring m = {.series = user, .measured = measured};
-    char resource[RESOURCE_MAX];
-    bool latest = sl_str_is(measured->version, "$LATEST");
-    struct sl_str qualifier = measured->alias.len ? measured->alias : latest ? SL_STR("") : measured->version;
-    int len = snprintf(resource, sizeof resource, "%.*s%s%.*s", SL_FMT(measured->name), qualifier.len ? ":" : "",
-                       SL_FMT(qualifier));
-    if (len < 0 || len >= RESOURCE_MAX) return;
-    m.dimensions[0] = (struct sl_dimension){SL_STR("FunctionName"), measured->name};
-    m.dimensions[1] = (struct sl_dimension){SL_STR("Resource"), sl_str_n(resource, (size_t)len)};
+    struct measuring m = {
+        .series = user, .account = measured->account, .region = measured->region, .at_ms = measured->at_ms};
+    if (!name_function(&m, measured->name, measured->alias.len ? measured->alias : measured->version)) return;
     m.dimensions[2] = (struct sl_dimension){SL_STR("ExecutedVersion"), measured->version};
-    put_set(&m, 0);
-    put_set(&m, 1);
-    put_set(&m, 2);
-    if (measured->alias.len) put_set(&m, 3);
-    put(&m, "UnreservedConcurrentExecutions", SL_STR("Count"), 0, measured->unreserved);
-    put(&m, "ClaimedAccountConcurrency", SL_STR("Count"), 0, measured->account_concurrency);
+    put_set(&m, measured, 0);
+    put_set(&m, measured, 1);
+    put_set(&m, measured, 2);
+    if (measured->alias.len) put_set(&m, measured, 3);
+    put(&m, "UnreservedConcurrentExecutions", count, 0, measured->unreserved);
+    put(&m, "ClaimedAccountConcurrency", count, 0, measured->account_concurrency);
+}
+
+static void put_one(const struct measuring *m, const char *name, struct sl_str unit, double value) {
+    struct sl_stat_bucket buckets[2];
+    struct sl_stat stat = SL_STAT_FIXED(buckets);
+    sl_stat_add(&stat, value, 1);
+    for (unsigned dimensions = 0; dimensions < 3; dimensions++) put(m, name, unit, dimensions, &stat);
+}
+
+void sl_measure_event(void *user, const struct sl_event_measured *measured) {
+    struct sl_function_ref function;
+    if (!sl_function_ref_parse(measured->function, &function)) return;
+    struct measuring m = {
+        .series = user, .account = function.account, .region = function.region, .at_ms = measured->at_ms};
+    if (!name_function(&m, function.name, function.qualifier)) return;
+    if (measured->received) put_one(&m, "AsyncEventsReceived", count, 1);
+    if (measured->ran) put_one(&m, "AsyncEventAge", ms, (double)measured->age_ms);
+    if (measured->dropped) put_one(&m, "AsyncEventsDropped", count, 1);
+    if (measured->dead_letter_errors) put_one(&m, "DeadLetterErrors", count, measured->dead_letter_errors);
+    if (measured->destination_errors) put_one(&m, "DestinationDeliveryFailures", count, measured->destination_errors);
 }

@@ -187,7 +187,9 @@ static int make_engine(struct server *server, struct sl_error *err) {
                                            .max_running = EVENTS_RUNNING_MAX,
                                            .deliver = sl_daemon_deliver,
                                            .delivered = sl_daemon_delivered,
-                                           .user = &server->front};
+                                           .user = &server->front,
+                                           .measured = sl_measure_event,
+                                           .measured_user = app->series};
     if (sl_invoker_new(&app->invoker, &invoker, err)) return err->kind;
     gateway.invoker = events.invoker = app->invoker;
     if (sl_gateway_new(&app->gateway, &gateway, err) || sl_event_queue_new(&app->events, &events, err))

@@ -42,6 +42,9 @@ struct sl_events__job {
     unsigned letter_count;
     char trouble[512];  // why a letter cannot be delivered; ""
     bool running, bury; // bury: goes to the table of dead events
+    bool ran;           // the attempt; begun at
+    int64_t begun_ms;
+    unsigned dead_letter_errors, destination_errors;
 };
 
 struct sl_events__lane {
@@ -80,6 +83,9 @@ struct sl_event_queue {
     bool woken;
     struct sl_mail wake_mail;
 };
+
+// queue.c
+void sl_events__measure(const struct sl_event_queue *queue, const struct sl_event_measured *measured);
 
 // lane.c
 void sl_events__pump(struct sl_event_queue *queue);

@@ -44,9 +44,17 @@ static int accept_run(struct sl_store_job *job, struct sl_store_tx *tx, struct s
     return sl_event_append(tx, &SL_CONTAINER(job, struct accept, job)->event, err);
 }
 
+void sl_events__measure(const struct sl_event_queue *queue, const struct sl_event_measured *measured) {
+    if (queue->config.measured) queue->config.measured(queue->config.measured_user, measured);
+}
+
 static void accept_committed(struct sl_store_job *job) {
     struct accept *accept = SL_CONTAINER(job, struct accept, job);
+    const struct sl_event *event = &accept->event;
+    const struct sl_event_measured measured = {
+        .function = event->function, .at_ms = event->accepted_ms, .received = true};
     atomic_fetch_add(&accept->queue->accepted, 1);
+    sl_events__measure(accept->queue, &measured);
     sl_event_queue_note(accept->queue, sl_event_lane(accept->event.function));
 }
 

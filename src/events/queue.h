@@ -28,6 +28,17 @@ struct sl_event_letter {
     bool success; // of destination records
 };
 
+// What happened to one event, as CloudWatch's metrics of asynchronous invocation have it.
+struct sl_event_measured {
+    struct sl_str function; // ARN, with the qualifier that was invoked
+    int64_t at_ms;
+    bool received;
+    bool ran;                                        // an attempt; then
+    int64_t age_ms;                                  // how long it had waited for it, since it was received
+    bool dropped;                                    // given up, whoever was told
+    unsigned dead_letter_errors, destination_errors; // letters that could not be delivered
+};
+
 struct sl_event_queue_config {
     struct sl_store *store;
     struct sl_invoker *invoker;
@@ -40,6 +51,8 @@ struct sl_event_queue_config {
                    int64_t now_ms, int64_t *ret_token, struct sl_error *err);
     void (*delivered)(void *user, struct sl_str target, int64_t token); // storage thread, after the commit
     void *user;
+    void (*measured)(void *user, const struct sl_event_measured *measured); // the same; or NULL
+    void *measured_user;
 };
 
 int sl_event_queue_new(struct sl_event_queue **ret, const struct sl_event_queue_config *config, struct sl_error *err);

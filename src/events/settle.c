@@ -56,6 +56,10 @@ static int deliver(struct sl_events__job *job, struct sl_store_tx *tx, unsigned 
     if (!result || passing(result)) return result;
     snprintf(job->trouble, sizeof job->trouble, "%.*s: %.300s",
              (int)(letter->target.len < 200 ? letter->target.len : 200), letter->target.ptr, err->message);
+    if (letter->dead_letter)
+        job->dead_letter_errors++;
+    else
+        job->destination_errors++;
     // Resubmitted without this one.
     for (unsigned i = at + 1; i < job->letter_count; i++) job->letters[i - 1] = job->letters[i];
     job->letter_count--;
@@ -84,11 +88,23 @@ static int settle_run(struct sl_store_job *settle, struct sl_store_tx *tx, struc
 static void settle_committed(struct sl_store_job *settle) {
     struct sl_events__job *job = SL_CONTAINER(settle, struct sl_events__job, settle);
     const struct sl_event_queue_config *config = &job->queue->config;
+    const struct sl_event_measured measured = {.function = job->event.function,
+                                               .at_ms = sl_clock_ms(),
+                                               .ran = job->ran,
+                                               .age_ms = job->begun_ms - job->event.accepted_ms,
+                                               .dropped = job->decision.verdict == SL_EVENT_DEAD,
+                                               .dead_letter_errors = job->dead_letter_errors,
+                                               .destination_errors = job->destination_errors};
+    sl_events__measure(job->queue, &measured);
     for (unsigned i = 0; i < job->letter_count; i++) {
-        if (is_function(job->letters[i].target))
-            sl_event_queue_note(job->queue, sl_event_lane(job->letters[i].target));
-        else if (config->delivered)
-            config->delivered(config->user, job->letters[i].target, job->tokens[i]);
+        struct sl_str target = job->letters[i].target;
+        if (is_function(target)) {
+            const struct sl_event_measured received = {.function = target, .at_ms = measured.at_ms, .received = true};
+            sl_events__measure(job->queue, &received);
+            sl_event_queue_note(job->queue, sl_event_lane(target));
+        } else if (config->delivered) {
+            config->delivered(config->user, target, job->tokens[i]);
+        }
     }
 }
 
@@ -165,6 +181,7 @@ static void executed(struct sl_invocation *invocation, const struct sl_invocatio
     const struct sl_event_standing standing = {job->event.accepted_ms, job->event.attempts};
     enum sl_event_outcome outcome = outcome_of(result);
     bool ran = outcome == SL_EVENT_SUCCEEDED || outcome == SL_EVENT_FAILED;
+    job->ran = ran;
     if (ran) {
         job->lane->hold_ms = job->lane->held_until_ms = 0;
         atomic_fetch_add(&job->queue->executed, 1);
@@ -226,7 +243,8 @@ void sl_events__execute(struct sl_events__job *job) {
     invocation->done = executed;
     invocation->user = job;
     read_settings(job);
-    job->decision = sl_event_admit(&standing, &job->limits, sl_clock_ms());
+    job->begun_ms = sl_clock_ms();
+    job->decision = sl_event_admit(&standing, &job->limits, job->begun_ms);
     if (job->decision.verdict == SL_EVENT_RUN)
         sl_invoke(job->queue->config.invoker, invocation);
     else

@@ -46,6 +46,7 @@ struct sl_series {
     atomic_uint open_count; // written by the storage thread
     atomic_uint dropped;
     struct sl_series__keeper keeper;
+    struct sl_arena counting; // the storage thread's
     // the ticking loop's
     struct sl_store_job job;
     bool busy;
@@ -111,9 +112,8 @@ static void free_open(struct open *open) {
 
 void sl_series_count(struct sl_series *series, const struct sl_metric *metric, struct sl_str unit, int64_t at_ms,
                      const struct sl_stat *stat) {
-    struct sl_arena arena;
-    sl_arena_init(&arena, 256 * 1024);
-    struct sl_str id = sl_series__id(&arena, metric);
+    sl_arena_reset(&series->counting);
+    struct sl_str id = sl_series__id(&series->counting, metric);
     uint64_t hash = hash_of(metric, id);
     int64_t minute = at_ms / minute_ms;
     struct open **head = &series->table[hash % TABLE], *at = id.ptr ? *head : NULL;
@@ -131,7 +131,6 @@ void sl_series_count(struct sl_series *series, const struct sl_metric *metric, s
     } else {
         atomic_fetch_add(&series->dropped, 1);
     }
-    sl_arena_free(&arena);
 }
 
 // ---- writing --------------------------------------------------------------------------------------------------------
@@ -288,6 +287,7 @@ int sl_series_new(struct sl_series **ret, struct sl_store *store, struct sl_erro
     if (!series) return sl_fail(err, SL_E_NO_MEMORY, "metrics: out of memory");
     series->store = store;
     series->keeper.known = -1;
+    sl_arena_init(&series->counting, 256 * 1024);
     *ret = series;
     return 0;
 }
@@ -325,5 +325,6 @@ void sl_series_free(struct sl_series *series) {
             free_open(at);
         }
     }
+    sl_arena_free(&series->counting);
     free(series);
 }

@@ -18,6 +18,7 @@
 #include "observe/series_internal.h"
 
 enum {
+    ID_MAX = 64 * 1024, // bytes; the limits of namespaces and dimensions allow less
     HASH = 33,
     HOUR = 16,
     POINTS_MAX = 120, // of an hour: minutes times units
@@ -39,26 +40,31 @@ static int by_name(const void *a, const void *b) {
     return sl_str_cmp(first->name, second->name);
 }
 
+static char *add(char *at, char separator, struct sl_str text) {
+    *at = separator;
+    if (text.len) memcpy(at + 1, text.ptr, text.len);
+    return at + 1 + text.len;
+}
+
 struct sl_str sl_series__id(struct sl_arena *arena, const struct sl_metric *metric) {
     struct sl_dimension sorted[SL_SERIES_DIMENSIONS_MAX];
     unsigned count =
         metric->dimension_count < SL_SERIES_DIMENSIONS_MAX ? metric->dimension_count : SL_SERIES_DIMENSIONS_MAX;
-    struct sl_buf out;
-    if (count) memcpy(sorted, metric->dimensions, count * sizeof *sorted);
-    qsort(sorted, count, sizeof *sorted, by_name);
-    sl_buf_init(&out, 64 * 1024);
-    sl_buf_str(&out, metric->namespace);
-    sl_buf_char(&out, '\x1f');
-    sl_buf_str(&out, metric->name);
+    size_t size = metric->namespace.len + 1 + metric->name.len;
     for (unsigned i = 0; i < count; i++) {
-        sl_buf_char(&out, '\x1f');
-        sl_buf_str(&out, sorted[i].name);
-        sl_buf_char(&out, '\x1e');
-        sl_buf_str(&out, sorted[i].value);
+        sorted[i] = metric->dimensions[i];
+        size += 2 + sorted[i].name.len + sorted[i].value.len;
     }
-    struct sl_str id = out.failed ? (struct sl_str){0} : sl_arena_dup(arena, sl_buf_view(&out));
-    sl_buf_free(&out);
-    return id;
+    char *id = size > ID_MAX ? NULL : sl_arena_alloc(arena, size + 1), *at = id;
+    if (!id) return (struct sl_str){0};
+    if (count > 1) qsort(sorted, count, sizeof *sorted, by_name);
+    at = add(at, ' ', metric->namespace); // its separator is not part of the id
+    at = add(at, '\x1f', metric->name);
+    for (unsigned i = 0; i < count; i++) {
+        at = add(at, '\x1f', sorted[i].name);
+        at = add(at, '\x1e', sorted[i].value);
+    }
+    return sl_str_n(id + 1, size);
 }
 
 static struct sl_key metric_key(const struct sl_metric *metric, struct sl_str id) {
