@@ -74,6 +74,10 @@ static void put_set(const struct measuring *m, const struct sl_measured *measure
     put_share(m, "ProvisionedConcurrencySpilloverInvocations", dimensions, measured->spilled, measured->spilled);
     put(m, "ProvisionedConcurrentExecutions", count, dimensions, measured->provisioned_busy);
     put(m, "ProvisionedConcurrencyUtilization", count, dimensions, measured->utilization);
+    put_share(m, "UrlRequestCount", dimensions, measured->url_latency_ms->count, measured->url_latency_ms->count);
+    put_share(m, "Url4xxCount", dimensions, measured->url_latency_ms->count, measured->url_4xx);
+    put_share(m, "Url5xxCount", dimensions, measured->url_latency_ms->count, measured->url_5xx);
+    put(m, "UrlRequestLatency", ms, dimensions, measured->url_latency_ms);
 }
 
 void sl_measure_function(void *user, const struct sl_measured *measured) {

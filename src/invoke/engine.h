@@ -32,6 +32,8 @@ struct sl_measured {
     const struct sl_stat *after_ms;                                       // of extensions, after the answer
     const struct sl_stat *concurrency, *account_concurrency, *unreserved; // when each invocation began
     const struct sl_stat *provisioned_busy, *utilization; // likewise, of a version with provisioned ones
+    double url_4xx, url_5xx;                              // answers to requests to its URL
+    const struct sl_stat *url_latency_ms;                 // of each
 };
 
 // What a function signs its requests to the AWS APIs with: credentials of a session of its role.

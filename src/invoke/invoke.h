@@ -156,6 +156,10 @@ void sl_invoke(struct sl_invoker *invoker, struct sl_invocation *invocation);
 // as on AWS; `done` will not be called and the invocation object may be freed after this returns: what is still needed
 // is copied.
 void sl_invoke_abandon(struct sl_invoker *invoker, struct sl_invocation *invocation);
+// A request to a function's URL has its answer, or lost its client (status 0). arn: what the URL is of; of function are
+// read: account, region, name, version, architecture. On the request's loop.
+void sl_invoke_measure_url(struct sl_invoker *invoker, const struct sl_function *function, struct sl_str arn,
+                           int status, double latency_ms);
 
 // Back-pressure on a streamed answer: no more parts until it is false again. The function is held back by TCP.
 void sl_invoke_pause(struct sl_invocation *invocation, bool paused);

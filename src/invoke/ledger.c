@@ -81,6 +81,9 @@ static void store_committed(struct sl_store_job *job) {
             .unreserved = &figures->stats[SL_FIGURE_UNRESERVED],
             .provisioned_busy = &figures->stats[SL_FIGURE_BUSY],
             .utilization = &figures->stats[SL_FIGURE_UTILIZATION],
+            .url_4xx = figures->counts[SL_FIGURE_URL_4XX],
+            .url_5xx = figures->counts[SL_FIGURE_URL_5XX],
+            .url_latency_ms = &figures->stats[SL_FIGURE_URL_LATENCY],
         };
         config->measured(config->measured_user, &measured);
     }

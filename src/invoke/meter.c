@@ -254,6 +254,17 @@ void sl_invoke__meter_missed(struct sl_invoke__pool *pool, const struct sl_invoc
     if (how == SL_MISSED_FAILED) sl_stat_add(&figures->stats[SL_FIGURE_DURATION], 0, 1);
 }
 
+void sl_invoke_measure_url(struct sl_invoker *invoker, const struct sl_function *function, struct sl_str arn,
+                           int status, double latency_ms) {
+    struct sl_invoke__loop *here = sl_invoke__of(invoker, sl_loop_current());
+    struct sl_invoke__meter *meter = find(here, function, alias_of(arn), SL_STR(""));
+    if (!meter) return;
+    struct sl_invoke__figures *figures = figures_of(here->meters, meter);
+    sl_stat_add(&figures->stats[SL_FIGURE_URL_LATENCY], latency_ms, 1);
+    figures->counts[SL_FIGURE_URL_4XX] += status >= 400 && status < 500;
+    figures->counts[SL_FIGURE_URL_5XX] += status >= 500;
+}
+
 void sl_invoke__meter_kept(struct sl_invoke__loop *here, struct sl_invoke__pool *pool, unsigned count, int64_t ms) {
     struct sl_invoke__meter *meter = count ? find(here, &pool->spec, SL_STR(""), SL_STR("")) : NULL;
     if (meter) add(here->meters, meter, SL_METER_KEPT, ms * count * pool->spec.memory_mb);

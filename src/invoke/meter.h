@@ -27,6 +27,8 @@ enum sl_figure {
     SL_FIGURE_RECURSIONS,
     SL_FIGURE_PROVISIONED,
     SL_FIGURE_SPILLED,
+    SL_FIGURE_URL_4XX,
+    SL_FIGURE_URL_5XX,
     SL_FIGURES
 };
 enum sl_figure_stat {
@@ -37,6 +39,7 @@ enum sl_figure_stat {
     SL_FIGURE_UNRESERVED,
     SL_FIGURE_BUSY,
     SL_FIGURE_UTILIZATION,
+    SL_FIGURE_URL_LATENCY,
     SL_FIGURE_STATS
 };
 enum { SL_FIGURE_BUCKETS = 24, SL_FIGURE_DURATIONS = 64 };

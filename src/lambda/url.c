@@ -26,10 +26,13 @@ struct call {
     struct sl_app *app;
     struct sl_invocation invocation;
     struct sl_buf event;
-    struct sl_buf prelude; // of a streamed answer, until it is complete
-    bool preluded;         // it is being collected
-    bool begun;            // the head of a streamed answer is out
-    bool broken;           // the streamed answer is no response; what still comes of it is dropped
+    struct sl_buf prelude;  // of a streamed answer, until it is complete
+    bool preluded;          // it is being collected
+    bool begun;             // the head of a streamed answer is out
+    bool broken;            // the streamed answer is no response; what still comes of it is dropped
+    struct sl_function *of; // whose URL it is, as far as sl_invoke_measure_url reads it, and its ARN
+    int64_t begun_ns;
+    int status; // of the answer, once begun
     struct sl_lambda__cors cors;
 };
 
@@ -86,8 +89,15 @@ static bool is_preflight(const struct sl_http_request *request) {
            sl_http_header(request, SL_STR("Access-Control-Request-Method")).ptr;
 }
 
+// The request has come to its end. Before the last of the answer, which takes `call` with it.
+static void measure(const struct call *call, int status) {
+    double latency_ms = (double)(sl_clock_mono_ns() - call->begun_ns) / 1e6;
+    sl_invoke_measure_url(call->app->invoker, call->of, call->of->arn, status, latency_ms);
+}
+
 static void begin(struct call *call, int status) {
     struct sl_http_request *request = call->request;
+    call->status = status;
     sl_http_begin(request, status);
     sl_http_add(request, SL_STR("x-amzn-RequestId"), sl_str_of(call->invocation.request_id));
     sl_http_add(request, SL_STR("X-Amzn-Trace-Id"), call->invocation.trace_id);
@@ -95,6 +105,7 @@ static void begin(struct call *call, int status) {
 
 // The function failed, or what it answered is no response: 502 with this text, whatever the error was.
 static void bad_gateway(struct call *call) {
+    measure(call, 502);
     begin(call, 502);
     sl_http_add(call->request, SL_STR("Content-Type"), SL_STR("application/json"));
     sl_lambda__url_cors_add(call->request, &call->cors, false);
@@ -118,17 +129,21 @@ static void respond_head(struct call *call, const struct sl_proxy_response *resp
 }
 
 static void respond(struct call *call, const struct sl_proxy_response *response) {
+    measure(call, response->status);
     respond_head(call, response);
     sl_http_body(call->request, response->body);
 }
 
 static void refused_by_engine(struct call *call, const struct sl_error *err) {
+    int status = err->kind == SL_E_THROTTLED ? 429 : sl_error_status(err->kind);
+    if (status >= 500) status = 503;
+    measure(call, status);
     if (err->kind == SL_E_THROTTLED)
-        refuse(call->request, 429, "TooManyRequestsException", SL_STR("Rate Exceeded."));
-    else if (sl_error_status(err->kind) < 500)
-        refuse(call->request, sl_error_status(err->kind), sl_error_name(err->kind), sl_str_of(err->message));
+        refuse(call->request, status, "TooManyRequestsException", SL_STR("Rate Exceeded."));
+    else if (status == 503)
+        refuse(call->request, status, "ServiceUnavailableException", SL_STR("Service Unavailable"));
     else
-        refuse(call->request, 503, "ServiceUnavailableException", SL_STR("Service Unavailable"));
+        refuse(call->request, status, sl_error_name(err->kind), sl_str_of(err->message));
 }
 
 // --- streamed answers
@@ -186,6 +201,7 @@ static void stream_part(struct sl_invocation *invocation, struct sl_str bytes) {
 }
 
 static void stream_end(struct call *call, const struct sl_invocation_result *result) {
+    if (call->begun) measure(call, call->status);
     if (!call->begun)
         bad_gateway(call); // failed before its head was complete
     else if (result->outcome == SL_INVOCATION_OK)
@@ -229,6 +245,7 @@ static void invoked(struct sl_invocation *invocation, const struct sl_invocation
 
 static void client_gone(struct sl_http_request *request) {
     struct call *call = request->user;
+    measure(call, 0);
     sl_invoke_abandon(call->app->invoker, &call->invocation);
     sl_buf_free(&call->event);
     sl_buf_free(&call->prelude);
@@ -281,12 +298,11 @@ static void invoke(struct call *call, const struct sl_function *function, struct
     struct sl_str trace_id = sl_http_header(request, SL_STR("X-Amzn-Trace-Id"));
     struct sl_invocation *invocation = &call->invocation;
     *invocation = (struct sl_invocation){
-        .account = sl_arena_dup(request->arena, function->account),
-        .region = sl_arena_dup(request->arena, function->region),
-        .name = sl_arena_dup(request->arena, function->name),
-        .version = sl_arena_dup(request->arena, sl_alias_resolve(request->arena, function->account, function->region,
-                                                                 function->name, function->version)),
-        .invoked_arn = sl_arena_dup(request->arena, function->arn),
+        .account = call->of->account,
+        .region = call->of->region,
+        .name = call->of->name,
+        .version = call->of->version,
+        .invoked_arn = call->of->arn,
         .trace_id = trace_id.len > 0 ? trace_id : sl_trace_id_new(request->arena),
         .done = invoked,
         .user = call,
@@ -301,6 +317,7 @@ static void invoke(struct call *call, const struct sl_function *function, struct
     if (!build_event(call, id, account, authorizer)) {
         // The body fits the front's limit, and its escaped or base64 form does not fit an invocation's.
         sl_buf_free(&call->event);
+        measure(call, 413);
         refuse(request, 413, "RequestEntityTooLargeException", SL_STR("Request Entity Too Large"));
         return;
     }
@@ -310,27 +327,44 @@ static void invoke(struct call *call, const struct sl_function *function, struct
     sl_invoke(call->app->invoker, invocation);
 }
 
+// What outlives a change of the function.
+static struct sl_function *keep(struct sl_arena *arena, const struct sl_function *function) {
+    struct sl_function *copy = sl_arena_zalloc(arena, sizeof *copy);
+    if (!copy) return NULL;
+    copy->account = sl_arena_dup(arena, function->account);
+    copy->region = sl_arena_dup(arena, function->region);
+    copy->name = sl_arena_dup(arena, function->name);
+    copy->architecture = sl_arena_dup(arena, function->architecture);
+    copy->arn = sl_arena_dup(arena, function->arn);
+    copy->version = sl_arena_dup(
+        arena, sl_alias_resolve(arena, function->account, function->region, function->name, function->version));
+    return copy;
+}
+
 void sl_lambda_url_handle(struct sl_app *app, struct sl_http_request *request) {
     struct sl_str id = lower(request->arena, url_id(request)), authorizer, account;
     struct call *call = sl_arena_zalloc(request->arena, sizeof(*call));
     const struct sl_function *function = id.len > 0 ? sl_callable_find_url(app->invoker, id) : NULL;
     struct sl_error err = {0};
-    if (!call) {
-        refuse(request, 503, "ServiceUnavailableException", SL_STR("Service Unavailable"));
+    if (call && !function) {
+        refuse(request, 403, "AccessDeniedException", (struct sl_str){NULL, 0}); // recorded: a null message
         return;
     }
-    if (!function) {
-        refuse(request, 403, "AccessDeniedException", (struct sl_str){NULL, 0}); // recorded: a null message
+    if (!call || !(call->of = keep(request->arena, function))) {
+        refuse(request, 503, "ServiceUnavailableException", SL_STR("Service Unavailable"));
         return;
     }
     call->request = request;
     call->app = app;
+    call->begun_ns = sl_clock_mono_ns();
     sl_lambda__url_cors(request, function, &call->cors);
     if (call->cors.on && is_preflight(request)) {
+        measure(call, 200);
         preflight(request, &call->cors);
         return;
     }
     if (sl_lambda__url_authorize(app, request, function, &authorizer, &account, &err) != 0) {
+        measure(call, 403);
         refuse(request, 403, err.kind == SL_E_ACCESS_DENIED ? "AccessDeniedException" : sl_error_name(err.kind),
                sl_str_of(err.message));
         return;

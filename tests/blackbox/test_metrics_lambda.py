@@ -4,11 +4,13 @@
 import concurrent.futures
 import datetime
 import re
+import urllib.parse
 
 import botocore.exceptions
 import pytest
 
 from support import wait_for
+from test_lambda_url import grant
 
 CODE = """
 import time
@@ -124,3 +126,24 @@ def test_metrics_of_functions_outlive_a_stop(start_server):
     server.stop()
     server.start()
     assert metric(server, "Invocations", "Sum", ("FunctionName", "kept")) == 4
+
+
+def test_function_urls(server):
+    code = "def handler(event, context):\n    return {'statusCode': int(event['rawPath'][1:])}\n"
+    server.create_function("addressed", {"index.py": code})
+    client, function = server.client("lambda"), ("FunctionName", "addressed")
+    url = client.create_function_url_config(FunctionName="addressed", AuthType="NONE")["FunctionUrl"]
+    grant(client, "addressed")
+
+    def status(path):
+        return server.http("GET", path, host=urllib.parse.urlsplit(url).netloc).status
+
+    assert [status(path) for path in ("/200", "/201", "/404", "/none")] == [200, 201, 404, 502]
+    client.update_function_url_config(FunctionName="addressed", AuthType="AWS_IAM")
+    assert status("/200") == 403
+    until(server, 5, "UrlRequestCount", "Sum", function)
+    assert metric(server, "Url4xxCount", "Sum", function) == 2
+    assert metric(server, "Url5xxCount", "Sum", function) == 1
+    assert metric(server, "UrlRequestLatency", "SampleCount", function, ("Resource", "addressed")) == 5
+    assert metric(server, "UrlRequestLatency", "Minimum", function) > 0
+    assert metric(server, "Invocations", "Sum", function) == 4
