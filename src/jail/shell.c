@@ -262,30 +262,43 @@ void sl_jail__shell_kill(const struct sl_jail__shells *shells, struct sl_jail__s
     slot->killed = true;
 }
 
+enum { HELPER_STACK = 16384 };
+
+struct rout {
+    int init; // pidfd
+    bool done;
+    alignas(16) char stacks[2][HELPER_STACK];
+};
+
 // Not in its parent's namespace: it would be the whole machine.
 static int kill_the_others(void *unused) {
     (void)unused;
     return getppid() == 0 ? kill(-1, SIGKILL) : -1; // all but the namespace's init and itself
 }
 
-// Everything in a sandbox but its init, at one stroke: nothing that is being forked escapes. The helper shares this
-// process's memory, since the making of a copy waits in the very queues that this is to end. False: try again.
-static bool rout(pid_t init) {
-    alignas(16) static char stack[16384];
-    int own = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    int process = (int)syscall(SYS_pidfd_open, init, 0);
-    bool gone = false;
-    pid_t helper = -1;
-    if (own >= 0 && process >= 0) {
-        bool entered = setns(process, CLONE_NEWPID) == 0;
-        gone = !entered && errno == ESRCH; // it has given its memory back, and now ends the others itself
-        if (entered) helper = clone(kill_the_others, stack + sizeof stack, CLONE_VM | CLONE_VFORK, NULL);
-        if (entered && setns(own, CLONE_NEWPID) != 0) abort(); // all further sandboxes would be inside of this one
+// An ordinary user's process that has entered a namespace for its children cannot go back to its own: a helper does it.
+static int enter_and_kill(void *user) {
+    struct rout *rout = user;
+    if (setns(rout->init, CLONE_NEWPID) != 0) {
+        rout->done = errno == ESRCH; // init has given its memory back, and now ends the others itself
+        return -1;
     }
+    pid_t pid = clone(kill_the_others, rout->stacks[1] + HELPER_STACK, CLONE_VM | CLONE_VFORK, NULL);
+    rout->done = pid > 0;
+    return pid > 0 && waitpid(pid, NULL, __WALL) == pid ? 0 : -1;
+}
+
+// Everything in a sandbox but its init, at one stroke: nothing that is being forked escapes. The helpers share this
+// process's memory, since the making of a copy waits in the very queues that this is to end. False: try again.
+static bool rout_others(pid_t init) {
+    static struct rout rout; // too large for a stack
+    rout.init = (int)syscall(SYS_pidfd_open, init, 0);
+    rout.done = false;
+    if (rout.init < 0) return errno == ESRCH;
+    pid_t helper = clone(enter_and_kill, rout.stacks[0] + HELPER_STACK, CLONE_VM | CLONE_VFORK, &rout);
     if (helper > 0) (void)waitpid(helper, NULL, __WALL);
-    sl_jail__close(&process);
-    sl_jail__close(&own);
-    return helper > 0 || gone;
+    sl_jail__close(&rout.init);
+    return rout.done;
 }
 
 int sl_jail__shell_hasten(const struct sl_jail__shells *shells, struct sl_jail__slot *slot, uint64_t now) {
@@ -293,7 +306,7 @@ int sl_jail__shell_hasten(const struct sl_jail__shells *shells, struct sl_jail__
     bool thawed = sl_jail__cgroup_thaw(&shells->cgroups, &slot->cgroup);
     if (slot->rout_at == 0) slot->rout_at = now + ROUT_MS;
     if (!slot->routed && now >= slot->rout_at) {
-        slot->routed = rout(slot->pid);
+        slot->routed = rout_others(slot->pid);
         slot->rout_at = now + ROUT_MS;
     }
     return thawed ? SL_JAIL__DYING_MS : slot->routed ? -1 : (int)(slot->rout_at - now);
