@@ -17,6 +17,7 @@ struct sl_event_queue;
 struct sl_event_sources;
 struct sl_sqs;
 struct sl_logs;
+struct sl_log_tails;
 struct sl_s3;
 struct sl_series;
 struct sl_identity_config;
@@ -29,6 +30,7 @@ struct sl_app {
     struct sl_event_sources *sources;
     struct sl_sqs *sqs;
     struct sl_logs *logs;
+    struct sl_log_tails *tails;
     struct sl_s3 *s3;
     struct sl_series *series;
     const struct sl_identity_config *callers; // aws/identity.h: the directory, and what sessions are made with

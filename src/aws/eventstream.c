@@ -28,10 +28,8 @@ static char *put_header(char *at, struct sl_str name, struct sl_str value) {
     return at + value.len;
 }
 
-void sl_eventstream_event(struct sl_buf *out, struct sl_str event_type, struct sl_str content_type,
-                          struct sl_str payload) {
-    const struct sl_str names[] = {SL_STR(":event-type"), SL_STR(":content-type"), SL_STR(":message-type")};
-    const struct sl_str values[] = {event_type, content_type, SL_STR("event")};
+static void put_frame(struct sl_buf *out, const struct sl_str names[3], const struct sl_str values[3],
+                      struct sl_str payload) {
     size_t headers = 0;
     for (unsigned i = 0; i < 3; i++) headers += header_len(names[i], values[i]);
     size_t total = PRELUDE + headers + payload.len + TRAILER;
@@ -48,4 +46,18 @@ void sl_eventstream_event(struct sl_buf *out, struct sl_str event_type, struct s
     if (payload.len) memcpy(at, payload.ptr, payload.len);
     put_u32(frame + total - TRAILER, (uint32_t)crc32(0, (const Bytef *)frame, (uInt)(total - TRAILER)));
     out->len += total;
+}
+
+void sl_eventstream_event(struct sl_buf *out, struct sl_str event_type, struct sl_str content_type,
+                          struct sl_str payload) {
+    const struct sl_str names[] = {SL_STR(":event-type"), SL_STR(":content-type"), SL_STR(":message-type")};
+    const struct sl_str values[] = {event_type, content_type, SL_STR("event")};
+    put_frame(out, names, values, payload);
+}
+
+void sl_eventstream_exception(struct sl_buf *out, struct sl_str exception_type, struct sl_str content_type,
+                              struct sl_str payload) {
+    const struct sl_str names[] = {SL_STR(":exception-type"), SL_STR(":content-type"), SL_STR(":message-type")};
+    const struct sl_str values[] = {exception_type, content_type, SL_STR("exception")};
+    put_frame(out, names, values, payload);
 }

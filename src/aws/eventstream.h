@@ -14,5 +14,8 @@ enum { SL_EVENTSTREAM_OVERHEAD = 256 };
 // Appends one event: headers :event-type, :content-type and :message-type "event". Fails by out->failed.
 void sl_eventstream_event(struct sl_buf *out, struct sl_str event_type, struct sl_str content_type,
                           struct sl_str payload);
+// Appends an exception: :exception-type, :content-type and :message-type "exception".
+void sl_eventstream_exception(struct sl_buf *out, struct sl_str exception_type, struct sl_str content_type,
+                              struct sl_str payload);
 
 #endif

@@ -123,6 +123,8 @@ void sl_op_pause(struct sl_op *op, bool paused);
 // An answer whose body is passed on piece by piece: begin (head by op->out and op->status, and the length), send*, then
 // sl_op_answer; or sl_op_answer_error, which cuts the connection, so that the client sees that something is missing.
 void sl_op_send_begin(struct sl_op *op, uint64_t length);
+// The same without a length; the body is of that type.
+void sl_op_stream_begin(struct sl_op *op, struct sl_str content_type);
 void sl_op_send(struct sl_op *op, struct sl_str bytes);
 // Whether the client has taken nearly all that was sent; if not, `drained` is called when it has.
 bool sl_op_drained(struct sl_op *op, void (*drained)(struct sl_op *op));

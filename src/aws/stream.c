@@ -60,6 +60,17 @@ void sl_op_send_begin(struct sl_op *op, uint64_t length) {
     sl_http_stream_sized(call->http, length);
 }
 
+void sl_op_stream_begin(struct sl_op *op, struct sl_str content_type) {
+    struct call *call = (struct call *)op;
+    struct sl_reply reply;
+    if (!call->http) return;
+    if (sl_aws__encode(call, &reply)) reply = (struct sl_reply){.status = 500};
+    reply.content_type = content_type;
+    sl_aws__begin(call, &reply);
+    call->sending = true;
+    sl_http_stream(call->http);
+}
+
 void sl_op_send(struct sl_op *op, struct sl_str bytes) {
     struct call *call = (struct call *)op;
     if (call->http) sl_http_part(call->http, bytes);

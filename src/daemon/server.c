@@ -282,7 +282,7 @@ static int build(struct server *server, struct sl_error *err) {
     if (sl_logs_open(&server->front.logs, config->data_dir, config->threads, err)) return err->kind;
     app->logs = server->front.logs;
     if (sl_series_new(&app->series, app->store, err)) return err->kind;
-    if (sl_sqs_new(&app->sqs, app->store, err)) return err->kind;
+    if (sl_sqs_new(&app->sqs, app->store, err) || sl_log_tails_new(&app->tails, err)) return err->kind;
     if (sl_pool_new(&server->workers_pool, POOL_THREADS, POOL_QUEUE_MAX, err)) return err->kind;
     struct sl_s3_config s3 = {.store = app->store, .offload = offload, .user = server->workers_pool};
     if (sl_s3_new(&app->s3, &s3, err)) return err->kind;
@@ -390,6 +390,7 @@ static void drain(struct server *server, bool reset) {
     atomic_store(&server->draining, server->started);
     atomic_store(&server->accepting, server->started);
     sl_sqs_stop(front->app.sqs); // long polls end now
+    sl_log_tails_stop(front->app.tails);
     tell(server, server->started, drain_listener);
     while (reset && atomic_load(&server->accepting)) nap();
     if (reset) sl_hooks_answer(front);
@@ -429,6 +430,7 @@ static void release(struct server *server) {
     sl_series_free(front->app.series);
     sl_daemon_callers_free(front);
     sl_sqs_free(front->app.sqs);
+    sl_log_tails_free(front->app.tails);
     sl_s3_free(front->app.s3);
     sl_invoker_free(front->app.invoker);
     sl_jail_client_free(server->jail);

@@ -54,6 +54,10 @@ void sl_logs_settle(struct sl_logs *logs);
 // nothing is called for a group without a log.
 int sl_logs_scan(struct sl_logs *logs, const struct sl_log_group *group,
                  bool (*each)(void *user, const struct sl_log_event *event), void *user, struct sl_error *err);
+// The same, but only events from *position on (sl_logs_stat's next_position: none yet), which is moved behind the last;
+// costs as much as there is from there on.
+int sl_logs_scan_from(struct sl_logs *logs, const struct sl_log_group *group, int64_t *position,
+                      bool (*each)(void *user, const struct sl_log_event *event), void *user, struct sl_error *err);
 // The real text: with line ends and backslashes. Appends to out.
 void sl_log_unescape(struct sl_buf *out, struct sl_str text);
 

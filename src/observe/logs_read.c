@@ -136,25 +136,30 @@ static bool parse_event(struct sl_str line, struct sl_log_event *ret) {
     return sl_str_is(time, "-") || sl_str_to_i64(time, &ret->time_ms);
 }
 
-static bool scan_file(const struct map *map, bool (*each)(void *user, const struct sl_log_event *event), void *user) {
+// From position *next on, which is moved behind what was read.
+static bool scan_file(const struct map *map, int64_t *next, bool (*each)(void *user, const struct sl_log_event *event),
+                      void *user) {
     size_t at = map->headed ? map->head.len : 0;
+    if (*next > map->head.base + (int64_t)at) at = (size_t)(*next - map->head.base);
     while (at < map->text.len) {
         ptrdiff_t end = sl_str_chr(map->text, '\n', at);
         struct sl_log_event event;
         char stream[2048];
         if (end < 0) break; // still being written
-        if (parse_event(sl_str_sub(map->text, at, (size_t)end), &event)) {
-            event.stream = decode(event.stream, stream, sizeof stream);
-            event.position = map->head.base + (int64_t)at;
-            if (!each(user, &event)) return false;
-        }
+        struct sl_str line = sl_str_sub(map->text, at, (size_t)end);
+        int64_t position = map->head.base + (int64_t)at;
         at = (size_t)end + 1;
+        *next = map->head.base + (int64_t)at;
+        if (!parse_event(line, &event)) continue;
+        event.stream = decode(event.stream, stream, sizeof stream);
+        event.position = position;
+        if (!each(user, &event)) return false;
     }
     return true;
 }
 
-int sl_logs_scan(struct sl_logs *logs, const struct sl_log_group *group,
-                 bool (*each)(void *user, const struct sl_log_event *event), void *user, struct sl_error *err) {
+int sl_logs_scan_from(struct sl_logs *logs, const struct sl_log_group *group, int64_t *position,
+                      bool (*each)(void *user, const struct sl_log_event *event), void *user, struct sl_error *err) {
     char path[SL_LOG_PATH], old[SL_LOG_PATH + 2];
     struct map now, before = {{0}};
     (void)err;
@@ -163,11 +168,20 @@ int sl_logs_scan(struct sl_logs *logs, const struct sl_log_group *group,
     bool have = map_file(logs, path, &now);
     // Renamed between the two openings, the older file is the one already open: its base tells.
     bool earlier = map_file(logs, old, &before) && (!have || before.head.base < now.head.base);
-    bool more = !earlier || scan_file(&before, each, user);
-    if (have && more) scan_file(&now, each, user);
+    // A log that was removed and began again: everything in it is new.
+    if (have && *position > now.head.base + (int64_t)now.text.len) *position = earlier ? before.head.base : 0;
+    bool more = !earlier || *position >= before.head.base + (int64_t)before.text.len ||
+                scan_file(&before, position, each, user);
+    if (have && more) scan_file(&now, position, each, user);
     unmap(&before);
     if (have) unmap(&now);
     return 0;
+}
+
+int sl_logs_scan(struct sl_logs *logs, const struct sl_log_group *group,
+                 bool (*each)(void *user, const struct sl_log_event *event), void *user, struct sl_error *err) {
+    int64_t position = 0;
+    return sl_logs_scan_from(logs, group, &position, each, user, err);
 }
 
 void sl_log_unescape(struct sl_buf *out, struct sl_str text) {

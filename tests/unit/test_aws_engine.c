@@ -63,6 +63,8 @@ void sl_http_stream_sized(struct sl_http_request *request, uint64_t length) {
     (void)length;
 }
 
+void sl_http_stream(struct sl_http_request *request) { (void)request; }
+
 void sl_http_part(struct sl_http_request *request, struct sl_str bytes) {
     (void)request;
     (void)bytes;

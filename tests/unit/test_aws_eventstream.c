@@ -49,6 +49,21 @@ static void frames_follow_one_another_and_may_be_empty(void **state) {
     sl_buf_free(&out);
 }
 
+static void an_exception_has_headers_of_its_own(void **state) {
+    (void)state;
+    struct sl_buf out;
+    sl_buf_init(&out, 4096);
+    sl_eventstream_exception(&out, SL_STR("SessionTimeoutException"), SL_STR("application/json"), SL_STR("{}"));
+    static const char headers[] = "\x0f:exception-type\x07\0\x17SessionTimeoutException"
+                                  "\x0d:content-type\x07\0\x10"
+                                  "application/json"
+                                  "\x0d:message-type\x07\0\x09"
+                                  "exception";
+    assert_int_equal(u32(out.ptr + 4), sizeof headers - 1);
+    assert_memory_equal(out.ptr + 12, headers, sizeof headers - 1);
+    sl_buf_free(&out);
+}
+
 static void a_frame_that_does_not_fit_fails(void **state) {
     (void)state;
     struct sl_buf out;
@@ -63,6 +78,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_frame_is_as_aws_describes_it),
         cmocka_unit_test(frames_follow_one_another_and_may_be_empty),
+        cmocka_unit_test(an_exception_has_headers_of_its_own),
         cmocka_unit_test(a_frame_that_does_not_fit_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,7 @@ PART = {
         "ListTagsLogGroup",
         "PutLogEvents",
         "PutRetentionPolicy",
+        "StartLiveTail",
         "TagLogGroup",
         "TagResource",
         "UntagLogGroup",

@@ -28,7 +28,7 @@ struct sl_log_group sl_logs__group(const struct sl_op *op, struct sl_str name) {
 }
 
 // The name in "arn:aws:logs:REGION:ACCOUNT:log-group:NAME[:*]"; other text is a name already.
-static struct sl_str name_in(struct sl_str text) {
+struct sl_str sl_logs__name_in(struct sl_str text) {
     struct sl_arn arn;
     if (!sl_arn_parse(text, &arn) || !sl_str_starts(arn.resource, SL_STR("log-group:"))) return text;
     struct sl_str name = sl_str_sub(arn.resource, strlen("log-group:"), arn.resource.len);
@@ -37,7 +37,7 @@ static struct sl_str name_in(struct sl_str text) {
 
 struct sl_str sl_logs__group_name(const struct sl_op *op) {
     struct sl_str name = sl_op_in(op, "logGroupName");
-    return name.ptr ? name : name_in(sl_op_in(op, "logGroupIdentifier"));
+    return name.ptr ? name : sl_logs__name_in(sl_op_in(op, "logGroupIdentifier"));
 }
 
 struct sl_str sl_logs__arn(struct sl_op *op, struct sl_str group) {
@@ -214,7 +214,7 @@ static int delete_retention(struct sl_op *op, struct sl_error *err) {
 
 static struct sl_str tagged(const struct sl_op *op) {
     struct sl_str name = sl_op_in(op, "logGroupName");
-    return name.ptr ? name : name_in(sl_op_in(op, "resourceArn"));
+    return name.ptr ? name : sl_logs__name_in(sl_op_in(op, "resourceArn"));
 }
 
 static int tag(struct sl_op *op, struct sl_error *err) {
@@ -275,5 +275,6 @@ const struct sl_op_entry sl_logs_operations[] = {
     FILES("PutLogEvents", sl_logs__put_events),
     FILES("GetLogEvents", sl_logs__get_events),
     FILES("FilterLogEvents", sl_logs__filter_events),
+    {"logs", "StartLiveTail", SL_OP_WAIT, NULL, sl_logs__start_live_tail, NULL, NULL},
     {NULL, NULL, SL_OP_STORE, NULL, NULL, NULL, NULL},
 };

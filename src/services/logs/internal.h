@@ -5,6 +5,7 @@
 //   group.c    groups, retention, tags; the table of operations     stream.c   streams
 //   put.c      PutLogEvents                                         read.c     GetLogEvents, FilterLogEvents
 //   pattern.c  filter patterns                                      query.c    operations that read files
+//   tail.c     StartLiveTail
 //
 // Documents: "logs.group" (account, region, "", group) {"creationTime", "retentionInDays", "_tags"}; "logs.stream"
 // (account, region, group, stream) {"creationTime", "_from": events before this position are not the stream's,
@@ -23,6 +24,8 @@ struct sl_key sl_logs__stream_key(const struct sl_op *op, struct sl_str group, s
 struct sl_log_group sl_logs__group(const struct sl_op *op, struct sl_str name);
 // The group of logGroupName, or of logGroupIdentifier (a name or an ARN).
 struct sl_str sl_logs__group_name(const struct sl_op *op);
+// The name in an identifier, which is one or an ARN.
+struct sl_str sl_logs__name_in(struct sl_str text);
 // The group's document; of a group that only has a log, an empty one. SL_E_RESOURCE_NOT_FOUND if there is neither.
 int sl_logs__load_group(struct sl_op *op, struct sl_str name, struct sl_json **ret, struct sl_error *err);
 int sl_logs__no_stream(struct sl_error *err);
@@ -61,5 +64,6 @@ int sl_logs__describe_streams(struct sl_op *op, struct sl_error *err);
 int sl_logs__put_events(struct sl_op *op, struct sl_error *err);
 int sl_logs__get_events(struct sl_op *op, struct sl_error *err);
 int sl_logs__filter_events(struct sl_op *op, struct sl_error *err);
+int sl_logs__start_live_tail(struct sl_op *op, struct sl_error *err);
 
 #endif

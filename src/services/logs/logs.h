@@ -11,7 +11,15 @@
 
 #include "aws/op.h"
 
-// Ends with an entry whose service is NULL. Their op->app is a struct sl_app with `logs` set.
+// Sessions of StartLiveTail.
+struct sl_log_tails;
+int sl_log_tails_new(struct sl_log_tails **ret, struct sl_error *err);
+// They end now, and none begins any more. Any thread, while the loops run.
+void sl_log_tails_stop(struct sl_log_tails *tails);
+// After the last operation has ended. NULL is allowed.
+void sl_log_tails_free(struct sl_log_tails *tails);
+
+// Ends with an entry whose service is NULL. Their op->app is a struct sl_app with `logs` and `tails` set.
 extern const struct sl_op_entry sl_logs_operations[];
 
 #endif
