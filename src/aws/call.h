@@ -70,6 +70,8 @@ bool sl_aws__is_s3(const struct sl_aws_request *request, struct sl_str signing_n
 void sl_aws__s3_route(struct call *call);
 // Refuses old signatures, and links after their time.
 int sl_aws__s3_check(struct call *call, const struct sl_sigv4 *signature, struct sl_error *err);
+// Refuses signatures made by another clock, in S3's words.
+int sl_aws__s3_check_clock(struct call *call, const struct sl_sigv4 *signature, int64_t now_ms, struct sl_error *err);
 // stream.c. What the request says about its body.
 int sl_aws__announce_body(struct call *call, const struct sl_sigv4 *signature, struct sl_str secret,
                           struct sl_error *err);

@@ -52,3 +52,17 @@ int sl_aws__s3_check(struct call *call, const struct sl_sigv4 *signature, struct
     sl_json_put_string(op->arena, op->error_members, "ServerTime", sl_arena_dup(op->arena, sl_str_of(now)));
     return sl_fail(err, SL_E_S3_ACCESS_DENIED, "Request has expired");
 }
+
+int sl_aws__s3_check_clock(struct call *call, const struct sl_sigv4 *signature, int64_t now_ms, struct sl_error *err) {
+    struct sl_op *op = &call->op;
+    char now[SL_TIME_ISO_S];
+    if (!sl_sigv4_skewed(signature, now_ms)) return SL_OK;
+    sl_time_iso_s(now_ms, now);
+    op->error_members = sl_json_new_object(op->arena);
+    sl_json_put_string(op->arena, op->error_members, "RequestTime", signature->amz_date);
+    sl_json_put_string(op->arena, op->error_members, "ServerTime", sl_arena_dup(op->arena, sl_str_of(now)));
+    sl_json_put_string(op->arena, op->error_members, "MaxAllowedSkewMilliseconds",
+                       sl_arena_printf(op->arena, "%d", SL_SIGV4_SKEW_S * 1000));
+    return sl_fail(err, SL_E_S3_TIME_SKEWED,
+                   "The difference between the request time and the current time is too large.");
+}

@@ -364,6 +364,12 @@ bool sl_sigv4_expired(const struct sl_sigv4 *signature, int64_t now_ms, int64_t 
     return now_ms > *ret_end_ms;
 }
 
+bool sl_sigv4_skewed(const struct sl_sigv4 *signature, int64_t now_ms) {
+    int64_t signed_at, now = now_ms / 1000;
+    if (signature->presigned || !parse_amz_date(signature->amz_date, &signed_at)) return false;
+    return signed_at > now + SL_SIGV4_SKEW_S || signed_at < now - SL_SIGV4_SKEW_S;
+}
+
 static int check_clock(const struct sl_sigv4 *signature, int64_t now_ms, struct sl_error *err) {
     int64_t signed_at, now = now_ms / 1000;
     if (!parse_amz_date(signature->amz_date, &signed_at)) {

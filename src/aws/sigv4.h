@@ -38,6 +38,8 @@ int sl_sigv4_verify(struct sl_arena *arena, const struct sl_aws_request *request
 // Whether a presigned request came after its time; *ret_end_ms: when that was. Also where signatures are not verified:
 // a link that has expired must not work.
 bool sl_sigv4_expired(const struct sl_sigv4 *signature, int64_t now_ms, int64_t *ret_end_ms);
+// Whether a request that is not presigned was signed by another clock, more than SL_SIGV4_SKEW_S away.
+bool sl_sigv4_skewed(const struct sl_sigv4 *signature, int64_t now_ms);
 // The signing key of the scope (SHA-256's 32 bytes).
 bool sl_sigv4_key(const struct sl_sigv4 *signature, struct sl_str secret, unsigned char ret[static 32]);
 

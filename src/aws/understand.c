@@ -21,7 +21,8 @@ static bool is_signed(struct sl_str signed_headers, struct sl_str name) {
 // Headers change what S3's operations do (a source to copy from): whoever was given a presigned URL could add them.
 static int verify(struct call *call, const struct sl_sigv4 *signature, struct sl_str secret, int64_t now_ms,
                   struct sl_error *err) {
-    int kind = sl_sigv4_verify(call->op.arena, &call->request, signature, secret, now_ms, err);
+    int kind = sl_call__is_xml(call) ? sl_aws__s3_check_clock(call, signature, now_ms, err) : 0;
+    if (!kind) kind = sl_sigv4_verify(call->op.arena, &call->request, signature, secret, now_ms, err);
     for (unsigned i = 0; !kind && sl_call__is_xml(call) && i < call->own_headers; i++) {
         struct sl_str name = call->request.headers[i].name;
         if (name.len < 6 || !sl_str_ieq(sl_str_sub(name, 0, 6), SL_STR("x-amz-"))) continue;

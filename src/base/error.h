@@ -149,6 +149,7 @@
     X(S3_METHOD_NOT_ALLOWED, "MethodNotAllowed", 405)                                                                  \
     X(S3_SLOW_DOWN, "SlowDown", 503)                                                                                   \
     X(S3_ACCESS_DENIED, "AccessDenied", 403)                                                                           \
+    X(S3_TIME_SKEWED, "RequestTimeTooSkewed", 403)                                                                     \
     X(S3_NOT_IMPLEMENTED, "NotImplemented", 501)                                                                       \
     X(S3_NO_ACLS, "AccessControlListNotSupported", 400)                                                                \
     X(S3_BAD_REQUEST, "BadRequest", 400)                                                                               \
