@@ -174,8 +174,8 @@ static void handle(struct sl_jail__spawner *s, const struct sl_jail__request *re
         if (request->id != 0) stop(s, request->id);
         break;
     case SL_JAIL__SET_CPU:
-        if (slot != NULL && request->cpu_milli <= CPU_MAX) {
-            (void)sl_jail__cgroup_limit_cpu(&s->shells.cgroups, &slot->cgroup, request->cpu_milli);
+        if (slot != NULL && !slot->killed && request->cpu_milli <= CPU_MAX) {
+            (void)sl_jail__shell_set_cpu(&s->shells, slot, request->cpu_milli);
         }
         break;
     case SL_JAIL__ADOPT:

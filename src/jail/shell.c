@@ -44,6 +44,25 @@ uid_t sl_jail__slot_uid(const struct sl_jail__shells *shells, const struct sl_ja
     return shells->first_uid + (shells->change_ids ? slot->index : 0);
 }
 
+int sl_jail__shell_set_cpu(const struct sl_jail__shells *shells, struct sl_jail__slot *slot, uint32_t cpu_milli) {
+    if (cpu_milli >= 1000u * shells->cores) cpu_milli = 0; // all of them: no limit
+    if (cpu_milli == slot->limits.cpu_milli) return 0;
+    slot->limits.cpu_milli = cpu_milli;
+    return sl_jail__cgroup_limit_cpu(&shells->cgroups, &slot->cgroup, cpu_milli);
+}
+
+// Of memory and processes; without effect where it has these. A file costs some 25 us.
+static int set_sizes(const struct sl_jail__shells *shells, struct sl_jail__slot *slot, uint32_t memory_mb,
+                     uint32_t pids) {
+    const struct sl_jail__limits limits = {.memory_mb = memory_mb, .pids = pids};
+    if (memory_mb == slot->limits.memory_mb && pids == slot->limits.pids) return 0;
+    int rc = sl_jail__cgroup_limit(&shells->cgroups, &slot->cgroup, &limits);
+    if (rc != 0) return rc;
+    slot->limits.memory_mb = memory_mb;
+    slot->limits.pids = pids;
+    return 0;
+}
+
 int sl_jail__shell_build(struct sl_jail__shells *shells, struct sl_jail__slot *slot, bool network) {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) return -errno;
@@ -51,6 +70,10 @@ int sl_jail__shell_build(struct sl_jail__shells *shells, struct sl_jail__slot *s
     (void)fcntl(pair[1], F_SETFL, 0);
     slot->generation = ++shells->generation;
     int rc = sl_jail__cgroup_make(&shells->cgroups, &slot->cgroup, slot->index, slot->generation);
+    slot->limits = (struct sl_jail__limits){0};
+    // Most likely the next function is of the last one's size.
+    if (rc == 0 && shells->usual.memory_mb != 0)
+        (void)set_sizes(shells, slot, shells->usual.memory_mb, shells->usual.pids);
     if (rc == 0) {
         struct sl_jail__shell_plan plan = {
             .control = pair[1],
@@ -146,8 +169,9 @@ static struct sl_jail__go go_of(const struct sl_jail__shells *shells, const stru
 }
 
 static int set_limits(struct sl_jail__shells *shells, struct sl_jail__slot *slot, const struct sl_jail__request *r) {
-    struct sl_jail__limits limits = {.memory_mb = r->memory_mb, .cpu_milli = r->cpu_milli, .pids = r->pids};
-    return sl_jail__cgroup_limit(&shells->cgroups, &slot->cgroup, &limits);
+    shells->usual = (struct sl_jail__limits){.memory_mb = r->memory_mb, .pids = r->pids};
+    int rc = set_sizes(shells, slot, r->memory_mb, r->pids);
+    return rc != 0 ? rc : sl_jail__shell_set_cpu(shells, slot, r->cpu_milli);
 }
 
 int sl_jail__shell_give(struct sl_jail__shells *shells, struct sl_jail__slot *slot, const struct sl_jail__order *order,
@@ -201,8 +225,6 @@ int sl_jail__shell_adopt(struct sl_jail__shells *shells, struct sl_jail__slot *s
     *ret_step = "set the limits";
     int rc = set_limits(shells, slot, &order->request);
     if (rc != 0) return rc;
-    // 0 means none here, but the group may have a limit from before.
-    if (order->request.cpu_milli == 0) (void)sl_jail__cgroup_limit_cpu(&shells->cgroups, &slot->cgroup, 0);
     struct sl_jail__go go = go_of(shells, &order->request, SL_JAIL__GO_ADOPT);
     *ret_step = "hand over to the sandbox";
     rc = sl_jail__send_roles(slot->control, &go, sizeof go, &go.has, order->fds);

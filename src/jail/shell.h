@@ -82,6 +82,7 @@ struct sl_jail__slot {
     uint64_t freed;      // when it became FREE, for reuse in order
     struct sl_jail__run runs[1 + SL_JAIL_PROGRAMS_MAX];
     struct sl_jail__cgroup cgroup;
+    struct sl_jail__limits limits; // that were written to it
 };
 
 enum { SL_JAIL__DYING_MS = 5 }; // between looks at what is dying
@@ -93,6 +94,8 @@ struct sl_jail__shells {
     int stem;
     struct sl_jail__router router;
     struct sl_jail__cgroups cgroups;
+    struct sl_jail__limits usual; // the last order's, without cpu
+    unsigned cores;
     struct sock_fprog filter;
     bool change_ids;
     bool rootless;
@@ -119,6 +122,8 @@ int sl_jail__shell_adopt(struct sl_jail__shells *shells, struct sl_jail__slot *s
 // Runs a program whose process waits. 0 or -errno with *ret_step.
 int sl_jail__shell_exec(struct sl_jail__shells *shells, struct sl_jail__slot *slot,
                         const struct sl_jail__request *request, int block, const char **ret_step);
+// 0 = no limit. 0 or -errno.
+int sl_jail__shell_set_cpu(const struct sl_jail__shells *shells, struct sl_jail__slot *slot, uint32_t cpu_milli);
 // Asks init for a socket. One that does not listen any more is dying.
 void sl_jail__shell_connector(const struct sl_jail__slot *slot);
 void sl_jail__shell_signal(const struct sl_jail__slot *slot, unsigned program, int number);

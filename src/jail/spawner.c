@@ -167,6 +167,8 @@ static int prepare(struct sl_jail__spawner *s, const struct sl_jail_config *conf
     shells->router.ns = shells->router.host_ns = -1;
     shells->change_ids = true;
     shells->first_uid = config->first_uid;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    shells->cores = cores > 0 ? (unsigned)cores : 1;
     if (make_slots(s, config) != 0) return sl_fail(err, SL_E_NO_MEMORY, "out of memory");
     if (geteuid() == 0 && (s->claim = sl_jail__claim_uids(config->first_uid, &shells->first_uid)) < 0) {
         sl_log_warn("jail", "cannot ask which user ids other servers use (/run/sluice); using those from %u",

@@ -284,7 +284,7 @@ UNREACHABLE = {"ECONNREFUSED", "ENETUNREACH", "EHOSTUNREACH", "EADDRNOTAVAIL", "
 
 def attack(server, data):
     """Runs the hostile function beside a victim; checks what holds for every kind of server and gives the rest."""
-    marker = "secret-file-of-the-victim"
+    marker = f"secret-file-of-the-victim-{os.getpid()}"  # also the name of a socket of the machine's
     server.create_function("victim", {"index.py": "def handler(e, c):\n    open('/tmp/' + e, 'w').write('x')\n    return 'stored'\n", marker: "code"})
     assert server.invoke("victim", marker)["Json"] == "stored"
     server.create_function("hostile", {"index.py": HOSTILE}, Timeout=30, MemorySize=512)
